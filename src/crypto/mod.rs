@@ -1,0 +1,50 @@
+//! The keys and what they are used for: sealing rows, wrapping keys, authenticating sets, links and tokens.
+//!
+//! ```text
+//! unlock secret ──► Slot ──► RootKey ──► Keyring ─┬─ data terms    rows: Sealed { meta, data }
+//!                                                 ├─ k_head        the sealed head of the store
+//!                                                 ├─ k_acc         accumulator items, buckets
+//!                                                 ├─ k_audit       links of the audit chains
+//!                                                 ├─ k_cursor      continue tokens
+//!                                                 ├─ k_lookup      stored forms of opaque tokens
+//!                                                 └─ k_sync_mac, k_index, k_scan
+//! ```
+//!
+//! What it never does: hand out a key, let a key be cloned, printed or serialised, try a second key where the
+//! first one failed, or accept a format it does not know. Every format opens with its version and has a file of
+//! known answers in `tests/it/crypto/`, which an independent implementation made.
+//!
+//! | format | bytes |
+//! |---|---|
+//! | column of a row | `01 ver ‖ 01 alg ‖ term u32 ‖ nonce 24 ‖ ciphertext ‖ tag 16` |
+//! | head, cursor | `01 ver ‖ 01 alg ‖ nonce 24 ‖ ciphertext ‖ tag 16` |
+//! | wrapped keyring | `01 ver ‖ 01 alg ‖ nonce 24 ‖ commitment 32 ‖ ciphertext ‖ tag 16` |
+//! | slot | `01 ver ‖ 01 alg ‖ kind ‖ kdf ‖ id u32 ‖ m u32 ‖ t u32 ‖ p u32 ‖ LP(salt) ‖ nonce 24 ‖ commitment 32 ‖ ciphertext 32 ‖ tag 16 ‖ check 8` |
+//!
+//! `alg` 1 is XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03); integers are big-endian; `LP(x)` is the length of
+//! `x` as u32, then `x`. MACs are HMAC-SHA-256, derivation is HKDF-SHA-256 (RFC 5869), passphrases go through
+//! Argon2id (RFC 9106).
+
+mod aad;
+mod audit_chain;
+mod bytes;
+mod derive;
+mod envelope;
+mod errors;
+mod head;
+mod keyring;
+mod slots;
+mod tokens;
+
+#[cfg(test)]
+mod tests;
+
+pub use aad::{Field, RecordId, Table};
+pub use audit_chain::{ChainBreak, ChainWalk};
+pub use derive::RootKey;
+pub use envelope::Sealed;
+pub use errors::{OpenError, OpenFailure, RandomError, RingError, SealError, TermError, UnlockError};
+pub use head::{Accumulators, BUCKETS, Head, HeadFormatError};
+pub use keyring::{Keyring, TermInfo, TermState};
+pub use slots::{Argon2Cost, Slot, SlotKind, SlotLimits, UnlockSecret};
+pub use tokens::{RecoveryTextError, make_token, make_unlock_key, parse_recovery_text, recovery_text};
