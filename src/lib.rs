@@ -1,7 +1,12 @@
 //! Strongroom: Kubernetes Secrets without the cluster.
 //!
-//! The binary is a thin `main`; everything is here, in layers that only ever name the ones below them.
+//! Everything is here, in layers that only ever name the ones below them.
 
+pub mod audit;
+pub mod auth;
 pub mod clock;
 pub mod crypto;
+pub mod model;
+pub mod objects;
+pub mod rbac;
 pub mod sensitive;

@@ -1,0 +1,478 @@
+//! The kinds that are served: one row each, from which routes, discovery, OpenAPI, storage and validation follow.
+//!
+//! Adding a kind is one row here and one message in `schema`.
+
+use super::schema::{self, Message};
+
+/// A verb of the Kubernetes API, as discovery and RBAC name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verb {
+    /// `create`
+    Create,
+    /// `delete`
+    Delete,
+    /// `deletecollection`
+    DeleteCollection,
+    /// `get`
+    Get,
+    /// `list`
+    List,
+    /// `patch`
+    Patch,
+    /// `update`
+    Update,
+    /// `watch`
+    Watch,
+}
+
+impl Verb {
+    /// Kubernetes' spelling.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Delete => "delete",
+            Self::DeleteCollection => "deletecollection",
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Patch => "patch",
+            Self::Update => "update",
+            Self::Watch => "watch",
+        }
+    }
+}
+
+/// The eight verbs of a stored kind, in discovery's order.
+pub const STORED_VERBS: &[Verb] = &[
+    Verb::Create,
+    Verb::Delete,
+    Verb::DeleteCollection,
+    Verb::Get,
+    Verb::List,
+    Verb::Patch,
+    Verb::Update,
+    Verb::Watch,
+];
+
+/// A subresource of a kind.
+#[derive(Debug)]
+pub struct Subresource {
+    /// Path segment: `status`, `finalize`, `token`.
+    pub name: &'static str,
+    /// Group, version and kind of what it takes and returns (empty group and version: the parent's own).
+    pub group: &'static str,
+    /// See `group`.
+    pub version: &'static str,
+    /// See `group`.
+    pub kind: &'static str,
+    /// Verbs served.
+    pub verbs: &'static [Verb],
+}
+
+/// A kind of object.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of one table row")]
+#[derive(Debug)]
+pub struct Kind {
+    /// Frozen small number: orders and keys the in-memory index. Never reused.
+    pub id: u8,
+    /// API group, empty for core.
+    pub group: &'static str,
+    /// API version: `v1`.
+    pub version: &'static str,
+    /// `group/version`, or `version` for core.
+    pub api_version: &'static str,
+    /// `Secret`
+    pub kind: &'static str,
+    /// `SecretList`
+    pub list_kind: &'static str,
+    /// `secrets`
+    pub plural: &'static str,
+    /// `secret`
+    pub singular: &'static str,
+    /// `["ns"]`
+    pub short_names: &'static [&'static str],
+    /// Lives in a namespace.
+    pub namespaced: bool,
+    /// Stored (reviews are not: they are answered and forgotten).
+    pub stored: bool,
+    /// PUT of a missing object creates it (the RBAC kinds).
+    pub create_on_update: bool,
+    /// A successful DELETE answers the object instead of a Status (Namespace, ServiceAccount).
+    pub delete_returns_object: bool,
+    /// Verbs served.
+    pub verbs: &'static [Verb],
+    /// Subresources served.
+    pub subresources: &'static [Subresource],
+    /// Shape.
+    pub message: &'static Message,
+}
+
+impl Kind {
+    /// `secrets`, or `roles.rbac.authorization.k8s.io`: how error texts name the resource.
+    pub fn qualified_resource(&self) -> String {
+        if self.group.is_empty() { self.plural.to_owned() } else { format!("{}.{}", self.plural, self.group) }
+    }
+
+    /// `Secret`, or `Role.rbac.authorization.k8s.io`: how 422 texts name the kind.
+    pub fn qualified_kind(&self) -> String {
+        if self.group.is_empty() { self.kind.to_owned() } else { format!("{}.{}", self.kind, self.group) }
+    }
+
+    /// `/Secret`, `rbac.authorization.k8s.io/Role`: the frozen name under which rows are stored and sealed.
+    pub fn stored_name(&self) -> &'static str {
+        STORED_NAMES.iter().find(|(id, _)| *id == self.id).map_or("", |(_, name)| name)
+    }
+
+    /// The subresource of this name.
+    pub fn subresource(&self, name: &str) -> Option<&'static Subresource> {
+        self.subresources.iter().find(|sub| sub.name == name)
+    }
+}
+
+/// A namespace has no deletecollection, as in Kubernetes.
+const NAMESPACE_VERBS: &[Verb] =
+    &[Verb::Create, Verb::Delete, Verb::Get, Verb::List, Verb::Patch, Verb::Update, Verb::Watch];
+
+const NAMESPACE_SUBRESOURCES: &[Subresource] = &[
+    Subresource { name: "finalize", group: "", version: "", kind: "Namespace", verbs: &[Verb::Update] },
+    Subresource {
+        name: "status",
+        group: "",
+        version: "",
+        kind: "Namespace",
+        verbs: &[Verb::Get, Verb::Patch, Verb::Update],
+    },
+];
+
+/// Secret
+pub static SECRET: Kind = Kind {
+    id: 1,
+    group: "",
+    version: "v1",
+    api_version: "v1",
+    kind: "Secret",
+    list_kind: "SecretList",
+    plural: "secrets",
+    singular: "secret",
+    short_names: &[],
+    namespaced: true,
+    stored: true,
+    create_on_update: false,
+    delete_returns_object: false,
+    verbs: STORED_VERBS,
+    subresources: &[],
+    message: &schema::SECRET,
+};
+
+/// Namespace
+pub static NAMESPACE: Kind = Kind {
+    id: 2,
+    group: "",
+    version: "v1",
+    api_version: "v1",
+    kind: "Namespace",
+    list_kind: "NamespaceList",
+    plural: "namespaces",
+    singular: "namespace",
+    short_names: &["ns"],
+    namespaced: false,
+    stored: true,
+    create_on_update: false,
+    delete_returns_object: true,
+    verbs: NAMESPACE_VERBS,
+    subresources: NAMESPACE_SUBRESOURCES,
+    message: &schema::NAMESPACE,
+};
+
+/// ServiceAccount
+pub static SERVICE_ACCOUNT: Kind = Kind {
+    id: 3,
+    group: "",
+    version: "v1",
+    api_version: "v1",
+    kind: "ServiceAccount",
+    list_kind: "ServiceAccountList",
+    plural: "serviceaccounts",
+    singular: "serviceaccount",
+    short_names: &["sa"],
+    namespaced: true,
+    stored: true,
+    create_on_update: false,
+    delete_returns_object: true,
+    verbs: STORED_VERBS,
+    subresources: &[],
+    message: &schema::SERVICE_ACCOUNT,
+};
+
+/// Role
+pub static ROLE: Kind = Kind {
+    id: 4,
+    group: "rbac.authorization.k8s.io",
+    version: "v1",
+    api_version: "rbac.authorization.k8s.io/v1",
+    kind: "Role",
+    list_kind: "RoleList",
+    plural: "roles",
+    singular: "role",
+    short_names: &[],
+    namespaced: true,
+    stored: true,
+    create_on_update: true,
+    delete_returns_object: false,
+    verbs: STORED_VERBS,
+    subresources: &[],
+    message: &schema::ROLE,
+};
+
+/// RoleBinding
+pub static ROLE_BINDING: Kind = Kind {
+    id: 5,
+    group: "rbac.authorization.k8s.io",
+    version: "v1",
+    api_version: "rbac.authorization.k8s.io/v1",
+    kind: "RoleBinding",
+    list_kind: "RoleBindingList",
+    plural: "rolebindings",
+    singular: "rolebinding",
+    short_names: &[],
+    namespaced: true,
+    stored: true,
+    create_on_update: true,
+    delete_returns_object: false,
+    verbs: STORED_VERBS,
+    subresources: &[],
+    message: &schema::ROLE_BINDING,
+};
+
+/// ClusterRole
+pub static CLUSTER_ROLE: Kind = Kind {
+    id: 6,
+    group: "rbac.authorization.k8s.io",
+    version: "v1",
+    api_version: "rbac.authorization.k8s.io/v1",
+    kind: "ClusterRole",
+    list_kind: "ClusterRoleList",
+    plural: "clusterroles",
+    singular: "clusterrole",
+    short_names: &[],
+    namespaced: false,
+    stored: true,
+    create_on_update: true,
+    delete_returns_object: false,
+    verbs: STORED_VERBS,
+    subresources: &[],
+    message: &schema::CLUSTER_ROLE,
+};
+
+/// ClusterRoleBinding
+pub static CLUSTER_ROLE_BINDING: Kind = Kind {
+    id: 7,
+    group: "rbac.authorization.k8s.io",
+    version: "v1",
+    api_version: "rbac.authorization.k8s.io/v1",
+    kind: "ClusterRoleBinding",
+    list_kind: "ClusterRoleBindingList",
+    plural: "clusterrolebindings",
+    singular: "clusterrolebinding",
+    short_names: &[],
+    namespaced: false,
+    stored: true,
+    create_on_update: true,
+    delete_returns_object: false,
+    verbs: STORED_VERBS,
+    subresources: &[],
+    message: &schema::CLUSTER_ROLE_BINDING,
+};
+
+/// TokenReview
+pub static TOKEN_REVIEW: Kind = Kind {
+    id: 101,
+    group: "authentication.k8s.io",
+    version: "v1",
+    api_version: "authentication.k8s.io/v1",
+    kind: "TokenReview",
+    list_kind: "TokenReviewList",
+    plural: "tokenreviews",
+    singular: "tokenreview",
+    short_names: &[],
+    namespaced: false,
+    stored: false,
+    create_on_update: false,
+    delete_returns_object: false,
+    verbs: &[Verb::Create],
+    subresources: &[],
+    message: &schema::TOKEN_REVIEW,
+};
+
+/// SelfSubjectReview
+pub static SELF_SUBJECT_REVIEW: Kind = Kind {
+    id: 102,
+    group: "authentication.k8s.io",
+    version: "v1",
+    api_version: "authentication.k8s.io/v1",
+    kind: "SelfSubjectReview",
+    list_kind: "SelfSubjectReviewList",
+    plural: "selfsubjectreviews",
+    singular: "selfsubjectreview",
+    short_names: &[],
+    namespaced: false,
+    stored: false,
+    create_on_update: false,
+    delete_returns_object: false,
+    verbs: &[Verb::Create],
+    subresources: &[],
+    message: &schema::SELF_SUBJECT_REVIEW,
+};
+
+/// SelfSubjectAccessReview
+pub static SELF_SUBJECT_ACCESS_REVIEW: Kind = Kind {
+    id: 103,
+    group: "authorization.k8s.io",
+    version: "v1",
+    api_version: "authorization.k8s.io/v1",
+    kind: "SelfSubjectAccessReview",
+    list_kind: "SelfSubjectAccessReviewList",
+    plural: "selfsubjectaccessreviews",
+    singular: "selfsubjectaccessreview",
+    short_names: &[],
+    namespaced: false,
+    stored: false,
+    create_on_update: false,
+    delete_returns_object: false,
+    verbs: &[Verb::Create],
+    subresources: &[],
+    message: &schema::SELF_SUBJECT_ACCESS_REVIEW,
+};
+
+/// SelfSubjectRulesReview
+pub static SELF_SUBJECT_RULES_REVIEW: Kind = Kind {
+    id: 104,
+    group: "authorization.k8s.io",
+    version: "v1",
+    api_version: "authorization.k8s.io/v1",
+    kind: "SelfSubjectRulesReview",
+    list_kind: "SelfSubjectRulesReviewList",
+    plural: "selfsubjectrulesreviews",
+    singular: "selfsubjectrulesreview",
+    short_names: &[],
+    namespaced: false,
+    stored: false,
+    create_on_update: false,
+    delete_returns_object: false,
+    verbs: &[Verb::Create],
+    subresources: &[],
+    message: &schema::SELF_SUBJECT_RULES_REVIEW,
+};
+
+/// SubjectAccessReview
+pub static SUBJECT_ACCESS_REVIEW: Kind = Kind {
+    id: 105,
+    group: "authorization.k8s.io",
+    version: "v1",
+    api_version: "authorization.k8s.io/v1",
+    kind: "SubjectAccessReview",
+    list_kind: "SubjectAccessReviewList",
+    plural: "subjectaccessreviews",
+    singular: "subjectaccessreview",
+    short_names: &[],
+    namespaced: false,
+    stored: false,
+    create_on_update: false,
+    delete_returns_object: false,
+    verbs: &[Verb::Create],
+    subresources: &[],
+    message: &schema::SUBJECT_ACCESS_REVIEW,
+};
+
+/// LocalSubjectAccessReview
+pub static LOCAL_SUBJECT_ACCESS_REVIEW: Kind = Kind {
+    id: 106,
+    group: "authorization.k8s.io",
+    version: "v1",
+    api_version: "authorization.k8s.io/v1",
+    kind: "LocalSubjectAccessReview",
+    list_kind: "LocalSubjectAccessReviewList",
+    plural: "localsubjectaccessreviews",
+    singular: "localsubjectaccessreview",
+    short_names: &[],
+    namespaced: true,
+    stored: false,
+    create_on_update: false,
+    delete_returns_object: false,
+    verbs: &[Verb::Create],
+    subresources: &[],
+    message: &schema::LOCAL_SUBJECT_ACCESS_REVIEW,
+};
+
+/// Every kind, stored ones first.
+pub static KINDS: &[&Kind] = &[
+    &SECRET,
+    &NAMESPACE,
+    &SERVICE_ACCOUNT,
+    &ROLE,
+    &ROLE_BINDING,
+    &CLUSTER_ROLE,
+    &CLUSTER_ROLE_BINDING,
+    &TOKEN_REVIEW,
+    &SELF_SUBJECT_REVIEW,
+    &SELF_SUBJECT_ACCESS_REVIEW,
+    &SELF_SUBJECT_RULES_REVIEW,
+    &SUBJECT_ACCESS_REVIEW,
+    &LOCAL_SUBJECT_ACCESS_REVIEW,
+];
+
+/// The frozen names of stored kinds: group and kind.
+const STORED_NAMES: &[(u8, &str)] = &[
+    (1, "/Secret"),
+    (2, "/Namespace"),
+    (3, "/ServiceAccount"),
+    (4, "rbac.authorization.k8s.io/Role"),
+    (5, "rbac.authorization.k8s.io/RoleBinding"),
+    (6, "rbac.authorization.k8s.io/ClusterRole"),
+    (7, "rbac.authorization.k8s.io/ClusterRoleBinding"),
+];
+
+/// The kind behind `/apis/GROUP/VERSION/PLURAL` (`group` empty for core).
+pub fn find(group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
+    KINDS.iter().copied().find(|kind| kind.plural == plural && kind.group == group && kind.version == version)
+}
+
+/// The kind of this name.
+pub fn by_kind(group: &str, version: &str, name: &str) -> Option<&'static Kind> {
+    KINDS.iter().copied().find(|kind| kind.kind == name && kind.group == group && kind.version == version)
+}
+
+/// The kind of this number.
+pub fn by_id(id: u8) -> Option<&'static Kind> {
+    KINDS.iter().copied().find(|kind| kind.id == id)
+}
+
+/// The stored kind of this frozen name.
+pub fn by_stored_name(name: &str) -> Option<&'static Kind> {
+    STORED_NAMES.iter().find(|(_, stored)| *stored == name).and_then(|(id, _)| by_id(*id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_names_are_unique_and_lead_back() {
+        for kind in KINDS {
+            assert_eq!(by_id(kind.id).unwrap().kind, kind.kind);
+            assert_eq!(find(kind.group, kind.version, kind.plural).unwrap().kind, kind.kind);
+            assert_eq!(by_kind(kind.group, kind.version, kind.kind).unwrap().kind, kind.kind);
+            assert_eq!(kind.stored, !kind.stored_name().is_empty());
+            if kind.stored {
+                assert_eq!(by_stored_name(kind.stored_name()).unwrap().kind, kind.kind);
+            }
+        }
+    }
+
+    #[test]
+    fn texts_name_kinds_as_kubernetes_does() {
+        assert_eq!(SECRET.qualified_resource(), "secrets");
+        assert_eq!(ROLE.qualified_resource(), "roles.rbac.authorization.k8s.io");
+        assert_eq!(ROLE.qualified_kind(), "Role.rbac.authorization.k8s.io");
+        assert_eq!(SECRET.stored_name(), "/Secret");
+    }
+}

@@ -1,0 +1,101 @@
+//! The shape of every object: one table of messages and fields, taken from the Kubernetes API reference.
+//!
+//! From it come the protobuf decoder, strict field validation, defaulting of lists, the field sets of
+//! server-side apply, the strategies of strategic merge patch, and the OpenAPI documents. It never
+//! holds values.
+
+mod authn;
+mod authz;
+mod core;
+mod meta;
+mod rbac;
+
+pub use self::authn::*;
+pub use self::authz::*;
+pub use self::core::*;
+pub use self::meta::*;
+pub use self::rbac::*;
+
+/// A message: what protobuf calls a message, Go a struct and OpenAPI an object schema.
+#[derive(Debug)]
+pub struct Message {
+    /// Go's name without its package, as in error texts: `Secret`, `ObjectMeta`.
+    pub name: &'static str,
+    /// OpenAPI component name: `io.k8s.api.core.v1.Secret`.
+    pub component: &'static str,
+    /// The API reference's own kind of sentence about it, in our words.
+    pub description: &'static str,
+    /// Fields in the order in which Kubernetes writes them as JSON.
+    pub fields: &'static [Field],
+    /// Server-side apply treats the whole message as one leaf (`x-kubernetes-map-type: atomic`).
+    pub atomic: bool,
+}
+
+/// One field of a message.
+#[derive(Debug)]
+pub struct Field {
+    /// JSON name: `stringData`.
+    pub json: &'static str,
+    /// Protobuf field number.
+    pub number: u32,
+    /// Type of the value.
+    pub ty: Type,
+    /// Go type as it appears in decoding errors: `v1.SecretType`, `string`, `map[string][]uint8`.
+    pub go: &'static str,
+    /// A Go pointer: presence matters, so protobuf's zero value is a value and not "absent".
+    pub pointer: bool,
+    /// Listed under `required` in OpenAPI.
+    pub required: bool,
+    /// One or two sentences, shown by `kubectl explain`.
+    pub description: &'static str,
+}
+
+/// The type of a field, with what merging needs to know of lists.
+#[derive(Debug, Clone, Copy)]
+pub enum Type {
+    /// UTF-8 text.
+    String,
+    /// `true` or `false`.
+    Bool,
+    /// Signed 32-bit.
+    Int32,
+    /// Signed 64-bit.
+    Int64,
+    /// Bytes: standard base64 in JSON, raw in protobuf.
+    Bytes,
+    /// `metav1.Time`: RFC 3339 in JSON, `{seconds=1,nanos=2}` in protobuf.
+    Time,
+    /// `metav1.FieldsV1`: any JSON object; `{Raw=1 bytes(JSON)}` in protobuf.
+    FieldsV1,
+    /// `map[string]string`, merged key by key (granular).
+    MapOfString,
+    /// `map[string][]byte`, merged key by key (granular).
+    MapOfBytes,
+    /// `map[string][]string` (`ExtraValue`: `{items=1}` in protobuf).
+    MapOfStrings,
+    /// A nested message.
+    Message(&'static Message),
+    /// A list of text.
+    Strings(ListKind),
+    /// A list of messages.
+    Messages(&'static Message, ListKind),
+}
+
+/// How a list merges, in server-side apply (`x-kubernetes-list-type`) and in strategic merge patch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListKind {
+    /// Replaced as a whole by both.
+    Atomic,
+    /// A set of scalars; strategic merge patch merges it too (`finalizers`).
+    Set,
+    /// A list-map by these keys; strategic merge patch merges by the first of them.
+    Map(&'static [&'static str]),
+}
+
+impl Message {
+    /// The field with this JSON name (case-sensitive, as in Kubernetes' strict decoder).
+    #[must_use]
+    pub fn field(&self, json: &str) -> Option<&'static Field> {
+        self.fields.iter().find(|field| field.json == json)
+    }
+}

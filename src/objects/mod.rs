@@ -1,0 +1,4 @@
+//! What a request means for an object. Plaintext exists here only while a request is answered.
+
+pub mod fields;
+pub mod record;
