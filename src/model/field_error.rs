@@ -123,6 +123,16 @@ impl FieldError {
         Self::new(FieldErrorKind::Duplicate, field, Some(go_quote(value)), "")
     }
 
+    /// `field: Too many: ACTUAL: must have at most MAX items`
+    pub fn too_many(field: impl Into<String>, actual: usize, max: usize) -> Self {
+        Self::too_many_of(field, actual, format!("must have at most {max} items"))
+    }
+
+    /// `field: Too many: ACTUAL: detail`, where not simply the items of the field are counted.
+    pub fn too_many_of(field: impl Into<String>, actual: usize, detail: impl Into<String>) -> Self {
+        Self::new(FieldErrorKind::TooMany, field, Some(actual.to_string()), detail)
+    }
+
     /// The text without the field, as in `causes[].message`.
     #[must_use]
     pub fn body(&self) -> String {
@@ -145,30 +155,60 @@ impl fmt::Display for FieldError {
     }
 }
 
-/// Text quoted as Go's `%q`: double quotes, `\"`, `\\`, `\n`, `\t`, `\r`, other control characters as `\x00`/`\u0000`.
+/// Text quoted as Go's `%q`: double quotes, `\"`, `\\`, `\n` and its like, and what cannot be printed as `\x00`,
+/// `\u0000` or `\U00000000`.
 #[must_use]
 pub fn go_quote(text: &str) -> String {
     use fmt::Write as _;
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {
+        let code = u32::from(c);
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
+            '\u{7}' => out.push_str("\\a"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
             '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
             '\r' => out.push_str("\\r"),
-            c if u32::from(c) < 0x20 || c == '\u{7f}' => {
-                let _ = write!(out, "\\x{:02x}", u32::from(c));
+            '\t' => out.push_str("\\t"),
+            '\u{b}' => out.push_str("\\v"),
+            c if is_print(c) => out.push(c),
+            _ => {
+                let _ = match code {
+                    0..0x80 => write!(out, "\\x{code:02x}"),
+                    0x80..0x1_0000 => write!(out, "\\u{code:04x}"),
+                    _ => write!(out, "\\U{code:08x}"),
+                };
             }
-            c if c.is_control() => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            c => out.push(c),
         }
     }
     out.push('"');
     out
+}
+
+/// A list of text as Go's `%#v` prints a `[]string`.
+pub fn go_strings<'a>(items: impl Iterator<Item = &'a str>) -> String {
+    let quoted: Vec<String> = items.map(go_quote).collect();
+    format!("[]string{{{}}}", quoted.join(", "))
+}
+
+/// Go's `unicode.IsPrint`: letters, marks, numbers, punctuation, symbols and the ASCII space.
+#[must_use]
+pub fn is_print(c: char) -> bool {
+    if c.is_ascii() {
+        return matches!(c, ' '..='~');
+    }
+    // The standard library knows what is printable but shows it only when escaping; behind another letter a
+    // combining mark is left as it is.
+    let mut buffer = [b'a', 0, 0, 0, 0];
+    let end = 1 + c.len_utf8();
+    if let Some(tail) = buffer.get_mut(1..end) {
+        c.encode_utf8(tail);
+    }
+    let text = buffer.get(..end).and_then(|bytes| std::str::from_utf8(bytes).ok());
+    text.is_some_and(|text| text.escape_debug().nth(1) == Some(c))
 }
 
 #[cfg(test)]
@@ -190,5 +230,24 @@ mod tests {
             FieldError::too_long("data", 1_048_576).to_string(),
             "data: Too long: may not be more than 1048576 bytes"
         );
+    }
+
+    #[test]
+    fn too_many_names_the_number() {
+        assert_eq!(
+            FieldError::too_many("metadata", 3, 2).to_string(),
+            "metadata: Too many: 3: must have at most 2 items"
+        );
+    }
+
+    #[test]
+    fn quoting_is_go_s() {
+        let text = "a\u{0}b\u{7}\u{8}\u{c}\u{b}\u{7f}\n\r\t\"\\";
+        assert_eq!(go_quote(text), r#""a\x00b\a\b\f\v\x7f\n\r\t\"\\""#);
+        assert_eq!(
+            go_quote("é\u{a0}\u{200b}😀\u{e0001}e\u{301}\u{fffd}"),
+            "\"é\\u00a0\\u200b😀\\U000e0001e\u{301}\u{fffd}\""
+        );
+        assert_eq!(go_strings(["a", "b\""].into_iter()), r#"[]string{"a", "b\""}"#);
     }
 }

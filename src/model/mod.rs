@@ -1,6 +1,10 @@
-//! The objects' types: shapes, kinds, errors of validation. Pure; knows neither HTTP nor storage.
+//! The objects' types: shapes, kinds, names, selectors, validation. Pure; knows neither HTTP nor storage.
 
+pub mod age;
+pub mod defaults;
 pub mod field_error;
 pub mod kinds;
 pub mod schema;
+pub mod selector;
 pub mod user;
+pub mod validation;

@@ -1,6 +1,7 @@
 //! Field selectors: `metadata.name=a,type!=Opaque`.
 //!
-//! Knows which fields each kind can be selected by. Source: `k8s.io/apimachinery/pkg/fields`.
+//! Knows which fields each kind can be selected by. A term without field and value (`=`), which Kubernetes
+//! ignores, is a field that no kind supports. Source: `k8s.io/apimachinery/pkg/fields`.
 
 use std::fmt;
 
@@ -160,9 +161,7 @@ fn unescape(value: &str) -> Result<String, SelectorError> {
                 Some(escaped @ ('\\' | ',' | '=')) => out.push(escaped),
                 other => {
                     let sequence: String = std::iter::once('\\').chain(other).collect();
-                    return Err(SelectorError(format!(
-                        "invalid field selector: invalid escape sequence: {sequence}"
-                    )));
+                    return Err(SelectorError(format!("invalid field selector: invalid escape sequence: {sequence}")));
                 }
             },
             ',' | '=' => {

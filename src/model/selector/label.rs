@@ -13,8 +13,14 @@ use serde_json::Value;
 
 use self::parser::Parser;
 use self::syntax::{label_value_errors, qualified_name_errors};
-use super::{MAX_BYTES, MAX_REQUIREMENTS, SelectorError, check_length};
-use crate::model::field_error::FieldError;
+use super::{MAX_REQUIREMENTS, SelectorError, check_length};
+use crate::model::field_error::{FieldError, FieldErrorKind};
+
+/// Errors of one selector that are listed.
+const MAX_ERRORS: usize = 100;
+
+/// Most values of one expression of a `metav1.LabelSelector`.
+const MAX_VALUES: usize = 10_000;
 
 /// What a requirement asks of a label.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,12 +70,13 @@ impl LabelSelector {
     /// Reads a `metav1.LabelSelector`; absent members select everything.
     ///
     /// # Errors
-    /// All that is wrong with it, as Kubernetes' validation words it, under `path`.
+    /// What is wrong with it, as Kubernetes' validation words it, under `path`; at most 100 errors.
     pub fn from_api(selector: &Value, path: &str) -> Result<Self, Vec<FieldError>> {
         let mut requirements = Vec::new();
         let mut errors = Vec::new();
         match_labels(selector, path, &mut requirements, &mut errors);
         match_expressions(selector, path, &mut requirements, &mut errors);
+        errors.truncate(MAX_ERRORS);
         if errors.is_empty() { Ok(Self::canonical(requirements)) } else { Err(errors) }
     }
 
@@ -152,16 +159,19 @@ fn match_labels(selector: &Value, path: &str, requirements: &mut Vec<Requirement
     let labels = match selector.get("matchLabels") {
         None | Some(Value::Null) => return,
         Some(Value::Object(labels)) => labels,
-        Some(_) => return errors.push(FieldError::invalid_raw(path, "null", "must be an object")),
+        Some(_) => return errors.push(wrong_type(path, "must be a map")),
     };
     if labels.len() > MAX_REQUIREMENTS {
-        return errors.push(too_many(path));
+        return errors.push(too_many(path, MAX_REQUIREMENTS));
     }
     for (key, value) in labels {
-        let value = value.as_str().unwrap_or_default();
+        let Value::String(value) = value else {
+            errors.push(wrong_type(path.clone(), "must be a string"));
+            continue;
+        };
         errors.extend(qualified_name_errors(key).into_iter().map(|text| FieldError::invalid(&path, key, text)));
         errors.extend(label_value_errors(value).into_iter().map(|text| FieldError::invalid(&path, value, text)));
-        requirements.push(Requirement { key: key.clone(), operator: Operator::Equals(value.to_owned()) });
+        requirements.push(Requirement { key: key.clone(), operator: Operator::Equals(value.clone()) });
     }
 }
 
@@ -170,58 +180,73 @@ fn match_expressions(selector: &Value, path: &str, requirements: &mut Vec<Requir
     let expressions = match selector.get("matchExpressions") {
         None | Some(Value::Null) => return,
         Some(Value::Array(expressions)) => expressions,
-        Some(_) => return errors.push(FieldError::invalid_raw(path, "null", "must be a list")),
+        Some(_) => return errors.push(wrong_type(path, "must be a list")),
     };
-    let values = expressions.iter().filter_map(|expression| expression.get("values")?.as_array()).map(Vec::len);
-    if expressions.len() > MAX_REQUIREMENTS || values.sum::<usize>() > MAX_BYTES {
-        return errors.push(too_many(path));
+    if expressions.len() > MAX_REQUIREMENTS {
+        return errors.push(too_many(path, MAX_REQUIREMENTS));
     }
     for (index, expression) in expressions.iter().enumerate() {
-        let path = format!("{path}[{index}]");
-        let text = |name: &str| expression.get(name).and_then(Value::as_str).unwrap_or_default();
-        let (key, operator) = (text("key"), text("operator"));
-        let values: Vec<&str> = expression
-            .get("values")
-            .and_then(Value::as_array)
-            .map(|values| values.iter().map(|value| value.as_str().unwrap_or_default()).collect())
-            .unwrap_or_default();
-        let set = || values.iter().map(|value| (*value).to_owned()).collect();
-        let operator = match operator {
-            "In" => Some(Operator::In(set())),
-            "NotIn" => Some(Operator::NotIn(set())),
-            "Exists" => Some(Operator::Exists),
-            "DoesNotExist" => Some(Operator::DoesNotExist),
-            other => {
-                errors.push(FieldError::invalid(format!("{path}.operator"), other, "not a valid selector operator"));
-                None
-            }
-        };
-        match operator {
-            Some(Operator::In(_) | Operator::NotIn(_)) if values.is_empty() => errors.push(FieldError::required(
-                format!("{path}.values"),
-                "must be specified when `operator` is 'In' or 'NotIn'",
-            )),
-            Some(Operator::Exists | Operator::DoesNotExist) if !values.is_empty() => errors.push(FieldError::forbidden(
-                format!("{path}.values"),
-                "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
-            )),
-            _ => {}
+        if errors.len() >= MAX_ERRORS {
+            return;
         }
-        errors.extend(
-            qualified_name_errors(key).into_iter().map(|text| FieldError::invalid(format!("{path}.key"), key, text)),
-        );
-        for (index, value) in values.iter().enumerate() {
-            let errors_of_value = label_value_errors(value).into_iter();
-            errors.extend(
-                errors_of_value.map(|text| FieldError::invalid(format!("{path}.values[{index}]"), value, text)),
-            );
-        }
-        requirements.extend(operator.map(|operator| Requirement { key: key.to_owned(), operator }));
+        requirements.extend(match_expression(expression, &format!("{path}[{index}]"), errors));
     }
 }
 
-fn too_many(path: String) -> FieldError {
-    FieldError::invalid_raw(path, "null", format!("must have at most {MAX_REQUIREMENTS} requirements"))
+fn match_expression(expression: &Value, path: &str, errors: &mut Vec<FieldError>) -> Option<Requirement> {
+    let text = |name: &str| expression.get(name).and_then(Value::as_str).unwrap_or_default();
+    let (key, operator) = (text("key"), text("operator"));
+    let values_path = format!("{path}.values");
+    let values: &[Value] = expression.get("values").and_then(Value::as_array).map_or(&[], Vec::as_slice);
+    let set = || values.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect();
+    let operator = match operator {
+        "In" | "NotIn" if values.is_empty() => {
+            errors.push(FieldError::required(&values_path, "must be specified when `operator` is 'In' or 'NotIn'"));
+            None
+        }
+        "In" => Some(Operator::In(set())),
+        "NotIn" => Some(Operator::NotIn(set())),
+        "Exists" | "DoesNotExist" if !values.is_empty() => {
+            errors.push(FieldError::forbidden(
+                &values_path,
+                "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
+            ));
+            None
+        }
+        "Exists" => Some(Operator::Exists),
+        "DoesNotExist" => Some(Operator::DoesNotExist),
+        other => {
+            errors.push(FieldError::invalid(format!("{path}.operator"), other, "not a valid selector operator"));
+            None
+        }
+    };
+    let key_path = format!("{path}.key");
+    errors.extend(qualified_name_errors(key).into_iter().map(|text| FieldError::invalid(&key_path, key, text)));
+    for (index, value) in values.iter().enumerate().take(MAX_VALUES) {
+        if errors.len() >= MAX_ERRORS {
+            break;
+        }
+        let path = format!("{values_path}[{index}]");
+        match value {
+            Value::String(value) => {
+                errors
+                    .extend(label_value_errors(value).into_iter().map(|text| FieldError::invalid(&path, value, text)));
+            }
+            _ => errors.push(wrong_type(path, "must be a string")),
+        }
+    }
+    if values.len() > MAX_VALUES {
+        errors.push(too_many(values_path, MAX_VALUES));
+    }
+    operator.map(|operator| Requirement { key: key.to_owned(), operator })
+}
+
+fn wrong_type(field: String, detail: &str) -> FieldError {
+    FieldError { field, kind: FieldErrorKind::TypeInvalid, value: None, detail: detail.to_owned() }
+}
+
+fn too_many(field: String, max: usize) -> FieldError {
+    FieldError { field, kind: FieldErrorKind::TooMany, value: None, detail: format!("must have at most {max} items") }
 }
 
 #[cfg(test)]

@@ -18,8 +18,9 @@ pub const ANNOTATIONS_MAX_BYTES: usize = 256 * 1024;
 pub const FIELD_MANAGER_MAX_BYTES: usize = 128;
 
 const SUBRESOURCE_MAX_BYTES: usize = 256;
-/// Owner references written out in an error; the list appears in one error per surplus controller.
+/// Owner references written out in an error, and surplus controllers reported: each repeats the whole list.
 const OWNERS_SHOWN: usize = 16;
+const SURPLUS_CONTROLLERS_REPORTED: usize = 8;
 const IMMUTABLE: &str = "field is immutable";
 
 /// The rules that every object's metadata obeys.
@@ -149,9 +150,12 @@ pub fn field_manager(field: &str, manager: &str, errors: &mut Vec<FieldError>) {
     if manager.len() > FIELD_MANAGER_MAX_BYTES {
         errors.push(FieldError::too_long(field, FIELD_MANAGER_MAX_BYTES));
     }
-    // One error repeats the whole name, so only the first few bad characters are reported.
-    for (position, c) in manager.char_indices().filter(|(_, c)| !is_print(*c)).take(FIELD_MANAGER_MAX_BYTES) {
-        if position > FIELD_MANAGER_MAX_BYTES || is_full(errors) {
+    // Each error repeats the whole name, so a name far too long is not looked at further.
+    if manager.len() > 8 * FIELD_MANAGER_MAX_BYTES {
+        return;
+    }
+    for (position, c) in manager.char_indices().filter(|(_, c)| !is_print(*c)) {
+        if is_full(errors) {
             break;
         }
         let detail = format!("invalid character U+{:04X} (at position {position})", u32::from(c));
@@ -186,13 +190,7 @@ pub fn label_selector(selector: &Value, options: SelectorOptions, field: &str, e
         if is_full(errors) {
             break;
         }
-        let field = format!("{field}.matchExpressions[{index}]");
-        selector_operator(requirement, options, &field, errors);
-        let key = text(requirement, "key");
-        invalid_each(&format!("{field}.key"), key, names::qualified_name(key), errors);
-        if !options.allow_invalid_values {
-            label_values(requirement, &field, errors);
-        }
+        label_requirement(requirement, options, &format!("{field}.matchExpressions[{index}]"), errors);
     }
 }
 
@@ -231,11 +229,7 @@ pub(super) fn selector_operator(
         "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
         _ if options.allow_unknown_operators => {}
         operator => {
-            errors.push(FieldError::invalid(
-                format!("{field}.operator"),
-                operator,
-                "not a valid selector operator",
-            ));
+            errors.push(FieldError::invalid(format!("{field}.operator"), operator, "not a valid selector operator"));
         }
     }
 }
@@ -269,6 +263,7 @@ fn owner_references(meta: &Value, errors: &mut Vec<FieldError>) {
     const FIELD: &str = "metadata.ownerReferences";
     let owners = list(meta, "ownerReferences");
     let mut first_controller: Option<String> = None;
+    let mut surplus = 0;
     for owner in owners {
         if is_full(errors) {
             break;
@@ -293,14 +288,18 @@ fn owner_references(meta: &Value, errors: &mut Vec<FieldError>) {
             let controller = format!("{kind}/{}", text(owner, "name"));
             match &first_controller {
                 None => first_controller = Some(controller),
-                Some(first) => errors.push(FieldError::invalid_raw(
-                    FIELD,
-                    go_owners(owners),
-                    format!(
-                        "Only one reference can have Controller set to true. Found \"true\" in references for \
-                         {first} and {controller}"
-                    ),
-                )),
+                Some(first) if surplus < SURPLUS_CONTROLLERS_REPORTED => {
+                    surplus += 1;
+                    errors.push(FieldError::invalid_raw(
+                        FIELD,
+                        go_owners(owners),
+                        format!(
+                            "Only one reference can have Controller set to true. Found \"true\" in references for \
+                             {first} and {controller}"
+                        ),
+                    ));
+                }
+                Some(_) => {}
             }
         }
     }
@@ -398,10 +397,8 @@ pub(super) fn group_version(api_version: &str) -> (&str, &str) {
 
 /// An RFC 3339 time as Go prints a `time.Time`.
 fn go_time(time: &str) -> String {
-    time.parse::<jiff::Timestamp>().map_or_else(
-        |_| go_quote(time),
-        |time| time.strftime("%Y-%m-%d %H:%M:%S%.f +0000 UTC").to_string(),
-    )
+    time.parse::<jiff::Timestamp>()
+        .map_or_else(|_| go_quote(time), |time| time.strftime("%Y-%m-%d %H:%M:%S%.f +0000 UTC").to_string())
 }
 
 fn go_owner(owner: &Value) -> String {

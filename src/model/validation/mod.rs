@@ -201,3 +201,6 @@ fn invalid_each(field: &str, value: &str, problems: names::Problems, errors: &mu
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+pub(in crate::model) use tests::any_document;

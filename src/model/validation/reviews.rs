@@ -146,9 +146,9 @@ pub fn token_bound_kind(object: &Value) -> Result<Option<BoundKind>, Refusal> {
         ("", "Secret") => Ok(Some(BoundKind::Secret)),
         ("", "Pod") => Ok(Some(BoundKind::Pod)),
         ("", "Node") => Ok(Some(BoundKind::Node)),
-        (group, kind) => Err(Refusal::BadRequest(format!(
-            "cannot bind token to object of type {group}/{version}, Kind={kind}"
-        ))),
+        (group, kind) => {
+            Err(Refusal::BadRequest(format!("cannot bind token to object of type {group}/{version}, Kind={kind}")))
+        }
     }
 }
 
@@ -210,9 +210,8 @@ fn selector_attributes(selector: &Value, key: &str, errors: &mut Vec<FieldError>
 /// A review is not an object: its metadata stays empty, save the namespace of a local one.
 fn empty_metadata(object: &Value, may_have_namespace: bool, errors: &mut Vec<FieldError>) {
     let is_empty = map(object, "metadata").is_none_or(|meta| {
-        meta.iter().all(|(key, value)| {
-            key == "managedFields" || (key == "namespace" && may_have_namespace) || is_zero(value)
-        })
+        meta.iter()
+            .all(|(key, value)| key == "managedFields" || (key == "namespace" && may_have_namespace) || is_zero(value))
     });
     if !is_empty {
         let detail = if may_have_namespace { "must be empty except for namespace" } else { "must be empty" };

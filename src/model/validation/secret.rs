@@ -344,22 +344,16 @@ impl<'a> Scanner<'a> {
     }
 }
 
-const LITERAL_TRUE: [&str; 3] = [
-    "in literal true (expecting 'r')",
-    "in literal true (expecting 'u')",
-    "in literal true (expecting 'e')",
-];
+const LITERAL_TRUE: [&str; 3] =
+    ["in literal true (expecting 'r')", "in literal true (expecting 'u')", "in literal true (expecting 'e')"];
 const LITERAL_FALSE: [&str; 4] = [
     "in literal false (expecting 'a')",
     "in literal false (expecting 'l')",
     "in literal false (expecting 's')",
     "in literal false (expecting 'e')",
 ];
-const LITERAL_NULL: [&str; 3] = [
-    "in literal null (expecting 'u')",
-    "in literal null (expecting 'l')",
-    "in literal null (expecting 'l')",
-];
+const LITERAL_NULL: [&str; 3] =
+    ["in literal null (expecting 'u')", "in literal null (expecting 'l')", "in literal null (expecting 'l')"];
 
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')

@@ -27,10 +27,13 @@ impl<'a> Token<'a> {
     }
 }
 
+/// Problems named in one error.
+const MAX_PROBLEMS: usize = 10;
+
 /// Longest first.
 const SYMBOLS: &[&str] = &["==", "!=", "=", "!", "(", ")", ",", ">", "<"];
 
-/// Cuts a selector into tokens. A NUL ends it, as in Kubernetes.
+/// Cuts a selector into tokens. A NUL, which ends it in Kubernetes, is a character that no word may have.
 struct Lexer<'a> {
     rest: &'a str,
 }
@@ -40,18 +43,18 @@ impl<'a> Iterator for Lexer<'a> {
 
     fn next(&mut self) -> Option<Token<'a>> {
         self.rest = self.rest.trim_start_matches(is_space);
-        if self.rest.is_empty() || self.rest.starts_with('\0') {
+        if self.rest.is_empty() {
             return None;
         }
         if let Some((symbol, rest)) =
-            SYMBOLS.iter().find_map(|symbol| Some((*symbol, self.rest.strip_prefix(symbol)?)))
+            SYMBOLS.iter().find_map(|symbol| Some((*symbol, self.rest.strip_prefix(*symbol)?)))
         {
             self.rest = rest;
             return Some(Token::Symbol(symbol));
         }
-        let end = self.rest.find(|character| ends_word(character)).unwrap_or(self.rest.len());
+        let end = self.rest.find(ends_word).unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(end);
-        self.rest = rest.strip_prefix('\0').unwrap_or(rest);
+        self.rest = rest;
         Some(Token::Word(word))
     }
 }
@@ -61,7 +64,7 @@ fn is_space(character: char) -> bool {
 }
 
 fn ends_word(character: char) -> bool {
-    is_space(character) || matches!(character, '=' | '!' | '(' | ')' | ',' | '>' | '<' | '\0')
+    is_space(character) || matches!(character, '=' | '!' | '(' | ')' | ',' | '>' | '<')
 }
 
 /// Reads requirements from tokens.
@@ -80,7 +83,9 @@ impl<'a> Parser<'a> {
         match self.peek() {
             Token::End => return Ok(requirements),
             Token::Word(_) | Token::Symbol("!") => {}
-            other => return Err(format!("found '{}', expected: !, identifier, or 'end of string'", other.text())),
+            Token::Symbol(other) => {
+                return Err(format!("found '{other}', expected: !, identifier, or 'end of string'"));
+            }
         }
         loop {
             let requirement = self.requirement().map_err(|text| format!("unable to parse requirement: {text}"))?;
@@ -225,11 +230,11 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Joins all that is wrong with the values, as an aggregate error of Kubernetes does.
+/// Joins what is wrong with the values, as an aggregate error of Kubernetes does.
 fn check_values<'v>(key: &str, values: impl Iterator<Item = &'v str>, mut problems: Vec<String>) -> Result<(), String> {
     for (index, value) in values.enumerate() {
         let errors = label_value_errors(value);
-        if !errors.is_empty() {
+        if !errors.is_empty() && problems.len() < MAX_PROBLEMS {
             let path = format!("values[{index}][{key}]");
             problems.push(FieldError::invalid(path, value, errors.join("; ")).to_string());
         }
