@@ -1,0 +1,107 @@
+//! Liveness, readiness and version.
+
+use std::sync::{Mutex, PoisonError};
+
+use actix_web::HttpResponse;
+use serde_json::json;
+
+use super::{Context, respond};
+
+/// What readiness depends on. Each check is named, and says what to do when it fails.
+#[derive(Default)]
+pub struct Health {
+    failing: Mutex<Vec<(&'static str, String)>>,
+}
+
+/// The checks, in the order in which they are shown.
+const CHECKS: &[&str] = &["ping", "unsealed", "store-writable", "store-integrity", "shutdown"];
+
+impl Health {
+    /// Marks `check` as failing, with what to do about it.
+    pub fn fail(&self, check: &'static str, advice: &str) {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        failing.retain(|(name, _)| *name != check);
+        failing.push((check, advice.to_owned()));
+    }
+
+    /// Marks `check` as passing.
+    pub fn pass(&self, check: &'static str) {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner).retain(|(name, _)| *name != check);
+    }
+
+    fn report(&self, verbose: bool, path: &str, only_alive: bool) -> (u16, String) {
+        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let ready = only_alive || failing.is_empty();
+        if ready && !verbose {
+            return (200, "ok".to_owned());
+        }
+        let mut text = String::new();
+        for check in CHECKS {
+            match failing.iter().find(|(name, _)| name == check).filter(|_| !only_alive) {
+                Some((_, advice)) => text.push_str(&format!("[-]{check} failed: {advice}\n")),
+                None => text.push_str(&format!("[+]{check} ok\n")),
+            }
+        }
+        let name = path.trim_matches('/');
+        text.push_str(&format!("{name} check {}\n", if ready { "passed" } else { "failed" }));
+        (if ready { 200 } else { 503 }, text)
+    }
+}
+
+/// The Kubernetes minor version whose behaviour is served.
+pub const MINOR: &str = "32";
+
+pub(super) fn route(context: &Context<'_>, path: &str) -> Option<HttpResponse> {
+    match path {
+        "/livez" | "/healthz" | "/readyz" => {
+            let verbose = context.query.value("verbose").is_some();
+            let (code, text) = context.state.health.report(verbose, path, path == "/livez");
+            Some(respond::text(&context.style, code, &text))
+        }
+        "/version" | "/version/" => {
+            let mut style = context.style.clone();
+            style.pretty = true;
+            let body = json!({
+                "major": "1",
+                "minor": MINOR,
+                "gitVersion": format!("v1.{MINOR}.0+strongroom-{}", env!("CARGO_PKG_VERSION")),
+                "gitCommit": "",
+                "gitTreeState": "clean",
+                "buildDate": "1970-01-01T00:00:00Z",
+                "goVersion": "",
+                "compiler": "rustc",
+                "platform": format!("{}/{}", std::env::consts::OS, go_arch(std::env::consts::ARCH)),
+            });
+            Some(respond::value(&style, 200, &body, &[]))
+        }
+        _ => None,
+    }
+}
+
+/// Go's name of an architecture.
+fn go_arch(arch: &str) -> &str {
+    match arch {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readiness_names_what_fails_and_liveness_does_not_care() {
+        let health = Health::default();
+        assert_eq!(health.report(false, "/readyz", false), (200, "ok".to_owned()));
+        health.fail("store-writable", "free some disk space");
+        let (code, text) = health.report(true, "/readyz", false);
+        assert_eq!(code, 503);
+        assert!(text.contains("[-]store-writable failed: free some disk space\n"), "{text}");
+        assert!(text.ends_with("readyz check failed\n"));
+        assert_eq!(health.report(false, "/livez", true).0, 200);
+        health.pass("store-writable");
+        assert_eq!(health.report(false, "/readyz", false).0, 200);
+    }
+}

@@ -1,0 +1,675 @@
+//! Requests for objects: from a parsed request line to a verb of `objects`, and back to an answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::body::BoxBody;
+use actix_web::{HttpResponse, web};
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::negotiate::{self, Negotiated, Offer, Shape};
+use super::request_info::RequestInfo;
+use super::respond::Style;
+use super::status::Failure;
+use super::stream::{Lines, ListBody, default_lifetime};
+use super::{Context, body, respond, reviews, table};
+use crate::model::kinds::{Kind, Verb};
+use crate::model::schema;
+use crate::model::selector::{FieldSelector, LabelSelector};
+use crate::model::validation::options::{self, FieldValidation, OptionsError, ResourceVersionMatch, WriteOptions};
+use crate::objects::record::Form;
+use crate::objects::watch::{Event, EventType, Message};
+use crate::objects::{
+    CollectionOptions, Created, Deleted, Error, Loaded, PageRequest, PatchBody, PatchType, Request,
+    Updated,
+};
+use crate::rbac::{self, Permit};
+use crate::sensitive::Document;
+
+pub(super) async fn route(
+    context: &Context<'_>,
+    info: RequestInfo,
+    payload: web::Payload,
+) -> Result<HttpResponse, Failure> {
+    let attributes = &info.attributes;
+    let permit =
+        rbac::authorize(&context.user, attributes.clone()).map_err(|denial| Failure::forbidden(&denial))?;
+    if info.malformed {
+        return Err(Failure::no_such_resource());
+    }
+    let Some(kind) = attributes.kind else { return Err(Failure::no_such_resource()) };
+    let allowed = if attributes.subresource.is_empty() {
+        kind.verbs
+    } else {
+        kind.subresource(&attributes.subresource).ok_or_else(Failure::no_such_resource)?.verbs
+    };
+    let scoped = kind.namespaced && attributes.namespace.is_empty();
+    let reads_all = matches!(attributes.verb.as_str(), "list" | "watch");
+    if scoped && !reads_all {
+        return Err(Failure::method_not_allowed());
+    }
+    if !kind.namespaced && !attributes.namespace.is_empty() && kind.plural != "namespaces" {
+        return Err(Failure::no_such_resource());
+    }
+    let Some(verb) = allowed.iter().copied().find(|verb| verb.as_str() == attributes.verb) else {
+        return Err(Failure::method_not_allowed());
+    };
+    let has_name = !info.path_name.is_empty();
+    if matches!(context.http.method().as_str(), "HEAD" | "OPTIONS") || (verb == Verb::Create) == has_name {
+        return Err(Failure::method_not_allowed());
+    }
+    if !kind.stored {
+        return reviews::create(context, &permit, kind, payload).await;
+    }
+    let call = Call { context, permit, kind };
+    match verb {
+        Verb::Get => call.get(),
+        Verb::List => call.list(),
+        Verb::Watch => call.watch(),
+        Verb::Create => call.create(payload).await,
+        Verb::Update => call.update(payload).await,
+        Verb::Patch => call.patch(payload).await,
+        Verb::Delete => call.delete(payload).await,
+        Verb::DeleteCollection => call.delete_collection(payload).await,
+    }
+}
+
+/// An authorised request for objects of one kind.
+struct Call<'a> {
+    context: &'a Context<'a>,
+    permit: Permit,
+    kind: &'static Kind,
+}
+
+impl Call<'_> {
+    fn request(&self) -> Request<'_> {
+        Request { permit: &self.permit, facts: &self.context.facts }
+    }
+
+    fn negotiate(&self, offer: Offer) -> Result<(Negotiated, Style), Failure> {
+        let agreed = negotiate::negotiate(self.context.accept(), offer).map_err(|error| Failure::not_acceptable(error.0))?;
+        Ok((agreed, Style { encoding: agreed.encoding, ..self.context.style.clone() }))
+    }
+
+    fn query(&self, name: &str) -> Option<&str> {
+        self.context.query.value(name)
+    }
+
+    fn get(&self) -> Result<HttpResponse, Failure> {
+        let (agreed, style) = self.negotiate(Offer::Object)?;
+        let loaded = self.context.state.objects.get(self.request())?;
+        self.loaded(agreed, &style, 200, &loaded, &[])
+    }
+
+    /// An object in the form that was agreed upon.
+    fn loaded(
+        &self,
+        agreed: Negotiated,
+        style: &Style,
+        code: u16,
+        loaded: &Loaded,
+        warnings: &[String],
+    ) -> Result<HttpResponse, Failure> {
+        if agreed.shape == Shape::Plain {
+            let mut text = Vec::new();
+            self.context.state.objects.write_json(loaded, Form::Object, &mut text)?;
+            return Ok(respond::json_text(style, code, text, warnings));
+        }
+        let shown = self.shaped(agreed.shape, loaded)?;
+        Ok(respond::value(style, code, &shown, warnings))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the answer to a permitted read")]
+    fn shaped(&self, shape: Shape, loaded: &Loaded) -> Result<Value, Failure> {
+        match shape {
+            Shape::Plain => {
+                let document = self.context.state.objects.document(loaded)?;
+                Ok(document.expose().clone())
+            }
+            Shape::Partial(version) | Shape::PartialList(version) => {
+                Ok(table::partial_object_metadata(&loaded.bare()?, version))
+            }
+            Shape::Table(version) => {
+                let row = self.row(version, loaded)?;
+                let metadata = json!({"resourceVersion": loaded.revision().to_string()});
+                Ok(table::table(self.kind, version, metadata, vec![row], true))
+            }
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "includeObject=Object asks for the whole object")]
+    fn row(&self, version: &'static str, loaded: &Loaded) -> Result<Value, Failure> {
+        let include = self.include()?;
+        let now = self.context.state.clock.unix_seconds();
+        if include == table::IncludeObject::Object {
+            let document = self.context.state.objects.document(loaded)?;
+            return Ok(table::row(self.kind, document.expose(), loaded.data_keys(), include, now, version));
+        }
+        Ok(table::row(self.kind, &loaded.bare()?, loaded.data_keys(), include, now, version))
+    }
+
+    fn include(&self) -> Result<table::IncludeObject, Failure> {
+        table::IncludeObject::parse(self.query("includeObject")).map_err(Failure::bad_request)
+    }
+
+    fn selectors(&self) -> Result<(LabelSelector, FieldSelector), Failure> {
+        let labels = LabelSelector::parse(self.query("labelSelector").unwrap_or_default())
+            .map_err(|error| Failure::bad_request(error.to_string()))?;
+        let fields = FieldSelector::parse(self.query("fieldSelector").unwrap_or_default())
+            .map_err(|error| Failure::bad_request(error.to_string()))?;
+        fields.check_supported(self.kind).map_err(|error| Failure::bad_request(error.to_string()))?;
+        Ok((labels, fields))
+    }
+
+    fn list_options(&self) -> Result<options::ListOptions, Failure> {
+        options::list(self.context.query.pairs()).map_err(Failure::options)
+    }
+
+    fn page(&self) -> Result<PageRequest, Failure> {
+        let (labels, fields) = self.selectors()?;
+        let options = self.list_options()?;
+        let limit = options.limit.and_then(|limit| usize::try_from(limit).ok());
+        // A limit with a revision and no match means that revision exactly, as it always has.
+        let exact = match options.resource_version_match {
+            Some(ResourceVersionMatch::Exact) => true,
+            Some(ResourceVersionMatch::NotOlderThan) => false,
+            None => limit.is_some(),
+        };
+        let (at, not_older_than) = match options.resource_version {
+            None | Some(0) => (None, None),
+            Some(revision) if exact => (Some(revision), None),
+            Some(revision) => (None, Some(revision)),
+        };
+        let continue_token = Some(options.continue_token).filter(|token| !token.is_empty());
+        Ok(PageRequest { limit, continue_token, at, not_older_than, labels, fields })
+    }
+
+    fn list(&self) -> Result<HttpResponse, Failure> {
+        let (agreed, style) = self.negotiate(Offer::List)?;
+        let state = self.context.state;
+        let page = state.objects.list(self.request(), &self.page()?)?;
+        if agreed.shape == Shape::Plain {
+            let objects = Arc::clone(&state.objects);
+            if style.is_compact_json() && !style.gzip {
+                let head = respond::head(&style, 200, style.content_type(), &[]);
+                return Ok(head.set_body(BoxBody::new(ListBody::new(objects, page))));
+            }
+            let text = ListBody::new(objects, page).into_text();
+            return Ok(respond::json_text(&style, 200, text, &[]));
+        }
+        let mut metadata = json!({"resourceVersion": page.revision.to_string()});
+        if let Some(fields) = metadata.as_object_mut() {
+            if let Some(token) = &page.continue_token {
+                fields.insert("continue".to_owned(), token.as_str().into());
+            }
+            if let Some(remaining) = page.remaining {
+                fields.insert("remainingItemCount".to_owned(), remaining.into());
+            }
+        }
+        let mut shown = Vec::with_capacity(page.rows.len());
+        for revision in &page.rows {
+            let Ok(loaded) = state.objects.open_page(&page, *revision) else { continue };
+            shown.push(match agreed.shape {
+                Shape::Table(version) => self.row(version, &loaded)?,
+                shape => self.shaped(shape, &loaded)?,
+            });
+        }
+        let body = match agreed.shape {
+            Shape::Table(version) => table::table(self.kind, version, metadata, shown, true),
+            Shape::PartialList(version) | Shape::Partial(version) => json!({
+                "kind": "PartialObjectMetadataList", "apiVersion": version, "metadata": metadata, "items": shown,
+            }),
+            Shape::Plain => Value::Null,
+        };
+        Ok(respond::value(&style, 200, &body, &[]))
+    }
+
+    async fn create(&self, payload: web::Payload) -> Result<HttpResponse, Failure> {
+        let (agreed, style) = self.negotiate(Offer::Object)?;
+        let format = body::format(self.context.header("content-type"))?;
+        let write = self.defaulted(options::create(self.context.query.pairs()))?;
+        let bytes = body::read(payload).await?;
+        let decoded = body::decode_object(self.kind, format, &bytes)?;
+        let mut warnings = Vec::new();
+        body::judge(self.kind, write.field_validation, decoded.findings, &mut warnings)?;
+        self.pair_warning(&decoded.document, &mut warnings);
+        let objects = &self.context.state.objects;
+        match objects.create(self.request(), decoded.document, &write, &mut warnings).await? {
+            Created::Stored(loaded) => self.loaded(agreed, &style, 201, &loaded, &warnings),
+            Created::DryRun(document) => Ok(self.document(agreed, &style, 201, &document, &warnings)),
+        }
+    }
+
+    async fn update(&self, payload: web::Payload) -> Result<HttpResponse, Failure> {
+        let (agreed, style) = self.negotiate(Offer::Object)?;
+        let format = body::format(self.context.header("content-type"))?;
+        let options = self.defaulted(options::update(self.context.query.pairs()))?;
+        let bytes = body::read(payload).await?;
+        let decoded = body::decode_object(self.kind, format, &bytes)?;
+        let mut warnings = Vec::new();
+        body::judge(self.kind, options.field_validation, decoded.findings, &mut warnings)?;
+        self.pair_warning(&decoded.document, &mut warnings);
+        let objects = &self.context.state.objects;
+        if self.kind.create_on_update && !objects.exists(self.request())? {
+            let attributes = self.permit.attributes().with_verb("create");
+            let permit =
+                rbac::authorize(&self.context.user, attributes).map_err(|denial| Failure::forbidden(&denial))?;
+            let request = Request { permit: &permit, facts: &self.context.facts };
+            return match objects.create(request, decoded.document, &options, &mut warnings).await? {
+                Created::Stored(loaded) => self.loaded(agreed, &style, 201, &loaded, &warnings),
+                Created::DryRun(document) => Ok(self.document(agreed, &style, 201, &document, &warnings)),
+            };
+        }
+        let updated = objects.update(self.request(), decoded.document, &options, &mut warnings).await?;
+        self.updated(agreed, &style, &updated, &warnings)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the patch is decoded here")]
+    async fn patch(&self, payload: web::Payload) -> Result<HttpResponse, Failure> {
+        let (agreed, style) = self.negotiate(Offer::Object)?;
+        let patch_type = match body::media_type(self.context.header("content-type")).as_deref() {
+            Some("application/json-patch+json") => PatchType::Json,
+            Some("application/merge-patch+json") => PatchType::Merge,
+            Some("application/strategic-merge-patch+json") => PatchType::Strategic,
+            Some("application/apply-patch+yaml") => PatchType::Apply,
+            _ => return Err(Failure::unsupported_media_type("415: Unsupported Media Type", Some(json!({})))),
+        };
+        let options = self.defaulted(options::patch(self.context.query.pairs(), patch_type == PatchType::Apply))?;
+        let bytes = body::read(payload).await?;
+        let mut warnings = Vec::new();
+        let document = if patch_type == PatchType::Apply {
+            let parsed = crate::codec::yaml::parse(bytes.expose())
+                .map_err(|error| Failure::bad_request(format!("error decoding YAML: {error}")))?;
+            let document = Document::new(parsed.value);
+            let lines: Vec<String> = parsed
+                .duplicates
+                .iter()
+                .map(|duplicate| format!("line {}: key \"{}\" already set in map", duplicate.line, duplicate.key))
+                .collect();
+            match options.field_validation {
+                FieldValidation::Strict if !lines.is_empty() => {
+                    return Err(Failure::bad_request(format!(
+                        "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  {}",
+                        lines.join("\n  ")
+                    )));
+                }
+                FieldValidation::Warn => warnings.extend(lines),
+                _ => {}
+            }
+            document
+        } else {
+            let parsed = crate::codec::json::parse(bytes.expose())
+                .map_err(|error| Failure::bad_request(format!("error decoding patch: {error}")))?;
+            Document::new(parsed.value)
+        };
+        let body = PatchBody { patch_type, document };
+        let objects = &self.context.state.objects;
+        if patch_type == PatchType::Apply && !objects.exists(self.request())? {
+            let attributes = self.permit.attributes().with_verb("create");
+            rbac::authorize(&self.context.user, attributes).map_err(|denial| Failure::forbidden(&denial))?;
+            let updated = objects.apply_create(self.request(), &body, &options, &mut warnings).await?;
+            return self.updated(agreed, &style, &updated, &warnings);
+        }
+        let updated = objects.patch(self.request(), &body, &options, &mut warnings).await?;
+        self.updated(agreed, &style, &updated, &warnings)
+    }
+
+    async fn delete(&self, payload: web::Payload) -> Result<HttpResponse, Failure> {
+        let (agreed, style) = self.negotiate(Offer::Object)?;
+        let options = self.delete_options(payload).await?;
+        let objects = &self.context.state.objects;
+        match objects.delete(self.request(), &options).await? {
+            Deleted::Gone(last) if !self.kind.delete_returns_object => {
+                let mut details = json!({"name": last.name()});
+                if let Some(fields) = details.as_object_mut() {
+                    if !self.kind.group.is_empty() {
+                        fields.insert("group".to_owned(), self.kind.group.into());
+                    }
+                    fields.insert("kind".to_owned(), self.kind.plural.into());
+                    let uid = last.bare()?.pointer("/metadata/uid").cloned().unwrap_or_default();
+                    fields.insert("uid".to_owned(), uid);
+                }
+                let body = json!({
+                    "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details,
+                });
+                Ok(respond::value(&style, 200, &body, &[]))
+            }
+            Deleted::Gone(last) => self.loaded(agreed, &style, 200, &last, &[]),
+            Deleted::Terminating(loaded) => {
+                self.after_termination(&loaded);
+                let code = if options.orphan_dependents == Some(false) { 202 } else { 200 };
+                self.loaded(agreed, &style, code, &loaded, &[])
+            }
+            Deleted::DryRun(document, gone) if gone && !self.kind.delete_returns_object => {
+                let _ = document;
+                let body = json!({
+                    "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+                    "details": {"name": self.permit.name(), "kind": self.kind.plural},
+                });
+                Ok(respond::value(&style, 200, &body, &[]))
+            }
+            Deleted::DryRun(document, _) => Ok(self.document(agreed, &style, 200, &document, &[])),
+        }
+    }
+
+    /// A terminating namespace is emptied in the background; its client watches for the end.
+    fn after_termination(&self, loaded: &Loaded) {
+        if self.kind.plural != "namespaces" {
+            return;
+        }
+        let state = self.context.state.clone();
+        let cause = self.permit.consequence("namespace-controller", self.permit.attributes().clone());
+        let facts = self.context.facts.clone();
+        let namespace = loaded.name().to_owned();
+        actix_web::rt::spawn(async move {
+            if let Err(error) = state.objects.empty_namespace(&cause, &facts, &namespace).await {
+                let failure = Failure::from(error);
+                tracing::warn!(namespace, code = failure.code, "a terminating namespace could not be emptied");
+            }
+        });
+    }
+
+    async fn delete_collection(&self, payload: web::Payload) -> Result<HttpResponse, Failure> {
+        let (_, style) = self.negotiate(Offer::List)?;
+        let delete = self.delete_options(payload).await?;
+        let page = self.page()?;
+        let objects = &self.context.state.objects;
+        let (revision, deleted) = objects.delete_collection(self.request(), &CollectionOptions { page, delete }).await?;
+        let mut text = format!(
+            "{{\"kind\":\"{}\",\"apiVersion\":\"{}\",\"metadata\":{{\"resourceVersion\":\"{revision}\"}},\"items\":[",
+            self.kind.list_kind, self.kind.api_version
+        )
+        .into_bytes();
+        for (at, loaded) in deleted.iter().enumerate() {
+            if at > 0 {
+                text.push(b',');
+            }
+            objects.write_json(loaded, Form::Item, &mut text)?;
+        }
+        text.extend_from_slice(b"]}");
+        Ok(respond::json_text(&style, 200, text, &[]))
+    }
+
+    async fn delete_options(&self, payload: web::Payload) -> Result<options::DeleteOptions, Failure> {
+        let bytes = body::read(payload).await?;
+        if bytes.is_empty() {
+            return options::delete_from_query(self.context.query.pairs()).map_err(Failure::options);
+        }
+        let format = body::format(self.context.header("content-type"))?;
+        let body = body::decode_message(&schema::DELETE_OPTIONS, format, &bytes)?;
+        options::delete_from_body(&body).map_err(Failure::options)
+    }
+
+    /// The options of a write, its field manager defaulted from the user agent.
+    fn defaulted(&self, options: Result<WriteOptions, OptionsError>) -> Result<WriteOptions, Failure> {
+        let mut options = options.map_err(Failure::options)?;
+        if options.field_manager.is_empty() {
+            options.field_manager = options::manager_from_user_agent(&self.context.facts.user_agent);
+        }
+        Ok(options)
+    }
+
+    fn updated(
+        &self,
+        agreed: Negotiated,
+        style: &Style,
+        updated: &Updated,
+        warnings: &[String],
+    ) -> Result<HttpResponse, Failure> {
+        let code = |created: bool| if created { 201 } else { 200 };
+        match updated {
+            Updated::Stored { object, created } => self.loaded(agreed, style, code(*created), object, warnings),
+            Updated::DryRun { document, created } => {
+                Ok(self.document(agreed, style, code(*created), document, warnings))
+            }
+        }
+    }
+
+    /// A document that was not stored, in the form that was agreed upon.
+    #[expect(clippy::disallowed_methods, reason = "the answer to the one who sent it")]
+    fn document(
+        &self,
+        agreed: Negotiated,
+        style: &Style,
+        code: u16,
+        document: &Document,
+        warnings: &[String],
+    ) -> HttpResponse {
+        let mut shown = document.duplicate();
+        let object = shown.expose_mut();
+        if let Some(fields) = object.as_object_mut() {
+            fields.shift_insert(0, "kind".to_owned(), self.kind.kind.into());
+            fields.shift_insert(1, "apiVersion".to_owned(), self.kind.api_version.into());
+        }
+        let data_keys = object.get("data").and_then(Value::as_object).map_or(0, serde_json::Map::len);
+        let now = self.context.state.clock.unix_seconds();
+        match agreed.shape {
+            Shape::Plain => respond::value(style, code, object, warnings),
+            Shape::Partial(version) | Shape::PartialList(version) => {
+                respond::value(style, code, &table::partial_object_metadata(object, version), warnings)
+            }
+            Shape::Table(version) => {
+                let include = self.include().unwrap_or(table::IncludeObject::Metadata);
+                let row = table::row(self.kind, object, data_keys, include, now, version);
+                respond::value(style, code, &table::table(self.kind, version, json!({}), vec![row], true), warnings)
+            }
+        }
+    }
+
+    /// A TLS secret whose pair does not fit is stored all the same, with a warning.
+    #[expect(clippy::disallowed_methods, reason = "certificate and key are compared, the warning holds neither")]
+    fn pair_warning(&self, document: &Document, warnings: &mut Vec<String>) {
+        use base64::Engine as _;
+        let object = document.expose();
+        if object.get("type").and_then(Value::as_str) != Some("kubernetes.io/tls") {
+            return;
+        }
+        let part = |key: &str| {
+            let text = object.get("data")?.get(key)?.as_str()?;
+            base64::engine::general_purpose::STANDARD.decode(text).ok().map(zeroize::Zeroizing::new)
+        };
+        if let (Some(certificate), Some(key)) = (part("tls.crt"), part("tls.key")) {
+            warnings.extend(crate::pki::pair_warning(&certificate, &key));
+        }
+    }
+
+    fn watch(&self) -> Result<HttpResponse, Failure> {
+        let (agreed, style) = self.negotiate(Offer::Watch)?;
+        let (labels, fields) = self.selectors()?;
+        let options = self.list_options()?;
+        let state = self.context.state;
+        let initial = options.send_initial_events.unwrap_or(!matches!(options.resource_version, Some(1..)));
+        let head = |style: &Style| respond::head(style, 200, "application/json", &[]);
+        let after = if initial { None } else { options.resource_version };
+        let (watcher, missed) = match state.hub.watch(&state.objects, self.request(), after) {
+            Ok(started) => started,
+            Err(error @ Error::Expired(..)) => {
+                let line = json!({"type": "ERROR", "object": Failure::from(error).body});
+                return Ok(head(&style).set_body(BoxBody::new(format!("{line}\n"))));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let page = if initial {
+            let at = PageRequest { at: Some(watcher.from).filter(|from| *from > 0), ..self.page_for_watch()? };
+            Some(state.objects.list(self.request(), &at)?)
+        } else {
+            None
+        };
+        let include = self.include()?;
+        let mut jitter = [0];
+        let _ = getrandom::fill(&mut jitter);
+        let lifetime = options
+            .timeout_seconds
+            .filter(|seconds| *seconds > 0)
+            .map_or_else(|| default_lifetime(jitter[0]), Duration::from_secs);
+        let (lines, receiver) = mpsc::channel(8);
+        let task = WatchTask {
+            objects: Arc::clone(&state.objects),
+            clock: Arc::clone(&state.clock),
+            kind: self.kind,
+            shape: agreed.shape,
+            include,
+            labels,
+            fields,
+            lines,
+            columns_sent: false,
+            bookmarks: options.allow_watch_bookmarks,
+            initial_events_end: initial && options.allow_watch_bookmarks,
+        };
+        let hub = Arc::clone(&state.hub);
+        actix_web::rt::spawn(async move {
+            task.run(hub, watcher, page, missed, lifetime).await;
+        });
+        Ok(head(&style).set_body(BoxBody::new(actix_web::body::BodyStream::new(Lines(receiver)))))
+    }
+
+    fn page_for_watch(&self) -> Result<PageRequest, Failure> {
+        let (labels, fields) = self.selectors()?;
+        Ok(PageRequest { labels, fields, ..PageRequest::default() })
+    }
+}
+
+/// Writes one watch.
+struct WatchTask {
+    objects: Arc<crate::objects::Objects>,
+    clock: crate::clock::SharedClock,
+    kind: &'static Kind,
+    shape: Shape,
+    include: table::IncludeObject,
+    labels: LabelSelector,
+    fields: FieldSelector,
+    lines: mpsc::Sender<Bytes>,
+    columns_sent: bool,
+    bookmarks: bool,
+    initial_events_end: bool,
+}
+
+/// How often a bookmark tells an idle watcher how far the store is.
+const BOOKMARK_INTERVAL: Duration = Duration::from_secs(60);
+
+impl WatchTask {
+    async fn run(
+        mut self,
+        hub: Arc<crate::objects::watch::Hub>,
+        mut watcher: crate::objects::watch::Watcher,
+        page: Option<crate::objects::Page>,
+        missed: Vec<Arc<Event>>,
+        lifetime: Duration,
+    ) {
+        let end = tokio::time::Instant::now() + lifetime;
+        if let Some(page) = page {
+            for revision in &page.rows {
+                let Ok(loaded) = self.objects.open_page(&page, *revision) else { continue };
+                let Some(line) = self.line(EventType::Added, &loaded) else { continue };
+                if self.lines.send(line).await.is_err() {
+                    return;
+                }
+            }
+            if self.initial_events_end && self.lines.send(self.bookmark(page.revision, true)).await.is_err() {
+                return;
+            }
+        }
+        for event in missed {
+            if !self.send(&event).await {
+                return;
+            }
+        }
+        let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + BOOKMARK_INTERVAL, BOOKMARK_INTERVAL);
+        loop {
+            tokio::select! {
+                message = watcher.events.recv() => match message {
+                    Some(Message::Event(event)) => {
+                        if !self.send(&event).await {
+                            return;
+                        }
+                    }
+                    Some(Message::Stop) | None => return,
+                },
+                _ = tick.tick(), if self.bookmarks => {
+                    if watcher.events.is_empty() && self.lines.send(self.bookmark(hub.revision(), false)).await.is_err() {
+                        return;
+                    }
+                }
+                () = tokio::time::sleep_until(end) => return,
+                () = self.lines.closed() => return,
+            }
+        }
+    }
+
+    async fn send(&mut self, event: &Arc<Event>) -> bool {
+        let Some(event_type) = event.seen_by(&self.labels, &self.fields) else { return true };
+        let line = if self.shape == Shape::Plain {
+            event.json(&self.objects).map(|text| framed(event_type.as_str(), &text))
+        } else {
+            event.now.as_ref().and_then(|loaded| self.line(event_type, loaded))
+        };
+        match line {
+            Some(line) => self.lines.send(line).await.is_ok(),
+            None => true,
+        }
+    }
+
+    fn line(&mut self, event_type: EventType, loaded: &Loaded) -> Option<Bytes> {
+        let text = match self.shape {
+            Shape::Plain => {
+                let mut text = Vec::new();
+                self.objects.write_json(loaded, Form::Object, &mut text).ok()?;
+                text
+            }
+            Shape::Partial(version) | Shape::PartialList(version) => {
+                table::partial_object_metadata(&loaded.bare().ok()?, version).to_string().into_bytes()
+            }
+            Shape::Table(version) => {
+                let object = loaded.bare().ok()?;
+                let now = self.clock.unix_seconds();
+                let row = table::row(self.kind, &object, loaded.data_keys(), self.include, now, version);
+                let metadata = json!({"resourceVersion": loaded.revision().to_string()});
+                let with_columns = !std::mem::replace(&mut self.columns_sent, true);
+                table::table(self.kind, version, metadata, vec![row], with_columns).to_string().into_bytes()
+            }
+        };
+        Some(framed(event_type.as_str(), &text))
+    }
+
+    fn bookmark(&self, revision: u64, initial_events_end: bool) -> Bytes {
+        let mut metadata = json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
+        if initial_events_end {
+            use base64::Engine as _;
+            let blueprint = format!(
+                "{{\"kind\":\"{}\",\"apiVersion\":\"{}\",\"metadata\":{{}},\"items\":null}}\n",
+                self.kind.list_kind, self.kind.api_version
+            );
+            let blueprint = base64::engine::general_purpose::STANDARD.encode(blueprint);
+            if let Some(fields) = metadata.as_object_mut() {
+                fields.insert(
+                    "annotations".to_owned(),
+                    json!({"k8s.io/initial-events-end": "true", "kubernetes.io/initial-events-list-blueprint": blueprint}),
+                );
+            }
+        }
+        let object = json!({"kind": self.kind.kind, "apiVersion": self.kind.api_version, "metadata": metadata});
+        let object = match self.shape {
+            Shape::Plain => object,
+            Shape::Partial(version) | Shape::PartialList(version) => {
+                json!({"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": object["metadata"]})
+            }
+            Shape::Table(version) => {
+                let row = json!({"cells": [], "object": {"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": {}}});
+                table::table(self.kind, version, json!({"resourceVersion": revision.to_string()}), vec![row], !self.columns_sent)
+            }
+        };
+        framed("BOOKMARK", object.to_string().as_bytes())
+    }
+}
+
+fn framed(event_type: &str, object: &[u8]) -> Bytes {
+    let mut line = Vec::with_capacity(object.len() + 40);
+    line.extend_from_slice(b"{\"type\":\"");
+    line.extend_from_slice(event_type.as_bytes());
+    line.extend_from_slice(b"\",\"object\":");
+    line.extend_from_slice(object);
+    line.extend_from_slice(b"}\n");
+    Bytes::from(line)
+}

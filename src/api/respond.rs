@@ -1,0 +1,175 @@
+//! Answers: headers that every one carries, pretty JSON for people, YAML, gzip.
+
+use std::io::Write as _;
+
+use actix_web::HttpResponse;
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::negotiate::Encoding;
+use super::status::Failure;
+use crate::codec::{json, yaml};
+
+/// Larger answers are compressed for clients that ask for it, as in Kubernetes.
+const GZIP_FROM_BYTES: usize = 128 * 1024;
+
+/// What of a request decides the form of its answer.
+#[derive(Debug, Clone)]
+pub struct Style {
+    /// `Audit-Id` of the answer.
+    pub audit_id: String,
+    /// Indented JSON: asked for, or the client is one that people read.
+    pub pretty: bool,
+    /// `Accept-Encoding` allows gzip.
+    pub gzip: bool,
+    /// Encoding that was negotiated.
+    pub encoding: Encoding,
+}
+
+impl Style {
+    /// Compact JSON.
+    pub fn json(audit_id: String) -> Self {
+        Self { audit_id, pretty: false, gzip: false, encoding: Encoding::Json }
+    }
+
+    /// Whether JSON text can be sent as it was written.
+    pub fn is_compact_json(&self) -> bool {
+        !self.pretty && self.encoding == Encoding::Json
+    }
+
+    /// Media type of the answer.
+    pub fn content_type(&self) -> &'static str {
+        match self.encoding {
+            Encoding::Json => "application/json",
+            Encoding::Yaml => "application/yaml",
+        }
+    }
+}
+
+/// Whether JSON is indented: `?pretty`, or a user agent that a person reads.
+pub fn wants_pretty(pretty: Option<&str>, user_agent: &str) -> bool {
+    match pretty {
+        Some(value) => matches!(value, "" | "1" | "true"),
+        None => ["curl", "Wget", "Mozilla/5.0"].iter().any(|prefix| user_agent.starts_with(prefix)),
+    }
+}
+
+/// An answer made of a tree.
+pub fn value(style: &Style, code: u16, body: &Value, warnings: &[String]) -> HttpResponse {
+    let bytes = match style.encoding {
+        Encoding::Yaml => yaml::to_string(body).into_bytes(),
+        Encoding::Json => {
+            let mut bytes = if style.pretty { json::to_pretty(body) } else { json::to_vec(body) };
+            bytes.push(b'\n');
+            bytes
+        }
+    };
+    finished(style, code, style.content_type(), bytes, warnings)
+}
+
+/// An answer made of compact JSON text.
+pub fn json_text(style: &Style, code: u16, text: Vec<u8>, warnings: &[String]) -> HttpResponse {
+    if style.is_compact_json() {
+        let mut text = text;
+        text.push(b'\n');
+        return finished(style, code, "application/json", text, warnings);
+    }
+    let mut tree: Value = serde_json::from_slice(&text).unwrap_or(Value::Null);
+    let response = value(style, code, &tree, warnings);
+    crate::sensitive::wipe(&mut tree);
+    response
+}
+
+/// A failure. Only YAML of the negotiated forms applies to a Status.
+pub fn failure(style: &Style, failure: &Failure) -> HttpResponse {
+    let mut response = value(style, failure.code, &failure.body, &[]);
+    if let Some(seconds) = failure.retry_after_seconds {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// Plain text.
+pub fn text(style: &Style, code: u16, text: &str) -> HttpResponse {
+    finished(style, code, "text/plain; charset=utf-8", text.as_bytes().to_vec(), &[])
+}
+
+/// An answer whose bytes are settled.
+pub fn finished(style: &Style, code: u16, content_type: &'static str, bytes: Vec<u8>, warnings: &[String]) -> HttpResponse {
+    let mut response = head(style, code, content_type, warnings);
+    let body = if style.gzip && bytes.len() > GZIP_FROM_BYTES {
+        match compressed(&bytes) {
+            Some(small) => {
+                let headers = response.headers_mut();
+                headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+                Bytes::from(small)
+            }
+            None => Bytes::from(bytes),
+        }
+    } else {
+        Bytes::from(bytes)
+    };
+    response.set_body(BoxBody::new(body))
+}
+
+/// Status line and common headers, without a body.
+pub fn head(style: &Style, code: u16, content_type: &'static str, warnings: &[String]) -> HttpResponse<()> {
+    let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponse::with_body(status, ());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    // `no-store`: answers hold secrets, and no cache between us and the client may keep one.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, private"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(audit_id) = HeaderValue::from_str(&style.audit_id) {
+        headers.insert(HeaderName::from_static("audit-id"), audit_id);
+    }
+    for warning in warnings {
+        if let Ok(value) = HeaderValue::from_str(&warning_header(warning)) {
+            headers.append(header::WARNING, value);
+        }
+    }
+    response
+}
+
+/// RFC 7234 `Warning`: `299 - "text"`, control characters dropped.
+fn warning_header(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 10);
+    quoted.push_str("299 - \"");
+    for c in text.chars().filter(|c| !c.is_control()) {
+        if matches!(c, '"' | '\\') {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    quoted.push('"');
+    quoted
+}
+
+fn compressed(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::with_capacity(bytes.len() / 3), flate2::Compression::fast());
+    encoder.write_all(bytes).ok()?;
+    encoder.finish().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_get_indented_json_and_programs_do_not() {
+        assert!(wants_pretty(None, "curl/8.5.0"));
+        assert!(wants_pretty(Some("true"), "kubectl/v1.32"));
+        assert!(!wants_pretty(None, "kubectl/v1.32"));
+        assert!(!wants_pretty(Some("false"), "curl/8.5.0"));
+    }
+
+    #[test]
+    fn a_warning_is_one_quoted_line() {
+        assert_eq!(warning_header("unknown field \"bar\"\r\nX: y"), "299 - \"unknown field \\\"bar\\\"X: y\"");
+    }
+}

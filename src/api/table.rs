@@ -1,0 +1,189 @@
+//! Tables, which `kubectl get` asks for, and objects reduced to their metadata.
+//!
+//! A row shows how many keys a Secret has and never a value; the object beside it is only whole where
+//! `includeObject=Object` asks for it. Source: `meta.k8s.io/v1`, Table and PartialObjectMetadata.
+
+use serde_json::{Map, Value, json};
+
+use crate::model::age::{human_age, parse_rfc3339};
+use crate::model::field_error::FieldError;
+use crate::model::kinds::Kind;
+
+/// What stands in a row besides its cells: the query parameter `includeObject`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IncludeObject {
+    /// `null`
+    None,
+    /// The object's metadata; the default.
+    Metadata,
+    /// The whole object.
+    Object,
+}
+
+impl IncludeObject {
+    /// Reads the query parameter; absent is `""`.
+    ///
+    /// # Errors
+    /// The text of the 400 Status.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "" | "Metadata" => Ok(Self::Metadata),
+            "None" => Ok(Self::None),
+            "Object" => Ok(Self::Object),
+            other => {
+                let detail = "must be 'Metadata', 'Object', 'None', or empty";
+                let error = FieldError::invalid("includeObject", other, detail);
+                Err(format!("Unable to convert to Table as requested: {error}"))
+            }
+        }
+    }
+}
+
+const NAME: &str = "The object's name, which no other object of its kind and namespace has.";
+const AGE: &str = "How long ago the object was created.";
+const CREATED_AT: &str = "When the object was created, in RFC 3339 and UTC.";
+
+/// The cells of a kind; see [`columns`].
+enum Layout {
+    Secret,
+    Namespace,
+    ServiceAccount,
+    Binding,
+    /// Roles, and every kind without a layout of its own.
+    Plain,
+}
+
+impl Layout {
+    fn of(kind: &Kind) -> Self {
+        match (kind.group, kind.kind) {
+            ("", "Secret") => Self::Secret,
+            ("", "Namespace") => Self::Namespace,
+            ("", "ServiceAccount") => Self::ServiceAccount,
+            ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => Self::Binding,
+            _ => Self::Plain,
+        }
+    }
+}
+
+/// The `columnDefinitions` of a kind. Every column's type is `string`, as in Kubernetes, whatever its cells are.
+pub fn columns(kind: &Kind) -> Value {
+    let name = column("Name", "name", NAME, 0);
+    let age = || column("Age", "", AGE, 0);
+    match Layout::of(kind) {
+        Layout::Secret => json!([
+            name,
+            column("Type", "", "What the secret is for; it says which keys the secret must have.", 0),
+            column("Data", "", "How many keys the secret holds.", 0),
+            age(),
+        ]),
+        Layout::Namespace => {
+            json!([name, column("Status", "", "Active, or Terminating once it is being deleted.", 0), age()])
+        }
+        Layout::ServiceAccount => {
+            json!([name, column("Secrets", "", "How many secrets the account lists as its own.", 0), age()])
+        }
+        Layout::Binding => json!([
+            name,
+            column("Role", "", "The role whose permissions are granted.", 0),
+            age(),
+            column("Users", "", "The users who are granted it.", 1),
+            column("Groups", "", "The groups that are granted it.", 1),
+            column("ServiceAccounts", "", "The service accounts that are granted it.", 1),
+        ]),
+        Layout::Plain => json!([name, column("Created At", "date", CREATED_AT, 0)]),
+    }
+}
+
+/// The row of one object. `data_keys` is the number of keys a Secret has in `data`: the object need not
+/// carry them, unless it is included. `api_version` is the Table's: `meta.k8s.io/v1` or `meta.k8s.io/v1beta1`.
+pub fn row(
+    kind: &Kind,
+    object: &Value,
+    data_keys: usize,
+    include: IncludeObject,
+    now_unix_seconds: i64,
+    api_version: &str,
+) -> Value {
+    let name = text(object, "/metadata/name");
+    let age = || match parse_rfc3339(text(object, "/metadata/creationTimestamp")) {
+        Some(created) => human_age(now_unix_seconds.saturating_sub(created)),
+        None => "<unknown>".to_owned(),
+    };
+    let cells = match Layout::of(kind) {
+        Layout::Secret => json!([name, text(object, "/type"), data_keys, age()]),
+        Layout::Namespace => json!([name, text(object, "/status/phase"), age()]),
+        Layout::ServiceAccount => json!([name, items(object, "secrets").len(), age()]),
+        Layout::Binding => {
+            let role = format!("{}/{}", text(object, "/roleRef/kind"), text(object, "/roleRef/name"));
+            let subjects = items(object, "subjects");
+            json!([
+                name,
+                role,
+                age(),
+                subjects_of(subjects, "User"),
+                subjects_of(subjects, "Group"),
+                subjects_of(subjects, "ServiceAccount"),
+            ])
+        }
+        Layout::Plain => match text(object, "/metadata/creationTimestamp") {
+            // Go's zero time.
+            "" => json!([name, "0001-01-01T00:00:00Z"]),
+            created => json!([name, created]),
+        },
+    };
+    let object = match include {
+        IncludeObject::None => Value::Null,
+        IncludeObject::Metadata => partial_object_metadata(object, api_version),
+        IncludeObject::Object => object.clone(),
+    };
+    members([("cells", cells), ("object", object)])
+}
+
+/// A Table of rows. `metadata` is the list's, or of a single object its resourceVersion. A watch sends
+/// the columns with its first event and `None` after that.
+pub fn table(api_version: &str, metadata: Value, columns: Option<Value>, rows: Vec<Value>) -> Value {
+    members([
+        ("kind", "Table".into()),
+        ("apiVersion", api_version.into()),
+        ("metadata", metadata),
+        ("columnDefinitions", columns.unwrap_or_default()),
+        ("rows", rows.into()),
+    ])
+}
+
+/// An object reduced to its metadata, as `meta.k8s.io/v1` or `meta.k8s.io/v1beta1`.
+pub fn partial_object_metadata(object: &Value, api_version: &str) -> Value {
+    let metadata = object.get("metadata").cloned().unwrap_or_else(|| json!({"creationTimestamp": null}));
+    members([("kind", "PartialObjectMetadata".into()), ("apiVersion", api_version.into()), ("metadata", metadata)])
+}
+
+/// An object of values that are moved into it; `json!` would copy them.
+fn members<const N: usize>(members: [(&str, Value); N]) -> Value {
+    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>().into()
+}
+
+fn column(name: &str, format: &str, description: &str, priority: u8) -> Value {
+    json!({"name": name, "type": "string", "format": format, "description": description, "priority": priority})
+}
+
+fn text<'v>(object: &'v Value, pointer: &str) -> &'v str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn items<'v>(object: &'v Value, field: &str) -> &'v [Value] {
+    object.get(field).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// The subjects of one kind, joined: users and groups by name, service accounts as `namespace/name`.
+fn subjects_of(subjects: &[Value], kind: &str) -> String {
+    let named = |subject: &Value| {
+        let name = text(subject, "/name");
+        if kind == "ServiceAccount" { format!("{}/{name}", text(subject, "/namespace")) } else { name.to_owned() }
+    };
+    let of_kind = subjects.iter().filter(|subject| text(subject, "/kind") == kind);
+    of_kind.map(named).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

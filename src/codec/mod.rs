@@ -1,0 +1,14 @@
+//! Bytes to JSON values and back, by Kubernetes' decoding rules.
+//!
+//! Pure: no I/O, no clock. It never puts what it read into an error; an error says what kind of mistake
+//! was found and where.
+
+pub mod json;
+pub mod protobuf;
+pub mod typed;
+pub mod yaml;
+
+mod go_text;
+mod report;
+
+pub use self::report::ParseError;

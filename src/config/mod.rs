@@ -1,0 +1,181 @@
+//! Settings: read once, from flags and `STRONGROOM_*` variables, into types that are handed down.
+//!
+//! A flag wins over its variable. What this never does: open a file, keep a setting as text that has a type, or
+//! fall back to something weaker where a value is wrong.
+
+pub mod environment;
+pub mod home;
+pub mod limits;
+pub mod listen;
+pub mod log;
+pub mod tls;
+pub mod unlock;
+
+use std::fmt;
+use std::path::PathBuf;
+
+pub use environment::Environment;
+pub use home::HomePaths;
+pub use limits::Limits;
+pub use listen::{Advertise, ListenAddress};
+pub use tls::TlsFiles;
+pub use unlock::{PassphraseFromEnvironment, UnlockConfig};
+
+/// A setting that cannot be used. Never shows a secret: passphrases are not validated here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    setting: String,
+    problem: String,
+}
+
+impl ConfigError {
+    pub(crate) fn new(setting: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { setting: setting.into(), problem: problem.into() }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.setting, self.problem)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// What was given on the command line of `serve` (and of the commands that open a home), not yet looked at.
+#[derive(Debug, Default)]
+pub struct ServeFlags {
+    /// `--home`
+    pub home: Option<PathBuf>,
+    /// `--listen`
+    pub listen: Option<String>,
+    /// `--advertise`, as often as given
+    pub advertise: Vec<String>,
+    /// `--tls-cert`
+    pub tls_cert: Option<PathBuf>,
+    /// `--tls-key`
+    pub tls_key: Option<PathBuf>,
+    /// `--swagger-ui`
+    pub swagger_ui: bool,
+    /// `--key-file`
+    pub key_file: Option<PathBuf>,
+    /// `--passphrase-file`
+    pub passphrase_file: Option<PathBuf>,
+    /// `--passphrase-prompt`
+    pub passphrase_prompt: bool,
+    /// `--allow-env-passphrase`
+    pub allow_env_passphrase: bool,
+    /// `--max-connections`
+    pub max_connections: Option<usize>,
+    /// `--max-connections-per-address`
+    pub max_connections_per_address: Option<u32>,
+    /// `--max-requests-per-address`
+    pub max_requests_per_address: Option<u32>,
+}
+
+/// Everything `serve` needs to know.
+pub struct ServeConfig {
+    /// Where the home's files are.
+    pub home: HomePaths,
+    /// Where to listen.
+    pub listen: ListenAddress,
+    /// Names and ports under which clients reach the server, first one first.
+    pub advertise: Vec<Advertise>,
+    /// The user's own certificate; `None` means one from the home's CA.
+    pub tls: Option<TlsFiles>,
+    /// Whether Swagger UI and its document are served.
+    pub swagger_ui: bool,
+    /// Where the unlock secret comes from.
+    pub unlock: UnlockConfig,
+    /// Bounds on connections and time.
+    pub limits: Limits,
+}
+
+impl ServeConfig {
+    /// Puts flags and environment together.
+    pub fn resolve(flags: ServeFlags, environment: &Environment) -> Result<Self, ConfigError> {
+        let home = HomePaths::resolve(flags.home, environment)?;
+        let listen = match flags.listen {
+            Some(text) => ListenAddress::parse("--listen", &text)?,
+            None => match environment.text("STRONGROOM_LISTEN")? {
+                Some(text) => ListenAddress::parse("STRONGROOM_LISTEN", &text)?,
+                None => ListenAddress::DEFAULT,
+            },
+        };
+        let advertise = if flags.advertise.is_empty() {
+            Advertise::parse_list("STRONGROOM_ADVERTISE", &environment.list("STRONGROOM_ADVERTISE")?)?
+        } else {
+            Advertise::parse_list("--advertise", &flags.advertise)?
+        };
+        let tls = TlsFiles::resolve(flags.tls_cert, flags.tls_key, environment)?;
+        let swagger_ui =
+            flags.swagger_ui || environment.switch("STRONGROOM_SWAGGER_UI")?.unwrap_or_else(|| listen.is_loopback());
+        let unlock = UnlockConfig::resolve(
+            flags.key_file,
+            flags.passphrase_file,
+            flags.passphrase_prompt,
+            flags.allow_env_passphrase,
+            &home,
+            environment,
+        )?;
+        let limits = Limits::resolve(
+            flags.max_connections,
+            flags.max_connections_per_address,
+            flags.max_requests_per_address,
+            environment,
+        )?;
+        Ok(Self { home, listen, advertise, tls, swagger_ui, unlock, limits })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(flags: ServeFlags, variables: &[(&str, &str)]) -> Result<ServeConfig, ConfigError> {
+        let mut all = vec![("HOME", "/home/u")];
+        all.extend_from_slice(variables);
+        ServeConfig::resolve(flags, &Environment::of(&all))
+    }
+
+    #[test]
+    fn nothing_given_means_loopback_and_the_xdg_directories() {
+        let config = resolve(ServeFlags::default(), &[]).unwrap();
+        assert_eq!(config.listen.address().to_string(), "127.0.0.1:8443");
+        assert_eq!(config.home.root(), std::path::Path::new("/home/u/.local/share/strongroom"));
+        assert!(config.swagger_ui);
+        assert!(config.tls.is_none());
+        assert!(config.advertise.is_empty());
+    }
+
+    #[test]
+    fn a_flag_wins_over_its_variable() {
+        let flags = ServeFlags { listen: Some("127.0.0.1:0".into()), ..ServeFlags::default() };
+        let config = resolve(flags, &[("STRONGROOM_LISTEN", "0.0.0.0:1")]).unwrap();
+        assert_eq!(config.listen.address().to_string(), "127.0.0.1:0");
+        let config = resolve(ServeFlags::default(), &[("STRONGROOM_LISTEN", "0.0.0.0:1")]).unwrap();
+        assert_eq!(config.listen.address().to_string(), "0.0.0.0:1");
+    }
+
+    #[test]
+    fn swagger_ui_is_off_beyond_loopback_unless_asked_for() {
+        let wide = || ServeFlags { listen: Some("0.0.0.0:8443".into()), ..ServeFlags::default() };
+        assert!(!resolve(wide(), &[]).unwrap().swagger_ui);
+        assert!(resolve(ServeFlags { swagger_ui: true, ..wide() }, &[]).unwrap().swagger_ui);
+        assert!(resolve(wide(), &[("STRONGROOM_SWAGGER_UI", "true")]).unwrap().swagger_ui);
+        assert!(!resolve(ServeFlags::default(), &[("STRONGROOM_SWAGGER_UI", "false")]).unwrap().swagger_ui);
+    }
+
+    #[test]
+    fn advertised_addresses_come_from_a_list_too() {
+        let config = resolve(ServeFlags::default(), &[("STRONGROOM_ADVERTISE", "vault.example:443, 10.0.0.1:8443")]);
+        let shown: Vec<String> = config.unwrap().advertise.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["vault.example:443", "10.0.0.1:8443"]);
+    }
+
+    #[test]
+    fn an_error_names_the_setting() {
+        let problem = resolve(ServeFlags::default(), &[("STRONGROOM_LISTEN", "nowhere")]).err().unwrap();
+        assert!(problem.to_string().starts_with("STRONGROOM_LISTEN: "), "{problem}");
+    }
+}

@@ -1,0 +1,185 @@
+//! `delete` and `deletecollection`.
+
+use serde_json::Value;
+
+use super::create::{set, text};
+use super::finish::{Change, Outcome};
+use super::live::Loaded;
+use super::update::{MODIFIED, finalizers_left};
+use super::{Error, Objects, PageRequest, Request, Resource};
+use crate::model::kinds::{self, Kind};
+use crate::model::validation::options::{DeleteOptions, Propagation};
+use crate::rbac::Attributes;
+use crate::sensitive::Document;
+
+/// Namespaces that cannot be deleted, as in Kubernetes.
+const PROTECTED_NAMESPACES: &[&str] = &["default", "kube-system", "kube-public"];
+const ATTEMPTS: usize = 16;
+
+/// What a delete did.
+pub enum Deleted {
+    /// The object is gone; this was its last state.
+    Gone(Loaded),
+    /// Finalizers hold it: it is marked and stays until they are removed.
+    Terminating(Loaded),
+    /// A dry run: the object as it would be left, and whether it would be gone.
+    DryRun(Document, bool),
+}
+
+/// What a deletecollection selects.
+#[derive(Debug, Default)]
+pub struct CollectionOptions {
+    /// Selectors.
+    pub page: PageRequest,
+    /// Options of each delete.
+    pub delete: DeleteOptions,
+}
+
+impl Objects {
+    /// Deletes the object that the permit names.
+    #[expect(clippy::disallowed_methods, reason = "the verb reads the object it deletes")]
+    pub async fn delete(&self, request: Request<'_>, options: &DeleteOptions) -> Result<Deleted, Error> {
+        let kind = request.kind()?;
+        let name = request.permit.name();
+        if kind.id == kinds::NAMESPACE.id && PROTECTED_NAMESPACES.contains(&name) {
+            return Err(Error::Forbidden(
+                Resource::new(kind, name),
+                "this namespace may not be deleted".to_owned(),
+            ));
+        }
+        for _ in 0..ATTEMPTS {
+            let loaded = self.get(request)?;
+            let document = self.document(&loaded)?;
+            preconditions(kind, name, document.expose(), options)?;
+            match self.delete_version(request, loaded, document, options).await {
+                Err(Error::Conflict(_, text)) if text == MODIFIED => {}
+                other => return other,
+            }
+        }
+        Err(Error::Conflict(request.resource()?, MODIFIED.to_owned()))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the verb reads the object it deletes")]
+    async fn delete_version(
+        &self,
+        request: Request<'_>,
+        loaded: Loaded,
+        mut document: Document,
+        options: &DeleteOptions,
+    ) -> Result<Deleted, Error> {
+        let kind = request.kind()?;
+        let namespace = request.permit.namespace();
+        let revision = loaded.row_revision();
+        let object = document.expose_mut();
+        if finalizers_left(kind, object) == 0 {
+            let change = Change::delete(kind, namespace, object, revision);
+            return match self.commit(request, change, options.dry_run).await? {
+                Outcome::Stored(last) => {
+                    if !orphans(options) {
+                        self.collect_dependents(request, document.expose()).await;
+                    }
+                    Ok(Deleted::Gone(last))
+                }
+                Outcome::DryRun => Ok(Deleted::DryRun(document, true)),
+            };
+        }
+        if text(object, "deletionTimestamp").is_some() {
+            return Ok(Deleted::Terminating(loaded));
+        }
+        set(object, "deletionTimestamp", Value::from(self.now()));
+        if kind.id == kinds::NAMESPACE.id {
+            if let Some(fields) = object.as_object_mut() {
+                fields.insert("status".to_owned(), serde_json::json!({"phase": "Terminating"}));
+            }
+        } else {
+            set(object, "deletionGracePeriodSeconds", Value::from(0));
+        }
+        let change = Change::replace(kind, namespace, object, revision);
+        match self.commit(request, change, options.dry_run).await? {
+            Outcome::Stored(loaded) => Ok(Deleted::Terminating(loaded)),
+            Outcome::DryRun => Ok(Deleted::DryRun(document, false)),
+        }
+    }
+
+    /// Deletes what the selectors match in the collection that the permit names; the objects as they were.
+    pub async fn delete_collection(
+        &self,
+        request: Request<'_>,
+        options: &CollectionOptions,
+    ) -> Result<(u64, Vec<Loaded>), Error> {
+        let kind = request.kind()?;
+        let page = self.list(request, &options.page)?;
+        let mut deleted = Vec::new();
+        for revision in &page.rows {
+            let loaded = self.load(kind, "", *revision)?;
+            let permit = request.permit.consequence_of_collection(loaded.namespace(), loaded.name());
+            let one = Request { permit: &permit, facts: request.facts };
+            match self.delete(one, &options.delete).await {
+                Ok(Deleted::Gone(last) | Deleted::Terminating(last)) => deleted.push(last),
+                Ok(Deleted::DryRun(..)) => deleted.push(loaded),
+                Err(Error::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((self.revision(), deleted))
+    }
+
+    /// Deletes the objects of the same namespace whose only owner was `owner`, as Kubernetes' garbage
+    /// collector does in the background. Best effort: what fails is found by the next collection.
+    async fn collect_dependents(&self, request: Request<'_>, owner: &Value) {
+        let Some(uid) = text(owner, "uid") else { return };
+        for kind in kinds::KINDS.iter().filter(|kind| kind.stored && kind.id != kinds::NAMESPACE.id) {
+            let namespace = request.permit.namespace();
+            let scope = Some(namespace).filter(|namespace| !namespace.is_empty() && kind.namespaced);
+            if !self.owners.mentions(uid) {
+                return;
+            }
+            let Ok(snapshot) = self.store.snapshot(kind.id, scope, None, None, None) else { return };
+            for revision in snapshot.revisions {
+                let Ok(loaded) = self.load(kind, "", revision) else { continue };
+                if !loaded.mentions(uid) || !is_only_owner(&loaded, uid) {
+                    continue;
+                }
+                let attributes = Attributes::object("delete", kind, loaded.namespace(), loaded.name());
+                let permit = request.permit.consequence("garbage-collector", attributes);
+                let facts = request.facts;
+                let options = DeleteOptions::default();
+                if Box::pin(self.delete(Request { permit: &permit, facts }, &options)).await.is_err() {
+                    tracing::warn!(object.kind = kind.kind, "a dependent of a deleted object could not be deleted");
+                }
+            }
+        }
+    }
+}
+
+fn orphans(options: &DeleteOptions) -> bool {
+    options.propagation == Some(Propagation::Orphan) || options.orphan_dependents == Some(true)
+}
+
+fn is_only_owner(loaded: &Loaded, uid: &str) -> bool {
+    let Ok(object) = loaded.bare() else { return false };
+    let Some(owners) = object.pointer("/metadata/ownerReferences").and_then(Value::as_array) else { return false };
+    !owners.is_empty() && owners.iter().all(|owner| owner.get("uid").and_then(Value::as_str) == Some(uid))
+}
+
+fn preconditions(kind: &'static Kind, name: &str, object: &Value, options: &DeleteOptions) -> Result<(), Error> {
+    let stored_uid = text(object, "uid").unwrap_or_default();
+    let stored_revision = text(object, "resourceVersion").unwrap_or_default();
+    if let Some(uid) = options.precondition_uid.as_deref().filter(|uid| *uid != stored_uid) {
+        return Err(Error::DeletePrecondition(
+            Resource::new(kind, name),
+            format!(
+                "the UID in the precondition ({uid}) does not match the UID in record ({stored_uid}). The object might have been deleted and then recreated"
+            ),
+        ));
+    }
+    if let Some(revision) = options.precondition_resource_version.as_deref().filter(|asked| *asked != stored_revision) {
+        return Err(Error::DeletePrecondition(
+            Resource::new(kind, name),
+            format!(
+                "the ResourceVersion in the precondition ({revision}) does not match the ResourceVersion in record ({stored_revision}). The object might have been modified"
+            ),
+        ));
+    }
+    Ok(())
+}

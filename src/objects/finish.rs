@@ -1,0 +1,179 @@
+//! The end of every write: sealing, the audit record and the commit, in one transaction.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::create::{make_uid, name_of, parse_uid, text, uid_text};
+use super::fields::Writer;
+use super::live::Loaded;
+use super::{Error, Objects, Request, Resource, record};
+use crate::audit;
+use crate::model::age::parse_rfc3339;
+use crate::model::kinds::{self, Kind};
+use crate::store::{CommitError, Expect, Group, Mutation, Operation};
+
+/// One change to one object.
+pub(super) struct Change {
+    kind: &'static Kind,
+    namespace: String,
+    name: String,
+    uid: [u8; 16],
+    expect: Expect,
+    /// `None` deletes.
+    plain: Option<record::Plain>,
+    created_at: i64,
+    terminating: bool,
+    code: u16,
+}
+
+impl Change {
+    pub(super) fn create(kind: &'static Kind, namespace: &str, object: &Value) -> Self {
+        Self::put(kind, namespace, object, Expect::Absent, 201)
+    }
+
+    pub(super) fn replace(kind: &'static Kind, namespace: &str, object: &Value, revision: u64) -> Self {
+        Self::put(kind, namespace, object, Expect::Revision(revision), 200)
+    }
+
+    pub(super) fn delete(kind: &'static Kind, namespace: &str, object: &Value, revision: u64) -> Self {
+        Self { plain: None, ..Self::put(kind, namespace, object, Expect::Revision(revision), 200) }
+    }
+
+    fn put(kind: &'static Kind, namespace: &str, object: &Value, expect: Expect, code: u16) -> Self {
+        Self {
+            kind,
+            namespace: if kind.namespaced { namespace.to_owned() } else { String::new() },
+            name: name_of(object),
+            uid: text(object, "uid").and_then(parse_uid).unwrap_or_default(),
+            expect,
+            plain: Some(record::encode(kind, object)),
+            created_at: text(object, "creationTimestamp").and_then(parse_rfc3339).unwrap_or_default(),
+            terminating: text(object, "deletionTimestamp").is_some(),
+            code,
+        }
+    }
+
+    fn mutation(self) -> Mutation {
+        let plain = self.plain;
+        Mutation {
+            kind_id: self.kind.id,
+            namespace: self.namespace,
+            name: self.name,
+            uid: self.uid,
+            created_at: self.created_at,
+            op: if plain.is_some() { Operation::Put } else { Operation::Delete },
+            namespace_must_be_active: self.kind.namespaced && matches!(self.expect, Expect::Absent),
+            expect: self.expect,
+            terminating: self.terminating,
+            seal: Box::new(move |keyring, id| {
+                let plain = plain.unwrap_or_else(record::Plain::empty);
+                keyring.seal(id, &plain.meta, &plain.data)
+            }),
+        }
+    }
+}
+
+/// What became of a change.
+pub(super) enum Outcome {
+    /// Committed; a deletion shows the object at its last.
+    Stored(Loaded),
+    /// Everything was checked, nothing stored.
+    DryRun,
+}
+
+impl Objects {
+    /// Who writes, as managed fields record it.
+    pub(super) fn writer<'a>(
+        &self,
+        kind: &'static Kind,
+        request: Request<'a>,
+        manager: &'a str,
+        now: &'a str,
+    ) -> Writer<'a> {
+        Writer { manager, subresource: &request.permit.attributes().subresource, api_version: kind.api_version, now }
+    }
+
+    /// Commits one change with its audit record.
+    pub(super) async fn commit(&self, request: Request<'_>, change: Change, dry_run: bool) -> Result<Outcome, Error> {
+        let kind = change.kind;
+        let name = change.name.clone();
+        let resource = Resource::new(kind, &name);
+        if dry_run {
+            self.check(&change)?;
+            return Ok(Outcome::DryRun);
+        }
+        let namespace = change.namespace.clone();
+        let last = match &change.expect {
+            Expect::Revision(revision) if change.plain.is_none() => Some(*revision),
+            _ => None,
+        };
+        let record = audit::mutation(
+            request.facts,
+            request.permit.user(),
+            request.permit.attributes(),
+            &name,
+            &uid_text(&change.uid),
+            change.code,
+        );
+        let is_new_namespace = kind.id == kinds::NAMESPACE.id && matches!(change.expect, Expect::Absent);
+        let mut mutations = vec![change.mutation()];
+        if is_new_namespace {
+            mutations.push(self.default_service_account(&name)?.mutation());
+        }
+        let group = Group { mutations, audit: Some(record) };
+        let committed = self.store.commit(group).await.map_err(|error| commit_error(error, resource, &namespace))?;
+        let revision = committed.revisions.first().copied().ok_or(Error::Internal("a commit without a revision"))?;
+        match last {
+            Some(last) => {
+                let row = self.store.row(last).map_err(|error| super::live::read_error(&error, kind, &name))?;
+                self.open_as_of(kind, Arc::clone(&row), revision).map(Outcome::Stored)
+            }
+            None => self.load(kind, &name, revision).map(Outcome::Stored),
+        }
+    }
+
+    /// What a commit would refuse, without one.
+    fn check(&self, change: &Change) -> Result<(), Error> {
+        let resource = Resource::new(change.kind, &change.name);
+        let current = self.store.find(change.kind.id, &change.namespace, &change.name);
+        match (&change.expect, current) {
+            (Expect::Absent, Some(entry)) => return Err(Error::AlreadyExists(resource, entry.terminating)),
+            (Expect::Revision(_), None) => return Err(Error::NotFound(resource)),
+            (Expect::Revision(revision), Some(entry)) if entry.revision != *revision => {
+                return Err(Error::Conflict(resource, super::update::MODIFIED.to_owned()));
+            }
+            _ => {}
+        }
+        if change.kind.namespaced && matches!(change.expect, Expect::Absent) {
+            match self.store.find(kinds::NAMESPACE.id, "", &change.namespace) {
+                None => return Err(Error::NotFound(Resource::new(&kinds::NAMESPACE, &change.namespace))),
+                Some(entry) if entry.terminating => {
+                    return Err(Error::NamespaceTerminating(resource, change.namespace.clone()));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Every namespace has a service account `default`, made in the namespace's own transaction.
+    fn default_service_account(&self, namespace: &str) -> Result<Change, Error> {
+        let object = serde_json::json!({"metadata": {
+            "name": "default", "namespace": namespace, "uid": uid_text(&make_uid()?), "creationTimestamp": self.now(),
+        }});
+        Ok(Change::create(&kinds::SERVICE_ACCOUNT, namespace, &object))
+    }
+}
+
+fn commit_error(error: CommitError, resource: Resource, namespace: &str) -> Error {
+    match error {
+        CommitError::AlreadyExists { terminating } => Error::AlreadyExists(resource, terminating),
+        CommitError::Conflict { .. } => Error::Conflict(resource, super::update::MODIFIED.to_owned()),
+        CommitError::NotFound => Error::NotFound(resource),
+        CommitError::NamespaceNotFound => Error::NotFound(Resource::new(&kinds::NAMESPACE, namespace)),
+        CommitError::NamespaceTerminating => Error::NamespaceTerminating(resource, namespace.to_owned()),
+        CommitError::Unavailable(_) => Error::Unavailable("the store cannot be written"),
+        CommitError::Integrity => Error::Integrity(resource),
+    }
+}

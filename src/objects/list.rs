@@ -1,0 +1,229 @@
+//! `list`: a collection at one revision, in pages if asked, read row by row while it is sent.
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::live::Loaded;
+use super::{Error, Objects, Request};
+use crate::model::kinds::Kind;
+use crate::model::selector::{FieldSelector, LabelSelector};
+use crate::store::{Snapshot, SnapshotError};
+
+/// How long a continue token may be used, at the most; compaction usually ends it sooner.
+const TOKEN_LIFETIME_SECONDS: i64 = 3600;
+
+/// Which part of a collection, at which revision.
+#[derive(Debug, Default)]
+pub struct PageRequest {
+    /// At most so many objects; `None` is all.
+    pub limit: Option<usize>,
+    /// A token from the page before.
+    pub continue_token: Option<String>,
+    /// The exact revision to show; `None` is the latest.
+    pub at: Option<u64>,
+    /// The oldest revision that will do.
+    pub not_older_than: Option<u64>,
+    /// Label selector.
+    pub labels: LabelSelector,
+    /// Field selector.
+    pub fields: FieldSelector,
+}
+
+/// One page, still sealed: [`Objects::open_page`] reads it object by object.
+pub struct Page {
+    kind: &'static Kind,
+    /// Revision of the whole list.
+    pub revision: u64,
+    /// Rows in order (namespace, name).
+    pub rows: Vec<u64>,
+    /// Token for the next page.
+    pub continue_token: Option<String>,
+    /// How many objects follow this page; absent with selectors.
+    pub remaining: Option<u64>,
+}
+
+impl Page {
+    /// Kind of its objects.
+    pub fn kind(&self) -> &'static Kind {
+        self.kind
+    }
+}
+
+struct Cursor {
+    revision: u64,
+    namespace: String,
+    name: String,
+}
+
+impl Objects {
+    /// The page that `page` asks for, of the collection that the permit names.
+    pub fn list(&self, request: Request<'_>, page: &PageRequest) -> Result<Page, Error> {
+        let kind = request.kind()?;
+        let namespace = Some(request.permit.namespace()).filter(|namespace| !namespace.is_empty() && kind.namespaced);
+        if let Some(asked) = page.not_older_than.or(page.at) {
+            if asked > self.revision() {
+                return Err(Error::FutureRevision { asked, current: self.revision() });
+            }
+        }
+        let cursor = match &page.continue_token {
+            Some(token) => Some(self.open_cursor(request, page, token)?),
+            None => None,
+        };
+        let at = cursor.as_ref().map(|cursor| cursor.revision).or(page.at);
+        let after = cursor.as_ref().map(|cursor| (cursor.namespace.as_str(), cursor.name.as_str()));
+        let selects = !page.labels.is_empty() || !page.fields.is_empty();
+        if !selects {
+            let snapshot = self
+                .store
+                .snapshot(kind.id, namespace, at, after, page.limit)
+                .map_err(|error| snapshot_error(error, cursor.is_some()))?;
+            let more = snapshot.remaining.is_some_and(|count| count > 0);
+            let continue_token =
+                if more { Some(self.cursor_behind(request, page, kind, &snapshot, snapshot.revisions.last())?) } else { None };
+            return Ok(Page {
+                kind,
+                revision: snapshot.revision,
+                remaining: snapshot.remaining.filter(|_| more),
+                rows: snapshot.revisions,
+                continue_token,
+            });
+        }
+        self.list_selected(request, page, at, after, cursor.is_some())
+    }
+
+    fn list_selected(
+        &self,
+        request: Request<'_>,
+        page: &PageRequest,
+        at: Option<u64>,
+        after: Option<(&str, &str)>,
+        continued: bool,
+    ) -> Result<Page, Error> {
+        let kind = request.kind()?;
+        let namespace = Some(request.permit.namespace()).filter(|namespace| !namespace.is_empty() && kind.namespaced);
+        let mut snapshot =
+            self.store.snapshot(kind.id, namespace, at, after, None).map_err(|error| snapshot_error(error, continued))?;
+        let limit = page.limit.unwrap_or(usize::MAX);
+        let mut rows = Vec::new();
+        let mut more = false;
+        for revision in &snapshot.revisions {
+            // A damaged row cannot be judged: it stays in the page, where reading it reports the damage.
+            let matches = self
+                .load(kind, "", *revision)
+                .and_then(|loaded| selected(&loaded, &page.labels, &page.fields))
+                .unwrap_or(true);
+            if !matches {
+                continue;
+            }
+            if rows.len() == limit {
+                more = true;
+                break;
+            }
+            rows.push(*revision);
+        }
+        snapshot.revisions = rows;
+        let continue_token =
+            if more { Some(self.cursor_behind(request, page, kind, &snapshot, snapshot.revisions.last())?) } else { None };
+        Ok(Page { kind, revision: snapshot.revision, rows: snapshot.revisions, continue_token, remaining: None })
+    }
+
+    /// Opens one row of a page.
+    pub fn open_page(&self, page: &Page, revision: u64) -> Result<Loaded, Error> {
+        self.load(page.kind, "", revision)
+    }
+
+    fn cursor_behind(
+        &self,
+        request: Request<'_>,
+        page: &PageRequest,
+        kind: &'static Kind,
+        snapshot: &Snapshot,
+        last: Option<&u64>,
+    ) -> Result<String, Error> {
+        let last = last.ok_or(Error::Internal("a page without a last row"))?;
+        let row = self.store.row(*last).map_err(|error| super::live::read_error(&error, kind, ""))?;
+        let plain = json!({
+            "scope": scope(request, page),
+            "revision": snapshot.revision,
+            "namespace": &*row.namespace,
+            "name": &*row.name,
+            "expires": self.clock.unix_seconds() + TOKEN_LIFETIME_SECONDS,
+        });
+        let sealed = self
+            .keyring
+            .seal_cursor(plain.to_string().as_bytes())
+            .map_err(|_| Error::Internal("no randomness for a continue token"))?;
+        use base64::Engine as _;
+        Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(sealed))
+    }
+
+    fn open_cursor(&self, request: Request<'_>, page: &PageRequest, token: &str) -> Result<Cursor, Error> {
+        use base64::Engine as _;
+        let refused = |why: &str| Error::BadRequest(format!("invalid continue token: continue key is not valid: {why}"));
+        let sealed = base64::engine::general_purpose::URL_SAFE_NO_PAD
+            .decode(token)
+            .map_err(|_| refused("it is not base64"))?;
+        let plain = self.keyring.open_cursor(&sealed).map_err(|_| refused("it was not issued by this server"))?;
+        let plain: Value = serde_json::from_slice(&plain).map_err(|_| refused("it has another form"))?;
+        let field = |name: &str| plain.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        if field("scope") != scope(request, page) {
+            return Err(refused("it belongs to another request"));
+        }
+        if plain.get("expires").and_then(Value::as_i64).unwrap_or_default() < self.clock.unix_seconds() {
+            return Err(Error::Expired(TOKEN_EXPIRED.to_owned(), None));
+        }
+        Ok(Cursor {
+            revision: plain.get("revision").and_then(Value::as_u64).unwrap_or_default(),
+            namespace: field("namespace"),
+            name: field("name"),
+        })
+    }
+}
+
+const TOKEN_EXPIRED: &str = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.";
+
+/// What a continue token is bound to: the collection, the selectors and the user.
+fn scope(request: Request<'_>, page: &PageRequest) -> String {
+    let attributes = request.permit.attributes();
+    let mut hash = Sha256::new();
+    for part in [
+        attributes.group.as_str(),
+        &attributes.resource,
+        &attributes.namespace,
+        &page.labels.to_string(),
+        &page.fields.to_string(),
+        &request.permit.user().name,
+        &request.permit.user().uid,
+    ] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    hex::encode(hash.finalize())
+}
+
+/// Whether an object matches both selectors.
+pub(super) fn selected(loaded: &Loaded, labels: &LabelSelector, fields: &FieldSelector) -> Result<bool, Error> {
+    if labels.is_empty() && fields.is_empty() {
+        return Ok(true);
+    }
+    let object = loaded.bare()?;
+    let label = |name: &str| object.pointer("/metadata/labels")?.get(name)?.as_str();
+    let field = |name: &str| {
+        let mut value = Some(&object);
+        for part in name.split('.') {
+            value = value.and_then(|value| value.get(part));
+        }
+        value.and_then(Value::as_str).unwrap_or_default()
+    };
+    Ok(labels.matches(label) && fields.matches(field))
+}
+
+fn snapshot_error(error: SnapshotError, continued: bool) -> Error {
+    match error {
+        SnapshotError::Compacted { .. } if continued => Error::Expired(TOKEN_EXPIRED.to_owned(), None),
+        SnapshotError::Compacted { .. } => {
+            Error::Expired("The resourceVersion for the provided list is too old.".to_owned(), None)
+        }
+        SnapshotError::FutureRevision { asked, current } => Error::FutureRevision { asked, current },
+    }
+}

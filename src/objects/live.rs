@@ -1,0 +1,125 @@
+//! Objects as they are stored: found, opened, and turned into text or a tree.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::record::{Form, Meta, RecordFormatError};
+use super::{Error, Objects, Resource};
+use crate::model::kinds::Kind;
+use crate::sensitive::{Document, SecretBytes};
+use crate::store::{ReadError, SealedRow};
+
+/// An object whose `meta` is open. Its `data` is opened only while it is written out.
+pub struct Loaded {
+    kind: &'static Kind,
+    row: Arc<SealedRow>,
+    meta: SecretBytes,
+    /// The revision it is shown with: its own, or that of its deletion.
+    revision: u64,
+}
+
+impl Loaded {
+    /// The revision it is shown with.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> &'static Kind {
+        self.kind
+    }
+
+    /// Its namespace, or `""`.
+    pub fn namespace(&self) -> &str {
+        &self.row.namespace
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.row.name
+    }
+
+    /// Its stored revision.
+    pub(super) fn row_revision(&self) -> u64 {
+        self.row.revision
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "meta holds no secret values")]
+    fn meta(&self) -> Result<Meta<'_>, RecordFormatError> {
+        Meta::parse(self.meta.expose())
+    }
+
+    /// Number of keys in `data`.
+    pub fn data_keys(&self) -> usize {
+        self.meta().map_or(0, |meta| meta.data_keys)
+    }
+
+    /// Whether `meta` mentions `word` anywhere.
+    pub(super) fn mentions(&self, word: &str) -> bool {
+        self.meta().is_ok_and(|meta| meta.mentions(word.as_bytes()))
+    }
+
+    /// The object without secret values and without the last-applied annotation, as a tree.
+    pub fn bare(&self) -> Result<Value, Error> {
+        let mut text = Vec::new();
+        self.meta()
+            .and_then(|meta| meta.write_bare(self.kind, Form::Object, self.revision, &mut text))
+            .map_err(|_| self.damaged())?;
+        serde_json::from_slice(&text).map_err(|_| self.damaged())
+    }
+
+    fn damaged(&self) -> Error {
+        Error::Integrity(Resource::new(self.kind, &self.row.name))
+    }
+}
+
+impl Objects {
+    /// Opens the version of an object that was stored as `revision`.
+    pub(super) fn load(&self, kind: &'static Kind, name: &str, revision: u64) -> Result<Loaded, Error> {
+        let row = self.store.row(revision).map_err(|error| read_error(&error, kind, name))?;
+        self.open(kind, row)
+    }
+
+    pub(super) fn open(&self, kind: &'static Kind, row: Arc<SealedRow>) -> Result<Loaded, Error> {
+        let meta = self
+            .keyring
+            .open_meta(&row.record_id(), &row.sealed)
+            .map_err(|_| Error::Integrity(Resource::new(kind, &row.name)))?;
+        Ok(Loaded { kind, revision: row.revision, row, meta })
+    }
+
+    /// As [`Objects::open`], shown with the revision of the object's deletion.
+    pub(super) fn open_as_of(&self, kind: &'static Kind, row: Arc<SealedRow>, revision: u64) -> Result<Loaded, Error> {
+        Ok(Loaded { revision, ..self.open(kind, row)? })
+    }
+
+    /// Appends the whole object as JSON to `out`, secret values included.
+    #[expect(clippy::disallowed_methods, reason = "the answer to a permitted read")]
+    pub fn write_json(&self, loaded: &Loaded, form: Form, out: &mut Vec<u8>) -> Result<(), Error> {
+        let meta = loaded.meta().map_err(|_| loaded.damaged())?;
+        let data = if meta.needs_data() {
+            self.keyring
+                .open_data(&loaded.row.record_id(), &loaded.row.sealed)
+                .map_err(|_| loaded.damaged())?
+        } else {
+            SecretBytes::new(Vec::new())
+        };
+        meta.write_full(loaded.kind, form, loaded.revision, data.expose(), out).map_err(|_| loaded.damaged())
+    }
+
+    /// The whole object as a tree, secret values included.
+    pub fn document(&self, loaded: &Loaded) -> Result<Document, Error> {
+        let mut text = zeroize::Zeroizing::new(Vec::new());
+        self.write_json(loaded, Form::Object, &mut text)?;
+        serde_json::from_slice(&text).map(Document::new).map_err(|_| loaded.damaged())
+    }
+}
+
+pub(super) fn read_error(error: &ReadError, kind: &'static Kind, name: &str) -> Error {
+    match error {
+        ReadError::Integrity { .. } => Error::Integrity(Resource::new(kind, name)),
+        ReadError::NotFound { .. } => Error::NotFound(Resource::new(kind, name)),
+        ReadError::Unavailable { .. } => Error::Unavailable("the store cannot be read"),
+    }
+}

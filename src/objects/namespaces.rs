@@ -1,0 +1,71 @@
+//! Namespaces that are being deleted: their content goes first, then the finalizer, then they themselves.
+
+use serde_json::Value;
+
+use super::finish::Change;
+use super::{Error, Objects, Request};
+use crate::audit::RequestFacts;
+use crate::model::kinds;
+use crate::model::validation::options::DeleteOptions;
+use crate::rbac::{Attributes, Permit};
+
+impl Objects {
+    /// Names of the namespaces that are being deleted.
+    pub fn terminating_namespaces(&self) -> Vec<String> {
+        let Ok(all) = self.store.snapshot(kinds::NAMESPACE.id, None, None, None, None) else { return Vec::new() };
+        let mut names = Vec::new();
+        for revision in all.revisions {
+            let Ok(row) = self.store.row(revision) else { continue };
+            if self.store.find(kinds::NAMESPACE.id, "", &row.name).is_some_and(|entry| entry.terminating) {
+                names.push(row.name.to_string());
+            }
+        }
+        names
+    }
+
+    /// Deletes what is in a terminating namespace, then its finalizer `kubernetes`, then the namespace.
+    ///
+    /// `cause` is the permit of the request that deleted the namespace, or of the server at its start.
+    /// Objects held by finalizers of their own keep the namespace: it is tried again when one of them goes.
+    #[expect(clippy::disallowed_methods, reason = "the namespace's own object is changed")]
+    pub async fn empty_namespace(&self, cause: &Permit, facts: &RequestFacts, namespace: &str) -> Result<bool, Error> {
+        let mut held = false;
+        for kind in kinds::KINDS.iter().filter(|kind| kind.stored && kind.namespaced) {
+            let Ok(snapshot) = self.store.snapshot(kind.id, Some(namespace), None, None, None) else { continue };
+            for revision in snapshot.revisions {
+                let Ok(row) = self.store.row(revision) else { continue };
+                let permit = cause.consequence("namespace-controller", Attributes::object("delete", kind, namespace, &row.name));
+                match self.delete(Request { permit: &permit, facts }, &DeleteOptions::default()).await {
+                    Ok(super::Deleted::Terminating(_)) => held = true,
+                    Ok(_) | Err(Error::NotFound(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        if held {
+            return Ok(false);
+        }
+        let attributes = Attributes::object("update", &kinds::NAMESPACE, "", namespace);
+        let permit = cause.consequence("namespace-controller", attributes);
+        let request = Request { permit: &permit, facts };
+        let loaded = match self.get(request) {
+            Ok(loaded) => loaded,
+            Err(Error::NotFound(_)) => return Ok(true),
+            Err(error) => return Err(error),
+        };
+        let mut document = self.document(&loaded)?;
+        let object = document.expose_mut();
+        if let Some(finalizers) = object.pointer_mut("/spec/finalizers").and_then(Value::as_array_mut) {
+            finalizers.retain(|name| name.as_str() != Some("kubernetes"));
+        }
+        let revision = loaded.row_revision();
+        let gone = super::update::finalizers_left(&kinds::NAMESPACE, object) == 0;
+        let change = if gone {
+            Change::delete(&kinds::NAMESPACE, "", object, revision)
+        } else {
+            Change::replace(&kinds::NAMESPACE, "", object, revision)
+        };
+        self.commit(request, change, false).await?;
+        Ok(gone)
+    }
+}

@@ -1,0 +1,221 @@
+//! What the server is put together from: the one file here that names the store, `auth` and the API.
+//!
+//! What it never does: keep a secret of its own. The authority's key and the hash of the administrator's token are
+//! sealed rows.
+
+use std::sync::Arc;
+
+use actix_web::web::ServiceConfig;
+
+use crate::api;
+use crate::auth::{ADMIN_STATE_KEY, AdminToken, Authenticator, TokenHash};
+use crate::clock::SharedClock;
+use crate::config::HomePaths;
+use crate::crypto::Keyring;
+use crate::pki::{Authority, CertificateFacts, LEAF_VALID_SECONDS, make_authority};
+use crate::sensitive::SecretBytes;
+use crate::store::{self, Store};
+
+use super::ServeError;
+use super::kubeconfig::AdminKubeconfig;
+use super::listen::Application;
+use super::root_key::NewKeys;
+
+const AUTHORITY_CERTIFICATE: &str = "authority.certificate";
+const AUTHORITY_KEY: &str = "authority.key";
+
+/// An open home. Clones share it.
+#[derive(Clone)]
+pub struct Assembly {
+    store: Store,
+    credentials: Credentials,
+    state: api::State,
+}
+
+/// What a home stores of its keys, none of it secret.
+pub struct StoredKeys {
+    /// Random, one per home.
+    pub store_id: [u8; 16],
+    /// The keyring, wrapped under the root key.
+    pub wrapped: Vec<u8>,
+    /// The slots, encoded.
+    pub slots: Vec<Vec<u8>>,
+}
+
+/// The administrator's credential: its hash in the store and in memory, the token in the home's kubeconfig.
+#[derive(Clone)]
+struct Credentials {
+    paths: HomePaths,
+    store: Store,
+    keyring: Arc<Keyring>,
+    authenticator: Arc<Authenticator>,
+}
+
+/// The keys of a home that exists; `None` at a first start.
+pub fn read_keys(paths: &HomePaths) -> Result<Option<StoredKeys>, ServeError> {
+    let material = store::keys::read_key_material(&paths.database()).map_err(ServeError::store)?;
+    Ok(material.map(|material| StoredKeys {
+        store_id: material.store_id,
+        wrapped: material.keyring,
+        slots: material.slots,
+    }))
+}
+
+/// Makes the database with its keys.
+pub fn create(paths: &HomePaths, keys: &NewKeys) -> Result<(), ServeError> {
+    let material = store::keys::KeyMaterial {
+        store_id: keys.keyring.store_id(),
+        keyring: keys.wrapped.clone(),
+        slots: vec![keys.slot.clone()],
+    };
+    store::keys::create(&paths.database(), &material).map_err(ServeError::store)
+}
+
+impl Assembly {
+    /// Opens the store with its keys and builds the API over it.
+    pub async fn open(
+        paths: &HomePaths,
+        keyring: Keyring,
+        clock: SharedClock,
+        swagger_ui: bool,
+    ) -> Result<Self, ServeError> {
+        let keyring = Arc::new(keyring);
+        let options =
+            store::OpenOptions { path: paths.database(), keyring: Arc::clone(&keyring), clock: Arc::clone(&clock) };
+        let store = Store::open(options).await.map_err(ServeError::store)?;
+        let authenticator = Arc::new(Authenticator::new(admin_hash(&store).await?));
+        let credentials = Credentials {
+            paths: paths.clone(),
+            store: store.clone(),
+            keyring: Arc::clone(&keyring),
+            authenticator: Arc::clone(&authenticator),
+        };
+        let state = api_state(&store, keyring, authenticator, clock, swagger_ui, credentials.clone()).await?;
+        Ok(Self { store, credentials, state })
+    }
+
+    /// The home's certificate authority, made and sealed where there is none, or where the one there is ends within
+    /// the life of a server certificate.
+    #[expect(clippy::disallowed_methods, reason = "the certificate is public; the key goes from seal to seal")]
+    pub async fn authority(&self, now_unix_seconds: i64) -> Result<Authority, ServeError> {
+        let certificate = self.store.read_state(AUTHORITY_CERTIFICATE).await.map_err(ServeError::store)?;
+        let key = self.store.read_state(AUTHORITY_KEY).await.map_err(ServeError::store)?;
+        if let (Some(certificate), Some(key)) = (certificate, key) {
+            let certificate = certificate.expose().to_vec();
+            let not_after = CertificateFacts::read(&certificate)?.not_after;
+            if now_unix_seconds < not_after.saturating_sub(LEAF_VALID_SECONDS) {
+                return Ok(Authority { certificate, key });
+            }
+            tracing::warn!("the certificate authority ends soon and was replaced: clients need the new kubeconfig");
+        }
+        let made = make_authority(now_unix_seconds)?;
+        let rows = vec![
+            (AUTHORITY_CERTIFICATE, SecretBytes::new(made.certificate.clone())),
+            (AUTHORITY_KEY, SecretBytes::new(made.key.expose().to_vec())),
+        ];
+        self.store.write_state(rows).await.map_err(ServeError::store)?;
+        Ok(made)
+    }
+
+    /// Puts address and trust into the kubeconfig. A token in it that still works stays; otherwise there is a new one.
+    pub async fn write_kubeconfig(&self, server: &str, trust: Option<String>) -> Result<(), ServeError> {
+        let path = self.credentials.paths.kubeconfig();
+        let stored = AdminKubeconfig::read(&path).map(|kubeconfig| kubeconfig.token);
+        let server = server.to_owned();
+        match stored {
+            Some(token) if self.credentials.is_admin(&token) => {
+                AdminKubeconfig { server, trust, token }.write(&path)?;
+                Ok(())
+            }
+            _ => self.credentials.replace(|token| AdminKubeconfig { server, trust, token }).await,
+        }
+    }
+
+    /// Replaces the administrator's token, in the kubeconfig too; the one before is no longer accepted.
+    pub async fn rotate_admin_token(&self) -> Result<(), ServeError> {
+        self.credentials.rotate().await
+    }
+
+    /// Ends the store: what was acknowledged is on the disk and the database file stands alone.
+    pub async fn close(self) -> Result<(), ServeError> {
+        self.store.close().await.map_err(ServeError::store)
+    }
+}
+
+impl Application for Assembly {
+    fn configure(&self, routes: &mut ServiceConfig) {
+        api::configure(routes, self.state.clone());
+    }
+
+    fn begin_shutdown(&self) {
+        self.state.shutting_down();
+    }
+}
+
+impl Credentials {
+    #[expect(clippy::disallowed_methods, reason = "the token is hashed and compared")]
+    fn is_admin(&self, token: &SecretBytes) -> bool {
+        self.authenticator.token_user(&self.keyring, token.expose()).is_ok()
+    }
+
+    async fn rotate(&self) -> Result<(), ServeError> {
+        let path = self.paths.kubeconfig();
+        let old = AdminKubeconfig::read(&path).ok_or(ServeError::NoKubeconfig(path))?;
+        self.replace(|token| AdminKubeconfig { token, ..old }).await
+    }
+
+    /// Store first, then file, then memory: a full disk changes nothing, and a crash in between leaves a token that
+    /// the next start finds does not work, and replaces.
+    async fn replace(&self, kubeconfig: impl FnOnce(SecretBytes) -> AdminKubeconfig) -> Result<(), ServeError> {
+        let before = self.store.read_state(ADMIN_STATE_KEY).await.map_err(ServeError::store)?;
+        let made = AdminToken::make(&self.keyring).map_err(|_| ServeError::Random)?;
+        self.write_hash(SecretBytes::new(made.hash.0.to_vec())).await?;
+        if let Err(error) = kubeconfig(made.token).write(&self.paths.kubeconfig()) {
+            if let Some(before) = before {
+                self.write_hash(before).await?;
+            }
+            return Err(error.into());
+        }
+        self.authenticator.replace_admin(made.hash);
+        Ok(())
+    }
+
+    async fn write_hash(&self, hash: SecretBytes) -> Result<(), ServeError> {
+        self.store.write_state(vec![(ADMIN_STATE_KEY, hash)]).await.map_err(ServeError::store)
+    }
+}
+
+/// The stored hash; where there is none, one that no token has.
+#[expect(clippy::disallowed_methods, reason = "a hash is compared, never shown")]
+async fn admin_hash(store: &Store) -> Result<TokenHash, ServeError> {
+    let stored = store.read_state(ADMIN_STATE_KEY).await.map_err(ServeError::store)?;
+    if let Some(hash) = stored.and_then(|row| row.expose().try_into().ok()) {
+        return Ok(TokenHash(hash));
+    }
+    let mut unknown = [0; 32];
+    getrandom::fill(&mut unknown).map_err(|_| ServeError::Random)?;
+    Ok(TokenHash(unknown))
+}
+
+/// The API over an open store; the first time, namespace `default` is made.
+async fn api_state(
+    store: &Store,
+    keyring: Arc<Keyring>,
+    authenticator: Arc<Authenticator>,
+    clock: SharedClock,
+    swagger_ui: bool,
+    credentials: Credentials,
+) -> Result<api::State, ServeError> {
+    let rotate_admin: api::RotateAdmin = Arc::new(move |_facts| {
+        let credentials = credentials.clone();
+        Box::pin(async move {
+            credentials.rotate().await.map_err(|error| {
+                tracing::error!(%error, "the administrator's token was not replaced");
+                "the administrator's token was not replaced; the server's log says why"
+            })
+        })
+    });
+    api::State::new(store.clone(), keyring, authenticator, clock, swagger_ui, rotate_admin)
+        .await
+        .map_err(ServeError::store)
+}

@@ -1,0 +1,260 @@
+//! How a command on this machine talks to the running server: one request, one answer, TLS 1.3.
+//!
+//! The server is known by its certificate, byte for byte, which lies in the home. So this works for every
+//! certificate and address, and for no other server.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::crypto::{CryptoProvider, verify_tls13_signature};
+use rustls::{CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use zeroize::Zeroizing;
+
+use crate::config::HomePaths;
+use crate::pki::read_blocks;
+use crate::sensitive::SecretBytes;
+
+use super::kubeconfig::AdminKubeconfig;
+use super::lock;
+
+const ANSWER_MAX_BYTES: usize = 1024 * 1024;
+
+/// The server that owns a home.
+pub struct LocalServer {
+    address: SocketAddr,
+    certificate: CertificateDer<'static>,
+}
+
+/// An answer. The body may hold a secret.
+pub struct Answer {
+    /// The status code.
+    pub code: u16,
+    /// The body.
+    pub body: SecretBytes,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody holds the home's lock.
+    #[error("no server runs on {}: start it with `strongroom serve`", .0)]
+    NotRunning(String),
+    /// It has not got as far as listening.
+    #[error("the server is starting, or its files cannot be read by this user")]
+    NotListening,
+    /// The administrator's file is missing.
+    #[error("{0} cannot be read, or holds no token")]
+    NoToken(String),
+    /// The connection or the handshake failed.
+    #[error("{address}: {source}")]
+    Io {
+        /// Where.
+        address: SocketAddr,
+        /// What happened.
+        source: io::Error,
+    },
+    /// Not an HTTP answer.
+    #[error("{0}: the answer is not one of this server's")]
+    Answer(SocketAddr),
+}
+
+impl LocalServer {
+    /// The server that holds the home's lock.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the certificate is public; blocks are secret because they may be keys"
+    )]
+    pub fn find(paths: &HomePaths) -> Result<Self, ClientError> {
+        let holder = lock::holder(&paths.lock());
+        let holder = holder.ok_or_else(|| ClientError::NotRunning(paths.root().display().to_string()))?;
+        let address = holder.address.ok_or(ClientError::NotListening)?;
+        let presented = std::fs::read(paths.presented_certificate()).map_err(|_| ClientError::NotListening)?;
+        let blocks = read_blocks(&presented);
+        let certificate = blocks.first().ok_or(ClientError::NotListening)?;
+        Ok(Self { address: reachable(address), certificate: CertificateDer::from(certificate.bytes.expose().to_vec()) })
+    }
+
+    /// Asks without credentials.
+    pub fn get(&self, path: &str, timeout: Duration) -> Result<Answer, ClientError> {
+        self.send("GET", path, None, timeout)
+    }
+
+    /// Posts nothing, as the administrator.
+    pub fn post(&self, path: &str, token: &SecretBytes, timeout: Duration) -> Result<Answer, ClientError> {
+        self.send("POST", path, Some(token), timeout)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the token goes into the request, inside TLS")]
+    fn send(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&SecretBytes>,
+        timeout: Duration,
+    ) -> Result<Answer, ClientError> {
+        let fail = |source| ClientError::Io { address: self.address, source };
+        let mut stream = self.connect(timeout).map_err(fail)?;
+        let mut request = Zeroizing::new(Vec::with_capacity(1024 + token.map_or(0, SecretBytes::len)));
+        request.extend_from_slice(
+            format!(
+                "{method} {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: strongroom\r\nAccept: application/json\r\n\
+                 Connection: close\r\n{}",
+                if method == "POST" { "Content-Length: 0\r\n" } else { "" }
+            )
+            .as_bytes(),
+        );
+        if let Some(token) = token {
+            request.extend_from_slice(b"Authorization: Bearer ");
+            request.extend_from_slice(token.expose());
+            request.extend_from_slice(b"\r\n");
+        }
+        request.extend_from_slice(b"\r\n");
+        stream.write_all(&request).map_err(fail)?;
+        stream.flush().map_err(fail)?;
+        let mut answer = Zeroizing::new(Vec::with_capacity(16 * 1024));
+        match stream.take(u64::try_from(ANSWER_MAX_BYTES).unwrap_or(u64::MAX)).read_to_end(&mut answer) {
+            Ok(_) => {}
+            // The answer's own length says whether it is whole, with or without a farewell.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+            Err(error) => return Err(fail(error)),
+        }
+        parse(&answer).ok_or(ClientError::Answer(self.address))
+    }
+
+    fn connect(&self, timeout: Duration) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+        let socket = TcpStream::connect_timeout(&self.address, timeout)?;
+        socket.set_read_timeout(Some(timeout))?;
+        socket.set_write_timeout(Some(timeout))?;
+        socket.set_nodelay(true)?;
+        let provider = Arc::new(default_provider());
+        let pin = Pin { certificate: self.certificate.clone(), provider: Arc::clone(&provider) };
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .map_err(io::Error::other)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(pin))
+            .with_no_client_auth();
+        let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
+        Ok(StreamOwned::new(ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?, socket))
+    }
+}
+
+/// The administrator's token, as the home's kubeconfig has it.
+pub fn admin_token(paths: &HomePaths) -> Result<SecretBytes, ClientError> {
+    let path = paths.kubeconfig();
+    let kubeconfig = AdminKubeconfig::read(&path).ok_or_else(|| ClientError::NoToken(path.display().to_string()))?;
+    Ok(kubeconfig.token)
+}
+
+/// A server that listens on every address is reached on this machine's own.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+fn parse(answer: &[u8]) -> Option<Answer> {
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let (head, body) = (std::str::from_utf8(answer.get(..end)?).ok()?, answer.get(end + 4..)?);
+    let mut lines = head.split("\r\n");
+    let code = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+    let mut length = None;
+    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse::<usize>().ok();
+        }
+    }
+    let whole = body.get(..length?)?;
+    Some(Answer { code, body: SecretBytes::new(whole.to_vec()) })
+}
+
+/// Trusts one certificate and no chain.
+#[derive(Debug)]
+struct Pin {
+    certificate: CertificateDer<'static>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Pin {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if *end_entity == self.certificate {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(CertificateError::ApplicationVerificationFailure.into())
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General("TLS 1.2 is not spoken".to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tests look at the bodies they wrote")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_must_be_whole() {
+        let answer = parse(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").unwrap();
+        assert_eq!((answer.code, answer.body.expose()), (200, &b"ok"[..]));
+        for wrong in [
+            &b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok"[..],
+            b"HTTP/1.1 200 OK\r\n\r\nok",
+            b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n",
+            b"SSH-2.0-x\r\n\r\n",
+            b"HTTP/1.1 2\r\n\r\n",
+            b"",
+        ] {
+            assert!(parse(wrong).is_none());
+        }
+    }
+
+    #[test]
+    fn a_server_on_every_address_is_reached_on_loopback() {
+        let shown = |text: &str| reachable(text.parse().unwrap()).to_string();
+        assert_eq!(shown("0.0.0.0:1"), "127.0.0.1:1");
+        assert_eq!(shown("[::]:1"), "[::1]:1");
+        assert_eq!(shown("10.0.0.1:1"), "10.0.0.1:1");
+    }
+
+    #[test]
+    fn without_a_running_server_that_is_what_is_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = HomePaths::in_directory(directory.path().to_owned());
+        assert!(matches!(LocalServer::find(&paths), Err(ClientError::NotRunning(_))));
+    }
+}

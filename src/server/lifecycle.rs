@@ -1,0 +1,85 @@
+//! From the first request to the last: signals, and a stop that loses nothing.
+//!
+//! On SIGTERM or SIGINT requests in progress finish and streams get a clean end; a second signal stops at once.
+//! SIGHUP has the certificate read again.
+
+use std::io;
+use std::pin::pin;
+
+use actix_web::dev::Server;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::listen::Application;
+
+/// The signals that the server heeds.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    /// Caught so that a write beyond the file-size limit is an error of that write, and not the end of the process.
+    _file_size: Signal,
+}
+
+enum Heeded {
+    Stop(&'static str),
+    Reload,
+}
+
+impl Signals {
+    /// Takes them over from the operating system's defaults.
+    pub fn install() -> io::Result<Self> {
+        let file_size = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            _file_size: signal(file_size)?,
+        })
+    }
+
+    async fn next(&mut self) -> Heeded {
+        tokio::select! {
+            _ = self.terminate.recv() => Heeded::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Heeded::Stop("SIGINT"),
+            _ = self.hangup.recv() => Heeded::Reload,
+        }
+    }
+
+    async fn stop(&mut self) -> &'static str {
+        loop {
+            if let Heeded::Stop(name) = self.next().await {
+                return name;
+            }
+        }
+    }
+}
+
+/// Serves until a signal says stop, then drains.
+pub async fn run_until_stopped<A: Application>(
+    server: Server,
+    application: &A,
+    signals: &mut Signals,
+    on_hangup: impl Fn(),
+) -> io::Result<()> {
+    let handle = server.handle();
+    let mut server = pin!(server);
+    let name = loop {
+        tokio::select! {
+            ended = &mut server => return ended,
+            heeded = signals.next() => match heeded {
+                Heeded::Stop(name) => break name,
+                Heeded::Reload => on_hangup(),
+            },
+        }
+    };
+    tracing::info!(signal = name, "stopping: requests in progress finish");
+    application.begin_shutdown();
+    let stopped = handle.stop(true);
+    tokio::select! {
+        ended = async { stopped.await; server.await } => ended,
+        name = signals.stop() => {
+            tracing::warn!(signal = name, "stopping at once");
+            Ok(())
+        }
+    }
+}

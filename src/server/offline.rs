@@ -1,0 +1,90 @@
+//! Opening a home, for the server and for commands that work while none runs.
+
+use crate::clock::SharedClock;
+use crate::config::{HomePaths, UnlockConfig};
+use crate::crypto::{Argon2Cost, Keyring, SlotLimits, make_unlock_key};
+
+use super::ServeError;
+use super::assembly::{self, Assembly};
+use super::first_steps::COLOCATED_KEY;
+use super::home;
+use super::lock::HomeLock;
+use super::root_key;
+use super::terminal::Prompt;
+use super::unlock::{self, Form, Origin, Stage, UnlockSource};
+
+const SHORT_PASSPHRASE_BYTES: usize = 12;
+
+/// A home that this process owns and whose keys are open.
+pub struct UnlockedHome {
+    /// Held as long as the home is used.
+    pub lock: HomeLock,
+    /// The keys.
+    pub keyring: Keyring,
+    /// How they were opened.
+    pub source: UnlockSource,
+    /// Whether the home was made just now.
+    pub is_first_start: bool,
+}
+
+/// Takes the lock, finds the unlock secret and opens the keys. Only where there is no store yet, and `may_create`
+/// says so, one is made. A wrong secret changes nothing.
+pub fn unlock(
+    paths: &HomePaths,
+    config: &UnlockConfig,
+    clock: &SharedClock,
+    prompt: &mut dyn Prompt,
+    may_create: bool,
+) -> Result<UnlockedHome, ServeError> {
+    if !may_create && home::is_new(paths) {
+        return Err(ServeError::NoHome(paths.root().to_owned()));
+    }
+    home::prepare(paths)?;
+    let lock = HomeLock::take(&paths.lock())?;
+    let make_key = || make_unlock_key().ok();
+    let stored = if home::is_new(paths) { None } else { assembly::read_keys(paths)? };
+    let (keyring, source, is_first_start) = if let Some(stored) = stored {
+        let slots = root_key::read_slots(stored.slots.iter().map(Vec::as_slice))?;
+        let stage = root_key::stage(&slots);
+        let source = unlock::resolve(config, paths.root(), stage, &make_key, prompt)?;
+        let limits = SlotLimits::default();
+        let keyring = root_key::open(&slots, &source, stored.store_id, &stored.wrapped, &limits)?;
+        (keyring, source, false)
+    } else {
+        let source = unlock::resolve(config, paths.root(), Stage::FirstStart, &make_key, prompt)?;
+        let keys = root_key::make(&source, Argon2Cost::DEFAULT, clock.unix_seconds())?;
+        assembly::create(paths, &keys)?;
+        (keys.keyring, source, true)
+    };
+    warn_about(&source, is_first_start);
+    Ok(UnlockedHome { lock, keyring, source, is_first_start })
+}
+
+/// Replaces the administrator's token while no server runs.
+pub async fn rotate_admin_token(
+    paths: &HomePaths,
+    config: &UnlockConfig,
+    clock: SharedClock,
+    prompt: &mut dyn Prompt,
+) -> Result<(), ServeError> {
+    let unlocked = unlock(paths, config, &clock, prompt, false)?;
+    let assembly = Assembly::open(paths, unlocked.keyring, clock, false).await?;
+    let rotated = assembly.rotate_admin_token().await;
+    assembly.close().await?;
+    rotated
+}
+
+fn warn_about(source: &UnlockSource, is_first_start: bool) {
+    if let Some(path) = source.path.as_ref().filter(|_| source.is_new) {
+        tracing::info!(file = %path.display(), "a key file was made");
+    }
+    if source.colocated && source.form == Form::Key {
+        tracing::warn!("{COLOCATED_KEY}");
+    }
+    if source.origin == Origin::Environment {
+        tracing::warn!("the passphrase came from the environment, which other processes may read");
+    }
+    if is_first_start && source.form == Form::Passphrase && source.secret.len() < SHORT_PASSPHRASE_BYTES {
+        tracing::warn!("the passphrase has fewer than 12 characters: whoever gets the database may guess it");
+    }
+}

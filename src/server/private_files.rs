@@ -1,0 +1,242 @@
+//! Files and folders that only their owner may touch: read by rule, replaced whole or not at all.
+//!
+//! What it never does: follow a symbolic link to a secret, overwrite in place, or repair the permissions of a secret
+//! it was given: a secret that others could read is refused, for it may have been read.
+
+use std::fmt;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use zeroize::Zeroizing;
+
+use crate::sensitive::SecretBytes;
+
+/// The longest unlock secret, kubeconfig or key that is read.
+pub const SECRET_FILE_MAX_BYTES: usize = 64 * 1024;
+
+const GROUP_AND_OTHERS: u32 = 0o077;
+const WRITE_BY_GROUP_OR_OTHERS: u32 = 0o022;
+const PERMISSION_BITS: u32 = 0o7777;
+
+/// Who besides the owner may have rights on a secret file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Nobody.
+    OwnerOnly,
+    /// The group may read. systemd grants its service user by an access list, whose mask shows as the group's bits.
+    GroupMayRead,
+}
+
+/// A file or folder that was not used or not written.
+#[derive(Debug)]
+pub struct FileError {
+    path: PathBuf,
+    problem: Problem,
+}
+
+/// What was wrong with it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Problem {
+    /// The operating system said so.
+    Io(io::Error),
+    /// A symbolic link.
+    Link,
+    /// A folder, a pipe, a device.
+    NotAFile,
+    /// A file where a folder belongs.
+    NotADirectory,
+    /// Owned by somebody who is neither this user nor root.
+    Owner(u32),
+    /// Others have rights on it.
+    Open(u32),
+    /// Others may replace it.
+    OpenParent(u32),
+    /// A folder with something else in it, that others may enter.
+    NotOurs(u32),
+    /// Longer than it may be.
+    TooLong(usize),
+}
+
+impl FileError {
+    fn new(path: &Path, problem: Problem) -> Self {
+        Self { path: path.to_owned(), problem }
+    }
+
+    /// What was wrong.
+    pub fn problem(&self) -> &Problem {
+        &self.problem
+    }
+
+    /// Whether the file is not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(&self.problem, Problem::Io(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        match &self.problem {
+            Problem::Io(error) => write!(f, "{path}: {error}"),
+            Problem::Link => write!(f, "{path} is a symbolic link: give the file itself"),
+            Problem::NotAFile => write!(f, "{path} is not a regular file"),
+            Problem::NotADirectory => write!(f, "{path} is not a directory"),
+            Problem::Owner(uid) => {
+                write!(f, "{path} belongs to user id {uid}: it must belong to the user who runs strongroom, or to root")
+            }
+            Problem::Open(mode) => write!(
+                f,
+                "{path} has mode {mode:04o}, so others may have read it: make it 0600 (chmod 600; for a container \
+                 secret set its mode to 0400 and its uid to the container's user)"
+            ),
+            Problem::OpenParent(mode) => write!(
+                f,
+                "the directory of {path} has mode {mode:04o}, so others could replace the file: chmod go-w the directory"
+            ),
+            Problem::NotOurs(mode) => write!(
+                f,
+                "{path} has mode {mode:04o} and holds other files: choose an empty directory, or chmod 700 this one"
+            ),
+            Problem::TooLong(max_bytes) => write!(f, "{path} is longer than {max_bytes} bytes"),
+        }
+    }
+}
+
+impl std::error::Error for FileError {}
+
+/// Reads a secret: a regular file, not a link, of this user or root, closed to others, in a folder that others
+/// cannot write to.
+pub fn read_secret(path: &Path, access: Access, max_bytes: usize) -> Result<SecretBytes, FileError> {
+    let fail = |problem| FileError::new(path, problem);
+    // Non-blocking, so that a pipe put in the file's place does not hang the start.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(raw_flags(flags)).open(path).map_err(|error| {
+        if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
+            fail(Problem::Link)
+        } else {
+            fail(Problem::Io(error))
+        }
+    })?;
+    let metadata = file.metadata().map_err(|error| fail(Problem::Io(error)))?;
+    if !metadata.is_file() {
+        return Err(fail(Problem::NotAFile));
+    }
+    if !is_trusted_owner(metadata.uid()) {
+        return Err(fail(Problem::Owner(metadata.uid())));
+    }
+    let refused = match access {
+        Access::OwnerOnly => GROUP_AND_OTHERS,
+        Access::GroupMayRead => GROUP_AND_OTHERS & !0o040,
+    };
+    if metadata.mode() & refused != 0 {
+        return Err(fail(Problem::Open(metadata.mode() & PERMISSION_BITS)));
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent_metadata = fs::metadata(parent).map_err(|error| fail(Problem::Io(error)))?;
+    if parent_metadata.mode() & WRITE_BY_GROUP_OR_OTHERS != 0 {
+        return Err(fail(Problem::OpenParent(parent_metadata.mode() & PERMISSION_BITS)));
+    }
+    let mut bytes = Zeroizing::new(Vec::with_capacity(max_bytes + 1));
+    let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(limit).read_to_end(&mut bytes).map_err(|error| fail(Problem::Io(error)))?;
+    if bytes.len() > max_bytes {
+        return Err(fail(Problem::TooLong(max_bytes)));
+    }
+    Ok(SecretBytes::new(std::mem::take(&mut *bytes)))
+}
+
+/// Puts `bytes` at `path` with mode 0600, replacing what was there in one step that survives a power cut.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let fail = |error| FileError::new(path, Problem::Io(error));
+    let (temporary, directory) = write_beside(path, bytes).map_err(fail)?;
+    fs::rename(&temporary, path).and_then(|()| directory.sync_all()).map_err(|error| {
+        let _ = fs::remove_file(&temporary);
+        fail(error)
+    })
+}
+
+/// As [`replace`], but an error where there is a file already.
+pub fn create_new(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let fail = |error| FileError::new(path, Problem::Io(error));
+    let (temporary, directory) = write_beside(path, bytes).map_err(fail)?;
+    // A link, unlike a rename, fails where the name is taken. Not every file system has links.
+    let linked = match fs::hard_link(&temporary, path) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) => {
+            match fs::symlink_metadata(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => fs::rename(&temporary, path),
+                Err(error) => Err(error),
+                Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            }
+        }
+        other => other,
+    };
+    let _ = fs::remove_file(&temporary);
+    linked.and_then(|()| directory.sync_all()).map_err(fail)
+}
+
+/// Makes a folder with mode 0700, and those above it that are missing.
+///
+/// A folder that is there is used if it is this user's. One that others may enter is closed to them where that
+/// surprises nobody: it is empty, or `is_ours` knows what lies in it.
+pub fn make_directory(path: &Path, is_ours: impl FnOnce() -> bool) -> Result<(), FileError> {
+    let fail = |problem| FileError::new(path, problem);
+    let io = |error| FileError::new(path, Problem::Io(error));
+    match DirBuilder::new().recursive(true).mode(0o700).create(path) {
+        Ok(()) => {}
+        Err(error) if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory) => {
+            return Err(fail(Problem::NotADirectory));
+        }
+        Err(error) => return Err(io(error)),
+    }
+    let metadata = fs::metadata(path).map_err(io)?;
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err(fail(Problem::Owner(metadata.uid())));
+    }
+    if metadata.mode() & GROUP_AND_OTHERS != 0 {
+        let is_empty = fs::read_dir(path).map_err(io)?.next().is_none();
+        if !is_empty && !is_ours() {
+            return Err(fail(Problem::NotOurs(metadata.mode() & PERMISSION_BITS)));
+        }
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(io)?;
+    }
+    Ok(())
+}
+
+pub(super) fn raw_flags(flags: OFlags) -> i32 {
+    // The bits go back to the type that the standard library takes them in.
+    flags.bits().cast_signed()
+}
+
+fn is_trusted_owner(uid: u32) -> bool {
+    uid == 0 || uid == rustix::process::geteuid().as_raw()
+}
+
+/// The new file, written and on the disk under another name, and its folder.
+fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<(PathBuf, File)> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let directory = File::open(parent)?;
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|_| io::Error::other("the operating system gave no randomness"))?;
+    let temporary = parent.join(format!(".{}.{}.new", name.to_string_lossy(), hex::encode(random)));
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    match written {
+        Ok(()) => Ok((temporary, directory)),
+        Err(error) => {
+            let _ = fs::remove_file(&temporary);
+            Err(error)
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "private_files_tests.rs"]
+mod tests;

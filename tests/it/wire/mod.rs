@@ -1,0 +1,3 @@
+//! The Kubernetes API as genuine clients use it.
+
+mod kubectl;
