@@ -5,10 +5,7 @@
 
 use std::fmt;
 
-use serde::{
-    Deserializer as _,
-    de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor},
-};
+use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use super::{
@@ -234,7 +231,8 @@ fn write_string(out: &mut String, text: &str) {
     out.push('"');
     let mut rest = text;
     // Everything up to the next character that Go escapes is copied in one piece.
-    while let Some(at) = rest.find(|c: char| c < ' ' || matches!(c, '"' | '\\' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}'))
+    while let Some(at) =
+        rest.find(|c: char| c < ' ' || matches!(c, '"' | '\\' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}'))
     {
         let (plain, escaped) = rest.split_at(at);
         out.push_str(plain);
@@ -263,4 +261,4 @@ fn write_string(out: &mut String, text: &str) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

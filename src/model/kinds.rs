@@ -143,6 +143,14 @@ const NAMESPACE_SUBRESOURCES: &[Subresource] = &[
     },
 ];
 
+const SERVICE_ACCOUNT_SUBRESOURCES: &[Subresource] = &[Subresource {
+    name: "token",
+    group: "authentication.k8s.io",
+    version: "v1",
+    kind: "TokenRequest",
+    verbs: &[Verb::Create],
+}];
+
 /// Secret
 pub static SECRET: Kind = Kind {
     id: 1,
@@ -199,7 +207,7 @@ pub static SERVICE_ACCOUNT: Kind = Kind {
     create_on_update: false,
     delete_returns_object: true,
     verbs: STORED_VERBS,
-    subresources: &[],
+    subresources: SERVICE_ACCOUNT_SUBRESOURCES,
     message: &schema::SERVICE_ACCOUNT,
 };
 
@@ -403,7 +411,28 @@ pub static LOCAL_SUBJECT_ACCESS_REVIEW: Kind = Kind {
     message: &schema::LOCAL_SUBJECT_ACCESS_REVIEW,
 };
 
-/// Every kind, stored ones first.
+/// TokenRequest: what `serviceaccounts/token` takes and returns. It has no path of its own, so it is not one of
+/// [`KINDS`].
+pub static TOKEN_REQUEST: Kind = Kind {
+    id: 107,
+    group: "authentication.k8s.io",
+    version: "v1",
+    api_version: "authentication.k8s.io/v1",
+    kind: "TokenRequest",
+    list_kind: "TokenRequestList",
+    plural: "tokenrequests",
+    singular: "tokenrequest",
+    short_names: &[],
+    namespaced: true,
+    stored: false,
+    create_on_update: false,
+    delete_returns_object: false,
+    verbs: &[Verb::Create],
+    subresources: &[],
+    message: &schema::TOKEN_REQUEST,
+};
+
+/// Every kind that has a path of its own, stored ones first.
 pub static KINDS: &[&Kind] = &[
     &SECRET,
     &NAMESPACE,
@@ -466,6 +495,17 @@ mod tests {
                 assert_eq!(by_stored_name(kind.stored_name()).unwrap().kind, kind.kind);
             }
         }
+    }
+
+    #[test]
+    fn a_token_request_is_reached_through_its_service_account_only() {
+        let token = SERVICE_ACCOUNT.subresource("token").unwrap();
+        assert_eq!(
+            (token.group, token.version, token.kind),
+            (TOKEN_REQUEST.group, TOKEN_REQUEST.version, "TokenRequest")
+        );
+        assert!(find(TOKEN_REQUEST.group, TOKEN_REQUEST.version, TOKEN_REQUEST.plural).is_none());
+        assert!(KINDS.iter().all(|kind| kind.id != TOKEN_REQUEST.id));
     }
 
     #[test]

@@ -95,7 +95,8 @@ fn numbers_keep_their_kind() {
 
 #[test]
 fn compact_output_is_what_go_writes() {
-    let value = json!({"a": "<b>&\"\\\u{2028}\u{2029}\u{1}\u{8}\u{c}\n\r\t\u{7f}é😀", "n": null, "l": [], "o": {}, "f": 1e21});
+    let value =
+        json!({"a": "<b>&\"\\\u{2028}\u{2029}\u{1}\u{8}\u{c}\n\r\t\u{7f}é😀", "n": null, "l": [], "o": {}, "f": 1e21});
     assert_eq!(
         text(to_vec(&value)),
         "{\"a\":\"\\u003cb\\u003e\\u0026\\\"\\\\\\u2028\\u2029\\u0001\\b\\f\\n\\r\\t\u{7f}é😀\",\"n\":null,\"l\":[],\"o\":{},\"f\":1e+21}"

@@ -345,8 +345,8 @@ fn natural_order(a: &str, b: &str) -> Ordering {
     }
     let common = a.get(..at).unwrap_or_default();
     // A digit other than zero before a zero makes the zero count.
-    let counts = (x == '0' || y == '0')
-        && common.chars().rev().take_while(char::is_ascii_digit).any(|digit| digit != '0');
+    let counts =
+        (x == '0' || y == '0') && common.chars().rev().take_while(char::is_ascii_digit).any(|digit| digit != '0');
     let number = |text: &str| {
         let start = i64::from(counts);
         let digits = text.get(at..).unwrap_or_default().bytes().take_while(u8::is_ascii_digit);

@@ -186,10 +186,8 @@ fn float(text: &str, underscores: bool) -> Option<f64> {
 
 /// Length of the run of digits at the front; `None` for a misplaced underscore.
 fn digits(rest: &mut &[u8], underscores: bool) -> Option<usize> {
-    let length = rest
-        .iter()
-        .position(|byte| !(byte.is_ascii_digit() || underscores && *byte == b'_'))
-        .unwrap_or(rest.len());
+    let length =
+        rest.iter().position(|byte| !(byte.is_ascii_digit() || underscores && *byte == b'_')).unwrap_or(rest.len());
     let (run, tail) = rest.split_at_checked(length)?;
     *rest = tail;
     let misplaced = run.first() == Some(&b'_') || run.last() == Some(&b'_') || run.windows(2).any(|pair| pair == b"__");

@@ -40,7 +40,8 @@ pub struct Field {
     pub number: u32,
     /// Type of the value.
     pub ty: Type,
-    /// Go type as it appears in decoding errors: `v1.SecretType`, `string`, `map[string][]uint8`.
+    /// Go type of the field without `*`, as in decoding errors: `v1.SecretType`, `bool`, `map[string][]uint8`,
+    /// `[]v1.PolicyRule`. The type of an element is what follows `[]` or `map[string]`.
     pub go: &'static str,
     /// A Go pointer: presence matters, so protobuf's zero value is a value and not "absent".
     pub pointer: bool,
@@ -92,10 +93,40 @@ pub enum ListKind {
     Map(&'static [&'static str]),
 }
 
+/// `metadata` of every object.
+const METADATA: Field = Field::new(
+    "metadata",
+    1,
+    Type::Message(&OBJECT_META),
+    "v1.ObjectMeta",
+    "Metadata that every object has: its name, its labels and annotations, and what the server keeps about it.",
+);
+
+impl Field {
+    /// A row of the table: no pointer, not required.
+    const fn new(json: &'static str, number: u32, ty: Type, go: &'static str, description: &'static str) -> Self {
+        Self { json, number, ty, go, pointer: false, required: false, description }
+    }
+
+    const fn pointer(self) -> Self {
+        Self { pointer: true, ..self }
+    }
+
+    const fn required(self) -> Self {
+        Self { required: true, ..self }
+    }
+}
+
 impl Message {
     /// The field with this JSON name (case-sensitive, as in Kubernetes' strict decoder).
     #[must_use]
     pub fn field(&self, json: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.json == json)
+    }
+
+    /// The field with this protobuf number.
+    #[must_use]
+    pub fn field_numbered(&self, number: u32) -> Option<&'static Field> {
+        self.fields.iter().find(|field| field.number == number)
     }
 }

@@ -1,32 +1,29 @@
 //! `rbac.authorization.k8s.io/v1`: roles and bindings.
 
-use super::{Field, LABEL_SELECTOR, ListKind, Message, OBJECT_META, Type};
+use super::{Field, LABEL_SELECTOR, ListKind, METADATA, Message, Type};
+
+const RULES: Field = Field::new(
+    "rules",
+    2,
+    Type::Messages(&POLICY_RULE, ListKind::Atomic),
+    "[]v1.PolicyRule",
+    "What the role allows. Rules only ever add to each other: nothing can be denied.",
+);
+
+const SUBJECTS: Field = Field::new(
+    "subjects",
+    2,
+    Type::Messages(&SUBJECT, ListKind::Atomic),
+    "[]v1.Subject",
+    "The users, groups and service accounts that are granted the role.",
+);
 
 /// Rules that can be granted within one namespace.
 pub static ROLE: Message = Message {
     name: "Role",
     component: "io.k8s.api.rbac.v1.Role",
-    description: "Rules that can be granted within one namespace.",
-    fields: &[
-        Field {
-            json: "metadata",
-            number: 1,
-            ty: Type::Message(&OBJECT_META),
-            go: "v1.ObjectMeta",
-            pointer: false,
-            required: false,
-            description: "Standard object metadata: name, labels, annotations and what the server keeps.",
-        },
-        Field {
-            json: "rules",
-            number: 2,
-            ty: Type::Messages(&POLICY_RULE, ListKind::Atomic),
-            go: "[]v1.PolicyRule",
-            pointer: false,
-            required: false,
-            description: "The rules that the role grants; nothing is granted without one.",
-        },
-    ],
+    description: "A set of rules within one namespace. A RoleBinding of the same namespace grants it.",
+    fields: &[METADATA, RULES],
     atomic: false,
 };
 
@@ -34,35 +31,18 @@ pub static ROLE: Message = Message {
 pub static CLUSTER_ROLE: Message = Message {
     name: "ClusterRole",
     component: "io.k8s.api.rbac.v1.ClusterRole",
-    description: "Rules that can be granted everywhere, or within one namespace.",
+    description: "A set of rules that belongs to no namespace. A ClusterRoleBinding grants it everywhere, a RoleBinding within one namespace.",
     fields: &[
-        Field {
-            json: "metadata",
-            number: 1,
-            ty: Type::Message(&OBJECT_META),
-            go: "v1.ObjectMeta",
-            pointer: false,
-            required: false,
-            description: "Standard object metadata: name, labels, annotations and what the server keeps.",
-        },
-        Field {
-            json: "rules",
-            number: 2,
-            ty: Type::Messages(&POLICY_RULE, ListKind::Atomic),
-            go: "[]v1.PolicyRule",
-            pointer: false,
-            required: false,
-            description: "The rules that the role grants; nothing is granted without one.",
-        },
-        Field {
-            json: "aggregationRule",
-            number: 3,
-            ty: Type::Message(&AGGREGATION_RULE),
-            go: "v1.AggregationRule",
-            pointer: true,
-            required: false,
-            description: "Fills the rules from other cluster roles, chosen by their labels.",
-        },
+        METADATA,
+        RULES,
+        Field::new(
+            "aggregationRule",
+            3,
+            Type::Message(&AGGREGATION_RULE),
+            "v1.AggregationRule",
+            "Which other cluster roles the rules of this one are put together from. With it, the server overwrites rules.",
+        )
+        .pointer(),
     ],
     atomic: false,
 };
@@ -71,35 +51,18 @@ pub static CLUSTER_ROLE: Message = Message {
 pub static ROLE_BINDING: Message = Message {
     name: "RoleBinding",
     component: "io.k8s.api.rbac.v1.RoleBinding",
-    description: "Grants a role within one namespace.",
+    description: "Grants the rules of a Role or ClusterRole within its own namespace.",
     fields: &[
-        Field {
-            json: "metadata",
-            number: 1,
-            ty: Type::Message(&OBJECT_META),
-            go: "v1.ObjectMeta",
-            pointer: false,
-            required: false,
-            description: "Standard object metadata: name, labels, annotations and what the server keeps.",
-        },
-        Field {
-            json: "subjects",
-            number: 2,
-            ty: Type::Messages(&SUBJECT, ListKind::Atomic),
-            go: "[]v1.Subject",
-            pointer: false,
-            required: false,
-            description: "Who is granted the role.",
-        },
-        Field {
-            json: "roleRef",
-            number: 3,
-            ty: Type::Message(&ROLE_REF),
-            go: "v1.RoleRef",
-            pointer: false,
-            required: true,
-            description: "The role that is granted. Cannot be changed.",
-        },
+        METADATA,
+        SUBJECTS,
+        Field::new(
+            "roleRef",
+            3,
+            Type::Message(&ROLE_REF),
+            "v1.RoleRef",
+            "The role that is granted: a Role of the same namespace or a ClusterRole. Cannot be changed.",
+        )
+        .required(),
     ],
     atomic: false,
 };
@@ -108,35 +71,18 @@ pub static ROLE_BINDING: Message = Message {
 pub static CLUSTER_ROLE_BINDING: Message = Message {
     name: "ClusterRoleBinding",
     component: "io.k8s.api.rbac.v1.ClusterRoleBinding",
-    description: "Grants a cluster role everywhere.",
+    description: "Grants the rules of a ClusterRole everywhere.",
     fields: &[
-        Field {
-            json: "metadata",
-            number: 1,
-            ty: Type::Message(&OBJECT_META),
-            go: "v1.ObjectMeta",
-            pointer: false,
-            required: false,
-            description: "Standard object metadata: name, labels, annotations and what the server keeps.",
-        },
-        Field {
-            json: "subjects",
-            number: 2,
-            ty: Type::Messages(&SUBJECT, ListKind::Atomic),
-            go: "[]v1.Subject",
-            pointer: false,
-            required: false,
-            description: "Who is granted the role.",
-        },
-        Field {
-            json: "roleRef",
-            number: 3,
-            ty: Type::Message(&ROLE_REF),
-            go: "v1.RoleRef",
-            pointer: false,
-            required: true,
-            description: "The role that is granted. Cannot be changed.",
-        },
+        METADATA,
+        SUBJECTS,
+        Field::new(
+            "roleRef",
+            3,
+            Type::Message(&ROLE_REF),
+            "v1.RoleRef",
+            "The ClusterRole that is granted. Cannot be changed.",
+        )
+        .required(),
     ],
     atomic: false,
 };
@@ -145,53 +91,44 @@ pub static CLUSTER_ROLE_BINDING: Message = Message {
 pub static POLICY_RULE: Message = Message {
     name: "PolicyRule",
     component: "io.k8s.api.rbac.v1.PolicyRule",
-    description: "One rule: which verbs on which resources or paths.",
+    description: "One rule: which verbs are allowed on which resources, or on which paths.",
     fields: &[
-        Field {
-            json: "verbs",
-            number: 1,
-            ty: Type::Strings(ListKind::Atomic),
-            go: "[]string",
-            pointer: false,
-            required: true,
-            description: "Verbs; * is all of them.",
-        },
-        Field {
-            json: "apiGroups",
-            number: 2,
-            ty: Type::Strings(ListKind::Atomic),
-            go: "[]string",
-            pointer: false,
-            required: false,
-            description: "API groups of the resources; empty text is the core group, * is all.",
-        },
-        Field {
-            json: "resources",
-            number: 3,
-            ty: Type::Strings(ListKind::Atomic),
-            go: "[]string",
-            pointer: false,
-            required: false,
-            description: "Resources, or resource/subresource; * is all.",
-        },
-        Field {
-            json: "resourceNames",
-            number: 4,
-            ty: Type::Strings(ListKind::Atomic),
-            go: "[]string",
-            pointer: false,
-            required: false,
-            description: "Names to which the rule is limited; none is every name.",
-        },
-        Field {
-            json: "nonResourceURLs",
-            number: 5,
-            ty: Type::Strings(ListKind::Atomic),
-            go: "[]string",
-            pointer: false,
-            required: false,
-            description: "Paths that are no resources; * as the last step is a prefix. For cluster roles only.",
-        },
+        Field::new(
+            "verbs",
+            1,
+            Type::Strings(ListKind::Atomic),
+            "[]string",
+            "Verbs such as get, list or create; * is all of them.",
+        )
+        .required(),
+        Field::new(
+            "apiGroups",
+            2,
+            Type::Strings(ListKind::Atomic),
+            "[]string",
+            "API groups of the resources. Empty text is the core group, * is all groups.",
+        ),
+        Field::new(
+            "resources",
+            3,
+            Type::Strings(ListKind::Atomic),
+            "[]string",
+            "Resources, as secrets, or serviceaccounts/token for a subresource; * is all, */status that subresource of all.",
+        ),
+        Field::new(
+            "resourceNames",
+            4,
+            Type::Strings(ListKind::Atomic),
+            "[]string",
+            "Names of the objects to which the rule is limited. Without any, it is for all of them.",
+        ),
+        Field::new(
+            "nonResourceURLs",
+            5,
+            Type::Strings(ListKind::Atomic),
+            "[]string",
+            "Paths that are no resources, such as /metrics; a * at the end stands for anything. Only in a ClusterRole that a ClusterRoleBinding grants.",
+        ),
     ],
     atomic: false,
 };
@@ -201,15 +138,13 @@ pub static AGGREGATION_RULE: Message = Message {
     name: "AggregationRule",
     component: "io.k8s.api.rbac.v1.AggregationRule",
     description: "Chooses the cluster roles whose rules are put together.",
-    fields: &[Field {
-        json: "clusterRoleSelectors",
-        number: 1,
-        ty: Type::Messages(&LABEL_SELECTOR, ListKind::Atomic),
-        go: "[]v1.LabelSelector",
-        pointer: false,
-        required: false,
-        description: "Selectors; a cluster role that matches any of them is included.",
-    }],
+    fields: &[Field::new(
+        "clusterRoleSelectors",
+        1,
+        Type::Messages(&LABEL_SELECTOR, ListKind::Atomic),
+        "[]v1.LabelSelector",
+        "Selectors over the labels of cluster roles. The rules of every cluster role that any of them selects are included.",
+    )],
     atomic: false,
 };
 
@@ -219,42 +154,16 @@ pub static SUBJECT: Message = Message {
     component: "io.k8s.api.rbac.v1.Subject",
     description: "Who a binding is about: a user, a group or a service account.",
     fields: &[
-        Field {
-            json: "kind",
-            number: 1,
-            ty: Type::String,
-            go: "string",
-            pointer: false,
-            required: true,
-            description: "User, Group or ServiceAccount.",
-        },
-        Field {
-            json: "apiGroup",
-            number: 2,
-            ty: Type::String,
-            go: "string",
-            pointer: false,
-            required: false,
-            description: "API group of the subject: rbac.authorization.k8s.io for users and groups, empty for service accounts.",
-        },
-        Field {
-            json: "name",
-            number: 3,
-            ty: Type::String,
-            go: "string",
-            pointer: false,
-            required: true,
-            description: "Name of the subject.",
-        },
-        Field {
-            json: "namespace",
-            number: 4,
-            ty: Type::String,
-            go: "string",
-            pointer: false,
-            required: false,
-            description: "Namespace of a service account.",
-        },
+        Field::new("kind", 1, Type::String, "string", "One of User, Group and ServiceAccount.").required(),
+        Field::new(
+            "apiGroup",
+            2,
+            Type::String,
+            "string",
+            "API group of the subject: rbac.authorization.k8s.io for a User or Group, empty for a ServiceAccount. These are the defaults.",
+        ),
+        Field::new("name", 3, Type::String, "string", "Name of the subject.").required(),
+        Field::new("namespace", 4, Type::String, "string", "Namespace of a ServiceAccount; a User or Group has none."),
     ],
     atomic: true,
 };
@@ -263,35 +172,12 @@ pub static SUBJECT: Message = Message {
 pub static ROLE_REF: Message = Message {
     name: "RoleRef",
     component: "io.k8s.api.rbac.v1.RoleRef",
-    description: "The role that a binding grants.",
+    description: "Names the role that a binding grants.",
     fields: &[
-        Field {
-            json: "apiGroup",
-            number: 1,
-            ty: Type::String,
-            go: "string",
-            pointer: false,
-            required: true,
-            description: "Always rbac.authorization.k8s.io.",
-        },
-        Field {
-            json: "kind",
-            number: 2,
-            ty: Type::String,
-            go: "string",
-            pointer: false,
-            required: true,
-            description: "Role or ClusterRole.",
-        },
-        Field {
-            json: "name",
-            number: 3,
-            ty: Type::String,
-            go: "string",
-            pointer: false,
-            required: true,
-            description: "Name of the role.",
-        },
+        Field::new("apiGroup", 1, Type::String, "string", "API group of the role: rbac.authorization.k8s.io.")
+            .required(),
+        Field::new("kind", 2, Type::String, "string", "Role or ClusterRole.").required(),
+        Field::new("name", 3, Type::String, "string", "Name of the role.").required(),
     ],
     atomic: true,
 };
