@@ -5,6 +5,7 @@
 pub mod audit;
 pub mod auth;
 pub mod clock;
+pub mod codec;
 pub mod crypto;
 pub mod model;
 pub mod objects;

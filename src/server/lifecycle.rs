@@ -74,9 +74,10 @@ pub async fn run_until_stopped<A: Application>(
     };
     tracing::info!(signal = name, "stopping: requests in progress finish");
     application.begin_shutdown();
-    let stopped = handle.stop(true);
+    // The command is on its way; the server itself does the draining, so it is the server that is awaited.
+    drop(handle.stop(true));
     tokio::select! {
-        ended = async { stopped.await; server.await } => ended,
+        ended = &mut server => ended,
         name = signals.stop() => {
             tracing::warn!(signal = name, "stopping at once");
             Ok(())

@@ -211,15 +211,16 @@ fn an_address_with_too_many_requests_in_progress_is_told_to_wait() {
 #[test]
 fn tls_1_2_is_refused() {
     let server = Running::start(Limits::default());
-    // The library is built without TLS 1.2, so the client hello is written out: version 1.2, one suite of its time.
-    let hello: &[u8] = &[
-        0x16, 0x03, 0x01, 0x00, 0x2f, 0x01, 0x00, 0x00, 0x2b, 0x03, 0x03, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
-        14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 0x00, 0x00, 0x04, 0xc0, 0x2b, 0x00,
-        0xff, 0x01, 0x00,
-    ];
+    // The library is built without TLS 1.2, so the client hello is written out: one suite, group and signature scheme
+    // of its time, and no word of version 1.3.
+    let groups_and_signatures = [0, 10, 0, 4, 0, 2, 0, 23, 0, 13, 0, 4, 0, 2, 4, 3];
+    let mut body = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0xc0, 0x2b, 1, 0, 0, 16], &groups_and_signatures].concat();
+    let length = u8::try_from(body.len()).unwrap();
+    let mut hello = vec![22, 3, 1, 0, length + 4, 1, 0, 0, length];
+    hello.append(&mut body);
     let mut socket = TcpStream::connect(server.address).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    socket.write_all(hello).unwrap();
+    socket.write_all(&hello).unwrap();
     let mut answer = [0; 7];
     socket.read_exact(&mut answer).unwrap();
     assert_eq!(answer[0], 0x15, "an alert");

@@ -57,7 +57,6 @@ impl Scalar<'_> {
 pub(super) fn scalar<'a>(text: Cow<'a, str>, plain: bool, tag: Option<&str>) -> Result<Scalar<'a>, &'static str> {
     match tag {
         None if plain => Ok(untagged(text)),
-        None | Some("!!str") => Ok(Scalar::Text(text)),
         Some("!!binary") => {
             let bytes = go_text::canonical_base64(&text)
                 .ok()
@@ -85,7 +84,8 @@ pub(super) fn scalar<'a>(text: Cow<'a, str>, plain: bool, tag: Option<&str>) -> 
             Scalar::Int(value) => Ok(Scalar::Float(value as f64)),
             _ => Err("cannot decode a value as a !!float"),
         },
-        Some(_) => Ok(Scalar::Text(text)),
+        // Quoted, `!!str`, or a tag of the author's own.
+        _ => Ok(Scalar::Text(text)),
     }
 }
 
@@ -116,7 +116,7 @@ fn number(text: &str) -> Option<Scalar<'static>> {
     match text.as_bytes().first()? {
         b'.' => float(text, true).map(Scalar::Float),
         b'0'..=b'9' | b'+' | b'-' if !go_text::is_yaml_timestamp(text) => {
-            // Underscores go wherever they are, as in go-yaml. Nothing longer than this is a number we keep apart.
+            // Underscores go wherever they are, as in go-yaml.
             let plain: Cow<'_, str> =
                 if text.contains('_') { Cow::Owned(text.replace('_', "")) } else { Cow::Borrowed(text) };
             int(&plain).or_else(|| float(&plain, false).map(Scalar::Float))

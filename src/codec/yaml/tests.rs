@@ -123,14 +123,13 @@ fn errors_name_a_line_and_quote_nothing() {
 #[test]
 fn hostile_bodies_are_refused_at_once() {
     let size = 3 << 20;
-    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
-    for level in 1..12 {
-        let alias = format!("*a{}", level - 1);
-        bomb.push_str(&format!("a{level}: &a{level} [{}]\n", [alias.as_str(); 9].join(", ")));
-    }
+    let level = |n: usize, of: &str| format!("a{n}: &a{n} [{}]", [of; 9].join(", "));
+    let bomb: Vec<String> = (0..12_usize)
+        .map(|n| level(n, &n.checked_sub(1).map_or("x".to_owned(), |below| format!("*a{below}"))))
+        .collect();
     let copies = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), ["*a"; 1000].join(", "));
-    let keys = format!("a: &a {}\nb: [{}]\n", "x".repeat(1000), ["{*a : 1}"; 100_000].join(", "));
-    let chain: String = (1..400).map(|n| format!("a{n}: &a{n} [*a{}]\n", n - 1)).collect();
+    let keys = format!("a: &a {}\nb: [{}]\n", "x".repeat(1000), "{*a : 1}, ".repeat(100_000));
+    let chain: Vec<String> = (1..400).map(|n| format!("a{n}: &a{n} [*a{}]", n - 1)).collect();
     let merges = format!("a: &a {{{}}}\nb:\n{}", "k: 1, ".repeat(1000), "  <<: *a\n".repeat(1000));
     for body in [
         "[".repeat(size),
@@ -144,10 +143,10 @@ fn hostile_bodies_are_refused_at_once() {
         "&a ".repeat(size / 3),
         "!".repeat(size),
         "---\n".repeat(size / 4),
-        bomb,
+        bomb.join("\n"),
         copies,
         keys,
-        format!("a0: &a0 x\n{chain}"),
+        format!("a0: &a0 x\n{}", chain.join("\n")),
         merges,
     ] {
         let start = Instant::now();
