@@ -134,7 +134,7 @@ impl Call<'_> {
             Shape::Table(version) => {
                 let row = self.row(version, loaded)?;
                 let metadata = json!({"resourceVersion": loaded.revision().to_string()});
-                Ok(table::table(self.kind, version, metadata, vec![row], true))
+                Ok(table::table(version, metadata, Some(table::columns(self.kind)), vec![row]))
             }
         }
     }
@@ -151,7 +151,7 @@ impl Call<'_> {
     }
 
     fn include(&self) -> Result<table::IncludeObject, Failure> {
-        table::IncludeObject::parse(self.query("includeObject")).map_err(Failure::bad_request)
+        table::IncludeObject::parse(self.query("includeObject").unwrap_or_default()).map_err(Failure::bad_request)
     }
 
     fn selectors(&self) -> Result<(LabelSelector, FieldSelector), Failure> {
@@ -217,7 +217,7 @@ impl Call<'_> {
             });
         }
         let body = match agreed.shape {
-            Shape::Table(version) => table::table(self.kind, version, metadata, shown, true),
+            Shape::Table(version) => table::table(version, metadata, Some(table::columns(self.kind)), shown),
             Shape::PartialList(version) | Shape::Partial(version) => json!({
                 "kind": "PartialObjectMetadataList", "apiVersion": version, "metadata": metadata, "items": shown,
             }),
@@ -453,7 +453,7 @@ impl Call<'_> {
             Shape::Table(version) => {
                 let include = self.include().unwrap_or(table::IncludeObject::Metadata);
                 let row = table::row(self.kind, object, data_keys, include, now, version);
-                respond::value(style, code, &table::table(self.kind, version, json!({}), vec![row], true), warnings)
+                respond::value(style, code, &table::table(version, json!({}), Some(table::columns(self.kind)), vec![row]), warnings)
             }
         }
     }
@@ -626,8 +626,8 @@ impl WatchTask {
                 let now = self.clock.unix_seconds();
                 let row = table::row(self.kind, &object, loaded.data_keys(), self.include, now, version);
                 let metadata = json!({"resourceVersion": loaded.revision().to_string()});
-                let with_columns = !std::mem::replace(&mut self.columns_sent, true);
-                table::table(self.kind, version, metadata, vec![row], with_columns).to_string().into_bytes()
+                let columns = (!std::mem::replace(&mut self.columns_sent, true)).then(|| table::columns(self.kind));
+                table::table(version, metadata, columns, vec![row]).to_string().into_bytes()
             }
         };
         Some(framed(event_type.as_str(), &text))
@@ -657,7 +657,11 @@ impl WatchTask {
             }
             Shape::Table(version) => {
                 let row = json!({"cells": [], "object": {"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": {}}});
-                table::table(self.kind, version, json!({"resourceVersion": revision.to_string()}), vec![row], !self.columns_sent)
+                {
+                    let metadata = json!({"resourceVersion": revision.to_string()});
+                    let columns = (!self.columns_sent).then(|| table::columns(self.kind));
+                    table::table(version, metadata, columns, vec![row])
+                }
             }
         };
         framed("BOOKMARK", object.to_string().as_bytes())

@@ -143,17 +143,17 @@ fn decode(text: &str, plus_is_space: bool) -> String {
         return text.to_owned();
     }
     let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
         match byte {
             b'+' if plus_is_space => out.push(b' '),
             b'%' => {
-                let rest = bytes.as_slice();
-                let digit = |at: usize| rest.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+                let digit = |at: usize| tail.get(at).and_then(|byte| char::from(*byte).to_digit(16));
                 match (digit(0), digit(1)) {
                     (Some(high), Some(low)) => {
                         out.push(u8::try_from(high * 16 + low).unwrap_or_default());
-                        bytes.nth(1);
+                        rest = tail.get(2..).unwrap_or_default();
                     }
                     _ => out.push(b'%'),
                 }
