@@ -1,297 +1,472 @@
-//! Kubernetes' protobuf request bodies: the envelope, and messages decoded by the table of shapes.
+//! Kubernetes protobuf to JSON trees, driven by the shape table.
 //!
-//! Decoding only: every client that sends protobuf accepts JSON back. Proto2 rules as Kubernetes' generated
-//! encoders rely on them: zero scalars are written explicitly and mean "absent", except where presence matters.
-//! Errors never hold content.
-//!
-//! Source: `k8s.io/apimachinery/pkg/runtime/generated.proto` (`Unknown`), protobuf encoding specification.
+//! Typed clients send creates, updates and delete options as protobuf; answers are JSON, so there is no
+//! encoder. Source: `k8s.io/apimachinery/pkg/runtime/serializer/protobuf` and the `generated.proto` files.
+//! It never puts content into an error, never allocates for lengths that are merely claimed, and wipes what it
+//! had decoded when it fails.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::clock::rfc3339;
+use super::json;
+use super::report::MAX_NODES;
 use crate::model::schema::{Field, Message, Type};
+use crate::sensitive::wipe;
 
-/// The four bytes before every envelope: `k8s` and a zero.
+/// What every protobuf body of Kubernetes begins with: `k8s` and a zero byte.
 const MAGIC: &[u8] = b"k8s\0";
-/// No message served here nests deeper than a handful; this bounds hostile ones.
-const MAX_DEPTH: usize = 32;
+/// Media type of a body, which its envelope may repeat.
+const CONTENT_TYPE: &str = "application/vnd.kubernetes.protobuf";
+/// Deepest nesting of messages. The shape table stays far below it.
+const MAX_DEPTH: usize = 16;
 
-/// Why a body is no protobuf object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ProtobufError {
-    /// The envelope's magic bytes are missing.
-    #[error("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")]
-    Prefix,
-    /// The input ends within a field.
-    #[error("unexpected EOF")]
-    Truncated,
-    /// A varint of more than ten bytes, or a length beyond the input.
-    #[error("proto: integer overflow")]
-    Overflow,
-    /// A field has another wire type than its number says.
-    #[error("proto: wrong wireType for a field")]
-    WireType,
-    /// Groups, which Kubernetes never writes, and reserved wire types.
-    #[error("proto: illegal wireType")]
-    Group,
-    /// A string that is not UTF-8, or a set of fields that is no JSON.
-    #[error("proto: invalid text in a field")]
-    Text,
-    /// Nested too deeply.
-    #[error("exceeded max depth")]
-    Depth,
-}
-
-/// A decoded envelope (`runtime.Unknown`).
-#[derive(Debug, PartialEq, Eq)]
+/// `runtime.Unknown`: what a body says about itself, and the object's own message. No `Debug`: `raw` may hold
+/// secret values.
 pub struct Envelope<'a> {
-    /// `v1`
-    pub api_version: String,
-    /// `Secret`
-    pub kind: String,
+    /// `v1`, `rbac.authorization.k8s.io/v1`; empty when the client left it out.
+    pub api_version: &'a str,
+    /// `Secret`; empty when the client left it out.
+    pub kind: &'a str,
     /// The message.
     pub raw: &'a [u8],
-    /// Encoding of `raw`; empty is none.
-    pub content_encoding: String,
-    /// Media type of `raw`; empty is protobuf.
-    pub content_type: String,
+    /// Always empty: no encoding within the envelope is served.
+    pub content_encoding: &'a str,
+    /// Empty, or the protobuf media type.
+    pub content_type: &'a str,
 }
 
-/// Opens an envelope.
+/// Why a body is no protobuf of the expected message. Field names come from the shape table, never from the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ProtobufError {
+    /// The body does not begin with `k8s\0`.
+    #[error("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")]
+    Prefix,
+    /// The body ends within a value, or a length leads past its end.
+    #[error("unexpected EOF")]
+    Truncated,
+    /// A number of more than 64 bits.
+    #[error("proto: integer overflow")]
+    Overflow,
+    /// Field number 0 or beyond protobuf's range, or a wire type that does not exist.
+    #[error("proto: illegal tag")]
+    Tag,
+    /// A group; no Kubernetes message has one.
+    #[error("proto: groups are not supported")]
+    Group,
+    /// A known field with another wire type than its own.
+    #[error("proto: wrong wireType = {wire_type} for field {field}")]
+    WireType {
+        /// Wire type that was found.
+        wire_type: u8,
+        /// JSON name of the field.
+        field: &'static str,
+    },
+    /// Text that is not UTF-8.
+    #[error("proto: field {field} contains invalid UTF-8")]
+    Utf8 {
+        /// JSON name of the field.
+        field: &'static str,
+    },
+    /// A time outside the years 0 to 9999, which RFC 3339 cannot show.
+    #[error("proto: field {field} is a time outside of the range [0,9999] of years")]
+    Time {
+        /// JSON name of the field.
+        field: &'static str,
+    },
+    /// A set of fields that is not JSON.
+    #[error("proto: field {field} is not JSON")]
+    FieldsV1 {
+        /// JSON name of the field.
+        field: &'static str,
+    },
+    /// More values than one document may have.
+    #[error("proto: too many values")]
+    TooManyValues,
+    /// Nested too deeply.
+    #[error("proto: exceeded max depth")]
+    Depth,
+    /// The envelope names a content encoding or content type that is not served.
+    #[error("proto: the content encoding or content type of the object is not supported")]
+    Content,
+}
+
+/// Opens the envelope of a body.
 pub fn decode_envelope(body: &[u8]) -> Result<Envelope<'_>, ProtobufError> {
-    let mut rest = body.strip_prefix(MAGIC).ok_or(ProtobufError::Prefix)?;
-    let mut envelope = Envelope {
-        api_version: String::new(),
-        kind: String::new(),
-        raw: &[],
-        content_encoding: String::new(),
-        content_type: String::new(),
-    };
-    while !rest.is_empty() {
-        match take_field(&mut rest)? {
-            (1, Wire::Bytes(mut type_meta)) => {
-                while !type_meta.is_empty() {
-                    match take_field(&mut type_meta)? {
-                        (1, Wire::Bytes(bytes)) => envelope.api_version = text(bytes)?,
-                        (2, Wire::Bytes(bytes)) => envelope.kind = text(bytes)?,
+    let rest = body.strip_prefix(MAGIC).ok_or(ProtobufError::Prefix)?;
+    let mut envelope = Envelope { api_version: "", kind: "", raw: &[], content_encoding: "", content_type: "" };
+    let mut fields = Reader { rest };
+    while let Some((number, value)) = fields.next()? {
+        match number {
+            1 => {
+                let mut type_meta = Reader { rest: value.bytes("typeMeta")? };
+                while let Some((number, value)) = type_meta.next()? {
+                    match number {
+                        1 => envelope.api_version = value.text("apiVersion")?,
+                        2 => envelope.kind = value.text("kind")?,
                         _ => {}
                     }
                 }
             }
-            (2, Wire::Bytes(bytes)) => envelope.raw = bytes,
-            (3, Wire::Bytes(bytes)) => envelope.content_encoding = text(bytes)?,
-            (4, Wire::Bytes(bytes)) => envelope.content_type = text(bytes)?,
+            2 => envelope.raw = value.bytes("raw")?,
+            3 => envelope.content_encoding = value.text("contentEncoding")?,
+            4 => envelope.content_type = value.text("contentType")?,
             _ => {}
         }
+    }
+    if !envelope.content_encoding.is_empty() || !matches!(envelope.content_type, "" | CONTENT_TYPE) {
+        return Err(ProtobufError::Content);
     }
     Ok(envelope)
 }
 
-/// Decodes a message into its JSON form: bytes as standard base64, times as RFC 3339.
+/// Decodes a message into its JSON form, fields in the order of the shape table.
+///
+/// Go's encoder writes zero values too, so `""`, 0, `false` and empty messages are left out, except as elements,
+/// as map values and in pointer fields. Unknown fields are skipped. A repeated field that is not a list is read as
+/// protobuf demands: the last scalar wins, messages are merged. The tree may hold secret values; the caller wraps it.
 pub fn decode_message(message: &'static Message, raw: &[u8]) -> Result<Value, ProtobufError> {
-    decode(message, raw, MAX_DEPTH).map(Value::Object)
-}
-
-fn decode(message: &'static Message, mut rest: &[u8], levels: usize) -> Result<Map<String, Value>, ProtobufError> {
-    let levels = levels.checked_sub(1).ok_or(ProtobufError::Depth)?;
-    let mut out = Map::new();
-    while !rest.is_empty() {
-        let (number, wire) = take_field(&mut rest)?;
-        let Some(field) = message.fields.iter().find(|field| field.number == number) else { continue };
-        decode_field(field, &wire, levels, &mut out)?;
+    let mut object = Map::new();
+    let outcome = Decoder { values: 0 }.message(message, raw, &mut object, 0);
+    if let Err(error) = outcome {
+        wipe(&mut Value::Object(object));
+        return Err(error);
     }
-    Ok(out)
+    settle(message, &mut object);
+    Ok(Value::Object(object))
 }
 
-fn decode_field(
-    field: &'static Field,
-    wire: &Wire<'_>,
-    levels: usize,
-    out: &mut Map<String, Value>,
-) -> Result<(), ProtobufError> {
-    let value = match field.ty {
-        Type::String => {
-            let text = text(wire.bytes()?)?;
-            (field.pointer || !text.is_empty()).then(|| Value::from(text))
+struct Decoder {
+    values: usize,
+}
+
+impl Decoder {
+    fn count(&mut self) -> Result<(), ProtobufError> {
+        self.values += 1;
+        if self.values > MAX_NODES { Err(ProtobufError::TooManyValues) } else { Ok(()) }
+    }
+
+    /// Merges `raw` into `object`. Whatever is decoded is put into the tree at once, so that a failure leaves
+    /// nothing outside it to wipe.
+    fn message(
+        &mut self,
+        message: &'static Message,
+        raw: &[u8],
+        object: &mut Map<String, Value>,
+        depth: usize,
+    ) -> Result<(), ProtobufError> {
+        if depth > MAX_DEPTH {
+            return Err(ProtobufError::Depth);
         }
-        Type::Bool => {
-            let value = wire.varint()? != 0;
-            (field.pointer || value).then_some(Value::Bool(value))
-        }
-        Type::Int32 | Type::Int64 => {
-            // Negative numbers are written as the two's complement of 64 bits.
-            let value = wire.varint()?.cast_signed();
-            (field.pointer || value != 0).then(|| Value::from(value))
-        }
-        Type::Bytes => {
-            let bytes = wire.bytes()?;
-            (field.pointer || !bytes.is_empty()).then(|| Value::from(STANDARD.encode(bytes)))
-        }
-        Type::Time => decode_time(wire.bytes()?)?.map(Value::from),
-        Type::FieldsV1 => decode_fields_v1(wire.bytes()?)?,
-        Type::Message(message) => {
-            let fields = decode(message, wire.bytes()?, levels)?;
-            (field.pointer || !fields.is_empty()).then_some(Value::Object(fields))
-        }
-        Type::Messages(message, _) => {
-            push(out, field.json, Value::Object(decode(message, wire.bytes()?, levels)?));
-            return Ok(());
-        }
-        Type::Strings(_) => {
-            push(out, field.json, Value::from(text(wire.bytes()?)?));
-            return Ok(());
-        }
-        Type::MapOfString | Type::MapOfBytes | Type::MapOfStrings => {
-            let (key, value) = decode_entry(field.ty, wire.bytes()?)?;
-            let map = out.entry(field.json).or_insert_with(|| Value::Object(Map::new()));
-            if let Some(map) = map.as_object_mut() {
-                map.insert(key, value);
+        let mut fields = Reader { rest: raw };
+        while let Some((number, value)) = fields.next()? {
+            if let Some(field) = message.field_numbered(number) {
+                self.count()?;
+                self.field(field, value, object, depth)?;
             }
-            return Ok(());
         }
-    };
-    match value {
-        Some(value) => drop(out.insert(field.json.to_owned(), value)),
-        // A later zero overrides an earlier value, as a scalar's last occurrence does.
-        None => drop(out.shift_remove(field.json)),
+        Ok(())
     }
-    Ok(())
-}
 
-fn push(out: &mut Map<String, Value>, name: &str, item: Value) {
-    let list = out.entry(name).or_insert_with(|| Value::Array(Vec::new()));
-    if let Some(list) = list.as_array_mut() {
-        list.push(item);
-    }
-}
-
-/// One entry of a map: `{key = 1, value = 2}`.
-fn decode_entry(ty: Type, mut rest: &[u8]) -> Result<(String, Value), ProtobufError> {
-    let mut key = String::new();
-    let mut value = match ty {
-        Type::MapOfStrings => Value::Array(Vec::new()),
-        _ => Value::from(""),
-    };
-    while !rest.is_empty() {
-        match take_field(&mut rest)? {
-            (1, Wire::Bytes(bytes)) => key = text(bytes)?,
-            (2, Wire::Bytes(bytes)) => {
-                value = match ty {
-                    Type::MapOfBytes => Value::from(STANDARD.encode(bytes)),
-                    Type::MapOfStrings => Value::Array(decode_items(bytes)?),
-                    _ => Value::from(text(bytes)?),
+    fn field(
+        &mut self,
+        field: &'static Field,
+        wire: Wire<'_>,
+        object: &mut Map<String, Value>,
+        depth: usize,
+    ) -> Result<(), ProtobufError> {
+        let name = field.json;
+        match field.ty {
+            Type::String => {
+                let text = wire.text(name)?;
+                put_scalar(object, field, text.is_empty(), Value::from(text));
+            }
+            Type::Bool => {
+                let on = wire.varint(name)? != 0;
+                put_scalar(object, field, !on, Value::from(on));
+            }
+            Type::Int32 => {
+                #[expect(clippy::cast_possible_truncation, reason = "protobuf keeps the low 32 bits")]
+                let number = wire.varint(name)?.cast_signed() as i32;
+                put_scalar(object, field, number == 0, Value::from(number));
+            }
+            Type::Int64 => {
+                let number = wire.varint(name)?.cast_signed();
+                put_scalar(object, field, number == 0, Value::from(number));
+            }
+            Type::Bytes => {
+                let bytes = wire.bytes(name)?;
+                put_scalar(object, field, bytes.is_empty(), Value::from(STANDARD.encode(bytes)));
+            }
+            Type::Time => match time(name, wire.bytes(name)?)? {
+                Some(text) => put(object, name, Value::from(text)),
+                None => discard(object, name),
+            },
+            Type::FieldsV1 => match self.fields_v1(name, wire.bytes(name)?)? {
+                Some(fields) => put(object, name, fields),
+                None => discard(object, name),
+            },
+            Type::MapOfString => {
+                let (key, value) = entry(name, wire.bytes(name)?)?;
+                let value = Value::from(text(name, value)?);
+                put(map_in(object, name), key, value);
+            }
+            Type::MapOfBytes => {
+                let (key, value) = entry(name, wire.bytes(name)?)?;
+                put(map_in(object, name), key, Value::from(STANDARD.encode(value)));
+            }
+            Type::MapOfStrings => {
+                let (key, value) = entry(name, wire.bytes(name)?)?;
+                let mut items = Vec::new();
+                let mut fields = Reader { rest: value };
+                while let Some((number, value)) = fields.next()? {
+                    if number == 1 {
+                        self.count()?;
+                        items.push(Value::from(value.text(name)?));
+                    }
+                }
+                put(map_in(object, name), key, Value::Array(items));
+            }
+            Type::Message(inner) => {
+                let raw = wire.bytes(name)?;
+                self.message(inner, raw, map_in(object, name), depth + 1)?;
+            }
+            Type::Strings(_) => {
+                let item = Value::from(wire.text(name)?);
+                list_in(object, name).push(item);
+            }
+            Type::Messages(inner, _) => {
+                let raw = wire.bytes(name)?;
+                let items = list_in(object, name);
+                items.push(Value::Object(Map::new()));
+                if let Some(Value::Object(item)) = items.last_mut() {
+                    self.message(inner, raw, item, depth + 1)?;
                 }
             }
-            (1 | 2, _) => return Err(ProtobufError::WireType),
+        }
+        Ok(())
+    }
+
+    /// `FieldsV1{Raw=1}`: the bytes are JSON; none is null.
+    fn fields_v1(&mut self, name: &'static str, raw: &[u8]) -> Result<Option<Value>, ProtobufError> {
+        let mut text: &[u8] = &[];
+        let mut fields = Reader { rest: raw };
+        while let Some((number, value)) = fields.next()? {
+            if number == 1 {
+                text = value.bytes(name)?;
+            }
+        }
+        if text.is_empty() {
+            return Ok(None);
+        }
+        // Every value but the first takes two bytes of JSON at least, so this bounds all trees of a body together.
+        self.values = self.values.saturating_add(text.len() / 2);
+        self.count()?;
+        json::parse(text).map(|parsed| Some(parsed.value)).map_err(|_| ProtobufError::FieldsV1 { field: name })
+    }
+}
+
+/// Puts the fields into the table's order and drops empty messages that are no pointers.
+fn settle(message: &Message, object: &mut Map<String, Value>) {
+    let mut unordered = std::mem::take(object);
+    for field in message.fields {
+        let Some(mut value) = unordered.remove(field.json) else { continue };
+        match (field.ty, &mut value) {
+            (Type::Message(inner), Value::Object(fields)) => {
+                settle(inner, fields);
+                if fields.is_empty() && !field.pointer {
+                    continue;
+                }
+            }
+            (Type::Messages(inner, _), Value::Array(items)) => {
+                for item in items.iter_mut().filter_map(Value::as_object_mut) {
+                    settle(inner, item);
+                }
+            }
+            _ => {}
+        }
+        object.insert(field.json.to_owned(), value);
+    }
+}
+
+/// Sets a field, wiping what it had before.
+fn put(object: &mut Map<String, Value>, name: &str, value: Value) {
+    if let Some(mut before) = object.insert(name.to_owned(), value) {
+        wipe(&mut before);
+    }
+}
+
+fn put_scalar(object: &mut Map<String, Value>, field: &Field, is_zero: bool, value: Value) {
+    if is_zero && !field.pointer {
+        discard(object, field.json);
+    } else {
+        put(object, field.json, value);
+    }
+}
+
+fn discard(object: &mut Map<String, Value>, name: &str) {
+    if let Some(mut before) = object.remove(name) {
+        wipe(&mut before);
+    }
+}
+
+/// The object at `name`, made if it is not there.
+fn map_in<'a>(object: &'a mut Map<String, Value>, name: &str) -> &'a mut Map<String, Value> {
+    let slot = object.entry(name).or_insert(Value::Null);
+    if !slot.is_object() {
+        *slot = Value::Object(Map::new());
+    }
+    match slot {
+        Value::Object(fields) => fields,
+        _ => unreachable!("set above"),
+    }
+}
+
+/// The list at `name`, made if it is not there.
+fn list_in<'a>(object: &'a mut Map<String, Value>, name: &str) -> &'a mut Vec<Value> {
+    let slot = object.entry(name).or_insert(Value::Null);
+    if !slot.is_array() {
+        *slot = Value::Array(Vec::new());
+    }
+    match slot {
+        Value::Array(items) => items,
+        _ => unreachable!("set above"),
+    }
+}
+
+/// `{key=1, value=2}` of a map; what is missing is empty.
+fn entry<'a>(field: &'static str, raw: &'a [u8]) -> Result<(&'a str, &'a [u8]), ProtobufError> {
+    let (mut key, mut value): (&str, &[u8]) = ("", &[]);
+    let mut fields = Reader { rest: raw };
+    while let Some((number, wire)) = fields.next()? {
+        match number {
+            1 => key = wire.text(field)?,
+            2 => value = wire.bytes(field)?,
             _ => {}
         }
     }
     Ok((key, value))
 }
 
-/// `ExtraValue`: `{items = 1}`.
-fn decode_items(mut rest: &[u8]) -> Result<Vec<Value>, ProtobufError> {
-    let mut items = Vec::new();
-    while !rest.is_empty() {
-        if let (1, wire) = take_field(&mut rest)? {
-            items.push(Value::from(text(wire.bytes()?)?));
-        }
+/// `Timestamp{seconds=1, nanos=2}` as RFC 3339 in whole seconds, as Kubernetes keeps times; an empty message is null.
+fn time(field: &'static str, raw: &[u8]) -> Result<Option<String>, ProtobufError> {
+    if raw.is_empty() {
+        return Ok(None);
     }
-    Ok(items)
-}
-
-/// `Time{seconds = 1, nanos = 2}`; zero seconds are no time.
-fn decode_time(mut rest: &[u8]) -> Result<Option<String>, ProtobufError> {
     let mut seconds = 0;
-    while !rest.is_empty() {
-        if let (1, wire) = take_field(&mut rest)? {
-            seconds = wire.varint()?.cast_signed();
+    let mut fields = Reader { rest: raw };
+    while let Some((number, wire)) = fields.next()? {
+        match number {
+            1 => seconds = wire.varint(field)?.cast_signed(),
+            2 => drop(wire.varint(field)?),
+            _ => {}
         }
     }
-    Ok((seconds != 0).then(|| rfc3339(seconds)))
+    let at = Timestamp::from_second(seconds).map_err(|_| ProtobufError::Time { field })?;
+    let text = at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    // Years before 0 carry a sign.
+    if text.len() == 20 && !text.starts_with('-') { Ok(Some(text)) } else { Err(ProtobufError::Time { field }) }
 }
 
-/// `FieldsV1{Raw = 1}`, which is JSON.
-fn decode_fields_v1(mut rest: &[u8]) -> Result<Option<Value>, ProtobufError> {
-    let mut value = None;
-    while !rest.is_empty() {
-        if let (1, wire) = take_field(&mut rest)? {
-            let raw = wire.bytes()?;
-            value =
-                if raw.is_empty() { None } else { Some(serde_json::from_slice(raw).map_err(|_| ProtobufError::Text)?) };
-        }
-    }
-    Ok(value)
+fn text<'a>(field: &'static str, bytes: &'a [u8]) -> Result<&'a str, ProtobufError> {
+    std::str::from_utf8(bytes).map_err(|_| ProtobufError::Utf8 { field })
 }
 
-/// A field's value on the wire.
+/// The fields of one message, in the order in which they were written.
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+/// One value as it is on the wire.
+#[derive(Clone, Copy)]
 enum Wire<'a> {
     Varint(u64),
     Bytes(&'a [u8]),
-    Fixed,
+    /// Eight or four bytes. No field of the table has them.
+    Fixed(u8),
+}
+
+impl<'a> Reader<'a> {
+    fn next(&mut self) -> Result<Option<(u32, Wire<'a>)>, ProtobufError> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let tag = self.varint()?;
+        let number = u32::try_from(tag >> 3).ok().filter(|number| (1..1 << 29).contains(number));
+        let number = number.ok_or(ProtobufError::Tag)?;
+        let wire = match tag & 7 {
+            0 => Wire::Varint(self.varint()?),
+            1 => {
+                self.take(8)?;
+                Wire::Fixed(1)
+            }
+            2 => {
+                let length = usize::try_from(self.varint()?).map_err(|_| ProtobufError::Truncated)?;
+                Wire::Bytes(self.take(length)?)
+            }
+            3 | 4 => return Err(ProtobufError::Group),
+            5 => {
+                self.take(4)?;
+                Wire::Fixed(5)
+            }
+            _ => return Err(ProtobufError::Tag),
+        };
+        Ok(Some((number, wire)))
+    }
+
+    fn take(&mut self, length: usize) -> Result<&'a [u8], ProtobufError> {
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or(ProtobufError::Truncated)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    /// Seven bits a byte, the lowest first; ten bytes at most.
+    fn varint(&mut self) -> Result<u64, ProtobufError> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let (&byte, rest) = self.rest.split_first().ok_or(ProtobufError::Truncated)?;
+            self.rest = rest;
+            if shift == 63 && byte > 1 {
+                break;
+            }
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(ProtobufError::Overflow)
+    }
 }
 
 impl<'a> Wire<'a> {
-    fn bytes(&self) -> Result<&'a [u8], ProtobufError> {
-        if let Self::Bytes(bytes) = self { Ok(bytes) } else { Err(ProtobufError::WireType) }
-    }
-
-    fn varint(&self) -> Result<u64, ProtobufError> {
-        if let Self::Varint(value) = self { Ok(*value) } else { Err(ProtobufError::WireType) }
-    }
-}
-
-fn take_field<'a>(rest: &mut &'a [u8]) -> Result<(u32, Wire<'a>), ProtobufError> {
-    let tag = take_varint(rest)?;
-    let number = u32::try_from(tag >> 3).map_err(|_| ProtobufError::Overflow)?;
-    let wire = match tag & 7 {
-        0 => Wire::Varint(take_varint(rest)?),
-        1 => {
-            take_bytes(rest, 8)?;
-            Wire::Fixed
-        }
-        2 => {
-            let length = usize::try_from(take_varint(rest)?).map_err(|_| ProtobufError::Overflow)?;
-            Wire::Bytes(take_bytes(rest, length)?)
-        }
-        5 => {
-            take_bytes(rest, 4)?;
-            Wire::Fixed
-        }
-        _ => return Err(ProtobufError::Group),
-    };
-    Ok((number, wire))
-}
-
-fn take_bytes<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8], ProtobufError> {
-    let (head, tail) = rest.split_at_checked(count).ok_or(ProtobufError::Truncated)?;
-    *rest = tail;
-    Ok(head)
-}
-
-fn take_varint(rest: &mut &[u8]) -> Result<u64, ProtobufError> {
-    let mut value = 0_u64;
-    for shift in (0..64).step_by(7) {
-        let (&byte, tail) = rest.split_first().ok_or(ProtobufError::Truncated)?;
-        *rest = tail;
-        let bits = u64::from(byte & 0x7f);
-        if shift == 63 && bits > 1 {
-            return Err(ProtobufError::Overflow);
-        }
-        value |= bits << shift;
-        if byte & 0x80 == 0 {
-            return Ok(value);
+    fn varint(self, field: &'static str) -> Result<u64, ProtobufError> {
+        match self {
+            Self::Varint(value) => Ok(value),
+            _ => Err(self.wrong(field)),
         }
     }
-    Err(ProtobufError::Overflow)
-}
 
-fn text(bytes: &[u8]) -> Result<String, ProtobufError> {
-    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| ProtobufError::Text)
+    fn bytes(self, field: &'static str) -> Result<&'a [u8], ProtobufError> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes),
+            _ => Err(self.wrong(field)),
+        }
+    }
+
+    fn text(self, field: &'static str) -> Result<&'a str, ProtobufError> {
+        text(field, self.bytes(field)?)
+    }
+
+    fn wrong(self, field: &'static str) -> ProtobufError {
+        let wire_type = match self {
+            Self::Varint(_) => 0,
+            Self::Bytes(_) => 2,
+            Self::Fixed(wire_type) => wire_type,
+        };
+        ProtobufError::WireType { wire_type, field }
+    }
 }
 
 #[cfg(test)]
-#[path = "protobuf_tests.rs"]
 mod tests;
