@@ -11,3 +11,4 @@ pub mod model;
 pub mod objects;
 pub mod rbac;
 pub mod sensitive;
+pub mod store;

@@ -46,6 +46,13 @@ impl Accumulators {
         }
     }
 
+    /// Adds the rows that `other` was made of. The two must have no row in common, which would remove it.
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.0.iter_mut().flatten().zip(other.0.iter().flatten()) {
+            *mine ^= theirs;
+        }
+    }
+
     /// The buckets, ascending, in which the two differ: those that hold a changed, missing or added row.
     pub fn differing(&self, other: &Self) -> Vec<u16> {
         (0_u16..)
@@ -234,6 +241,17 @@ mod tests {
             changed[first_kind] = replacement;
             assert_eq!(Head::decode(&changed).unwrap_err(), HeadFormatError::Malformed);
         }
+    }
+
+    #[test]
+    fn sums_over_parts_merge_into_the_sum_over_the_whole() {
+        let (mut whole, mut one, mut two) = (Accumulators::empty(), Accumulators::empty(), Accumulators::empty());
+        for (part, bucket, item) in [(&mut one, 3, [5; 32]), (&mut two, 3, [6; 32]), (&mut two, 9, [7; 32])] {
+            part.toggle(bucket, &item);
+            whole.toggle(bucket, &item);
+        }
+        one.merge(&two);
+        assert_eq!(one.differing(&whole), Vec::<u16>::new());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::model::kinds::{self, Kind};
 use crate::model::validation::options::{DeleteOptions, Propagation};
 use crate::rbac::Attributes;
 use crate::sensitive::Document;
+use crate::store::Range;
 
 /// Namespaces that cannot be deleted, as in Kubernetes.
 const PROTECTED_NAMESPACES: &[&str] = &["default", "kube-system", "kube-public"];
@@ -134,7 +135,7 @@ impl Objects {
             if !self.owners.mentions(uid) {
                 return;
             }
-            let Ok(snapshot) = self.store.snapshot(kind.id, scope, None, None, None) else { return };
+            let Ok(snapshot) = self.store.snapshot(kind.id, &Range { namespace: scope, ..Range::default() }) else { return };
             for revision in snapshot.revisions {
                 let Ok(loaded) = self.load(kind, "", revision) else { continue };
                 if !loaded.mentions(uid) || !is_only_owner(&loaded, uid) {

@@ -11,7 +11,7 @@ use super::{Error, Objects, Request, Resource, record};
 use crate::audit;
 use crate::model::age::parse_rfc3339;
 use crate::model::kinds::{self, Kind};
-use crate::store::{CommitError, Expect, Group, Mutation, Operation};
+use crate::store::{CommitError, Expect, Flags, Group, Mutation};
 
 /// One change to one object.
 pub(super) struct Change {
@@ -23,7 +23,7 @@ pub(super) struct Change {
     /// `None` deletes.
     plain: Option<record::Plain>,
     created_at: i64,
-    terminating: bool,
+    flags: Flags,
     code: u16,
 }
 
@@ -37,7 +37,7 @@ impl Change {
     }
 
     pub(super) fn delete(kind: &'static Kind, namespace: &str, object: &Value, revision: u64) -> Self {
-        Self { plain: None, ..Self::put(kind, namespace, object, Expect::Revision(revision), 200) }
+        Self { plain: None, flags: Flags::TOMBSTONE, ..Self::put(kind, namespace, object, Expect::Revision(revision), 200) }
     }
 
     fn put(kind: &'static Kind, namespace: &str, object: &Value, expect: Expect, code: u16) -> Self {
@@ -49,7 +49,9 @@ impl Change {
             expect,
             plain: Some(record::encode(kind, object)),
             created_at: text(object, "creationTimestamp").and_then(parse_rfc3339).unwrap_or_default(),
-            terminating: text(object, "deletionTimestamp").is_some(),
+            flags: Flags::PUT
+                .with(Flags::TERMINATING, text(object, "deletionTimestamp").is_some())
+                .with(Flags::OWNED, object.pointer("/metadata/ownerReferences").is_some()),
             code,
         }
     }
@@ -62,10 +64,9 @@ impl Change {
             name: self.name,
             uid: self.uid,
             created_at: self.created_at,
-            op: if plain.is_some() { Operation::Put } else { Operation::Delete },
+            flags: self.flags,
             namespace_must_be_active: self.kind.namespaced && matches!(self.expect, Expect::Absent),
             expect: self.expect,
-            terminating: self.terminating,
             seal: Box::new(move |keyring, id| {
                 let plain = plain.unwrap_or_else(record::Plain::empty);
                 keyring.seal(id, &plain.meta, &plain.data)
@@ -123,22 +124,26 @@ impl Objects {
         }
         let group = Group { mutations, audit: Some(record) };
         let committed = self.store.commit(group).await.map_err(|error| commit_error(error, resource, &namespace))?;
-        let revision = committed.revisions.first().copied().ok_or(Error::Internal("a commit without a revision"))?;
+        let row = committed.rows.first().ok_or(Error::Internal("a commit without a version"))?;
         match last {
             Some(last) => {
-                let row = self.store.row(last).map_err(|error| super::live::read_error(&error, kind, &name))?;
-                self.open_as_of(kind, Arc::clone(&row), revision).map(Outcome::Stored)
+                let before = self.store.row(last).map_err(|error| super::live::read_error(&error, kind, &name))?;
+                self.open_as_of(kind, before, row.revision).map(Outcome::Stored)
             }
-            None => self.load(kind, &name, revision).map(Outcome::Stored),
+            None => self.open(kind, Arc::clone(row)).map(Outcome::Stored),
         }
     }
 
     /// What a commit would refuse, without one.
     fn check(&self, change: &Change) -> Result<(), Error> {
         let resource = Resource::new(change.kind, &change.name);
-        let current = self.store.find(change.kind.id, &change.namespace, &change.name);
+        let find = |kind: &'static Kind, namespace: &str, name: &str| {
+            let found = self.store.find(kind.id, namespace, name);
+            found.map_err(|error| super::live::read_error(&error, kind, name))
+        };
+        let current = find(change.kind, &change.namespace, &change.name)?;
         match (&change.expect, current) {
-            (Expect::Absent, Some(entry)) => return Err(Error::AlreadyExists(resource, entry.terminating)),
+            (Expect::Absent, Some(entry)) => return Err(Error::AlreadyExists(resource, entry.flags.has(Flags::TERMINATING))),
             (Expect::Revision(_), None) => return Err(Error::NotFound(resource)),
             (Expect::Revision(revision), Some(entry)) if entry.revision != *revision => {
                 return Err(Error::Conflict(resource, super::update::MODIFIED.to_owned()));
@@ -146,9 +151,9 @@ impl Objects {
             _ => {}
         }
         if change.kind.namespaced && matches!(change.expect, Expect::Absent) {
-            match self.store.find(kinds::NAMESPACE.id, "", &change.namespace) {
+            match find(&kinds::NAMESPACE, "", &change.namespace)? {
                 None => return Err(Error::NotFound(Resource::new(&kinds::NAMESPACE, &change.namespace))),
-                Some(entry) if entry.terminating => {
+                Some(entry) if entry.flags.has(Flags::TERMINATING) => {
                     return Err(Error::NamespaceTerminating(resource, change.namespace.clone()));
                 }
                 Some(_) => {}
@@ -169,11 +174,11 @@ impl Objects {
 fn commit_error(error: CommitError, resource: Resource, namespace: &str) -> Error {
     match error {
         CommitError::AlreadyExists { terminating } => Error::AlreadyExists(resource, terminating),
-        CommitError::Conflict { .. } => Error::Conflict(resource, super::update::MODIFIED.to_owned()),
+        CommitError::Conflict => Error::Conflict(resource, super::update::MODIFIED.to_owned()),
         CommitError::NotFound => Error::NotFound(resource),
         CommitError::NamespaceNotFound => Error::NotFound(Resource::new(&kinds::NAMESPACE, namespace)),
         CommitError::NamespaceTerminating => Error::NamespaceTerminating(resource, namespace.to_owned()),
-        CommitError::Unavailable(_) => Error::Unavailable("the store cannot be written"),
+        CommitError::Unavailable(why) => Error::Unavailable(why),
         CommitError::Integrity => Error::Integrity(resource),
     }
 }

@@ -7,7 +7,7 @@ use super::live::Loaded;
 use super::{Error, Objects, Request};
 use crate::model::kinds::Kind;
 use crate::model::selector::{FieldSelector, LabelSelector};
-use crate::store::{Snapshot, SnapshotError};
+use crate::store::{Range, Snapshot, SnapshotError};
 
 /// How long a continue token may be used, at the most; compaction usually ends it sooner.
 const TOKEN_LIFETIME_SECONDS: i64 = 3600;
@@ -53,6 +53,8 @@ struct Cursor {
     revision: u64,
     namespace: String,
     name: String,
+    /// How many objects follow, where nothing selects.
+    remaining: Option<u64>,
 }
 
 impl Objects {
@@ -73,9 +75,10 @@ impl Objects {
         let after = cursor.as_ref().map(|cursor| (cursor.namespace.as_str(), cursor.name.as_str()));
         let selects = !page.labels.is_empty() || !page.fields.is_empty();
         if !selects {
+            let remaining = cursor.as_ref().and_then(|cursor| cursor.remaining);
             let snapshot = self
                 .store
-                .snapshot(kind.id, namespace, at, after, page.limit)
+                .snapshot(kind.id, &Range { namespace, at, after, limit: page.limit, remaining })
                 .map_err(|error| snapshot_error(error, cursor.is_some()))?;
             let more = snapshot.remaining.is_some_and(|count| count > 0);
             let continue_token =
@@ -102,7 +105,7 @@ impl Objects {
         let kind = request.kind()?;
         let namespace = Some(request.permit.namespace()).filter(|namespace| !namespace.is_empty() && kind.namespaced);
         let mut snapshot =
-            self.store.snapshot(kind.id, namespace, at, after, None).map_err(|error| snapshot_error(error, continued))?;
+            self.store.snapshot(kind.id, &Range { namespace, at, after, ..Range::default() }).map_err(|error| snapshot_error(error, continued))?;
         let limit = page.limit.unwrap_or(usize::MAX);
         let mut rows = Vec::new();
         let mut more = false;
@@ -147,6 +150,7 @@ impl Objects {
             "revision": snapshot.revision,
             "namespace": &*row.namespace,
             "name": &*row.name,
+            "remaining": snapshot.remaining,
             "expires": self.clock.unix_seconds() + TOKEN_LIFETIME_SECONDS,
         });
         let sealed = self
@@ -176,6 +180,7 @@ impl Objects {
             revision: plain.get("revision").and_then(Value::as_u64).unwrap_or_default(),
             namespace: field("namespace"),
             name: field("name"),
+            remaining: plain.get("remaining").and_then(Value::as_u64),
         })
     }
 }

@@ -120,6 +120,6 @@ pub(super) fn read_error(error: &ReadError, kind: &'static Kind, name: &str) -> 
     match error {
         ReadError::Integrity { .. } => Error::Integrity(Resource::new(kind, name)),
         ReadError::NotFound { .. } => Error::NotFound(Resource::new(kind, name)),
-        ReadError::Unavailable { .. } => Error::Unavailable("the store cannot be read"),
+        ReadError::Unavailable => Error::Unavailable("the store cannot be read"),
     }
 }

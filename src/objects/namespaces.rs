@@ -8,19 +8,13 @@ use crate::audit::RequestFacts;
 use crate::model::kinds;
 use crate::model::validation::options::DeleteOptions;
 use crate::rbac::{Attributes, Permit};
+use crate::store::{Flags, Range};
 
 impl Objects {
     /// Names of the namespaces that are being deleted.
     pub fn terminating_namespaces(&self) -> Vec<String> {
-        let Ok(all) = self.store.snapshot(kinds::NAMESPACE.id, None, None, None, None) else { return Vec::new() };
-        let mut names = Vec::new();
-        for revision in all.revisions {
-            let Ok(row) = self.store.row(revision) else { continue };
-            if self.store.find(kinds::NAMESPACE.id, "", &row.name).is_some_and(|entry| entry.terminating) {
-                names.push(row.name.to_string());
-            }
-        }
-        names
+        let terminating = self.store.live(kinds::NAMESPACE.id).into_iter().filter(|entry| entry.flags.has(Flags::TERMINATING));
+        terminating.filter_map(|entry| self.store.row(entry.revision).ok()).map(|row| row.name.to_string()).collect()
     }
 
     /// Deletes what is in a terminating namespace, then its finalizer `kubernetes`, then the namespace.
@@ -31,7 +25,7 @@ impl Objects {
     pub async fn empty_namespace(&self, cause: &Permit, facts: &RequestFacts, namespace: &str) -> Result<bool, Error> {
         let mut held = false;
         for kind in kinds::KINDS.iter().filter(|kind| kind.stored && kind.namespaced) {
-            let Ok(snapshot) = self.store.snapshot(kind.id, Some(namespace), None, None, None) else { continue };
+            let Ok(snapshot) = self.store.snapshot(kind.id, &Range { namespace: Some(namespace), ..Range::default() }) else { continue };
             for revision in snapshot.revisions {
                 let Ok(row) = self.store.row(revision) else { continue };
                 let permit = cause.consequence("namespace-controller", Attributes::object("delete", kind, namespace, &row.name));

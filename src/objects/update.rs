@@ -202,7 +202,8 @@ impl Objects {
     /// Whether the object that the permit names exists.
     pub fn exists(&self, request: Request<'_>) -> Result<bool, Error> {
         let kind = request.kind()?;
-        Ok(self.store.find(kind.id, request.permit.namespace(), request.permit.name()).is_some())
+        let found = self.store.find(kind.id, request.permit.namespace(), request.permit.name());
+        Ok(found.map_err(|error| super::live::read_error(&error, kind, request.permit.name()))?.is_some())
     }
 
     fn live(&self, request: Request<'_>) -> Result<Option<Live>, Error> {

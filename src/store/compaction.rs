@@ -1,0 +1,136 @@
+//! Compaction: versions that only old snapshots show are removed, a few at a time, between commits.
+//!
+//! The window: changes of the last five minutes can be replayed and listed as of then, or the last 100,000
+//! changes where there were more.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, PoisonError};
+
+use sqlx::Connection as _;
+
+use super::statements::{delete_versions, put_head, put_state};
+use super::verify::toggle;
+use super::writer::{COMPACTED, Writer};
+use super::{SealedRow, StoreError};
+use crate::sensitive::SecretBytes;
+
+/// How long a revision can be listed and watched from.
+const WINDOW_MILLIS: i64 = 5 * 60 * 1000;
+/// The most changes that are kept for that.
+const WINDOW_CHANGES: usize = 100_000;
+/// Versions that one transaction removes.
+const ROWS: usize = 256;
+
+/// Which revision was the latest at which time.
+pub struct Marks(VecDeque<(i64, u64)>);
+
+impl Marks {
+    /// The first mark.
+    pub fn new(now_unix_millis: i64, revision: u64) -> Self {
+        Self(VecDeque::from([(now_unix_millis, revision)]))
+    }
+
+    /// Sets a mark and says where the compaction line is to be now; `None`: where it was.
+    /// `logged_before(n)` is the revision of the change that has `n` newer ones.
+    pub fn line(
+        &mut self,
+        now_unix_millis: i64,
+        revision: u64,
+        logged_before: impl Fn(usize) -> Option<u64>,
+    ) -> Option<u64> {
+        self.0.push_back((now_unix_millis, revision));
+        let mut by_age = None;
+        while let Some((_, marked)) = self.0.pop_front_if(|(at, _)| *at + WINDOW_MILLIS <= now_unix_millis) {
+            by_age = Some(marked);
+        }
+        by_age.max(logged_before(WINDOW_CHANGES))
+    }
+}
+
+impl Writer {
+    pub(super) fn has_superseded(&self) -> bool {
+        self.closed_for_writing.is_none() && self.shared.index().superseded(1).1 > 0
+    }
+
+    /// Removes some of what lies below the line. A failure leaves it for the next time.
+    pub(super) async fn clean_up(&mut self) {
+        if let Err(error) = self.remove_some().await {
+            // Without this the loop would try again at once and for ever.
+            self.closed_for_writing.get_or_insert("the store is read-only: old versions cannot be removed; see the log");
+            tracing::error!(%error, "old versions could not be removed");
+        }
+    }
+
+    /// Draws the line and removes everything below it.
+    pub(super) async fn compact_to(&mut self, line: u64) -> Result<(), StoreError> {
+        self.shared.index_mut().draw_line(line);
+        while self.has_superseded() {
+            self.remove_some().await?;
+        }
+        Ok(())
+    }
+
+    async fn remove_some(&mut self) -> Result<(), StoreError> {
+        let (revisions, entries, line) = {
+            let index = self.shared.index();
+            let (revisions, entries) = index.superseded(ROWS);
+            (revisions, entries, index.compacted())
+        };
+        let mut removed: Vec<Arc<SealedRow>> = Vec::with_capacity(revisions.len());
+        let mut head = self.head.clone();
+        for revision in &revisions {
+            // A row that is gone or damaged cannot be taken out of the sums: it stays for `verify` to judge.
+            let Ok(row) = self.shared.rows.row_in_passing(*revision) else { continue };
+            if let Err(error) = self.shared.keyring.verify(&row.record_id(), &row.sealed) {
+                tracing::error!(%error, "an old version does not pass authentication and is kept");
+                continue;
+            }
+            toggle(&mut head.accumulators, &self.shared.keyring, &row);
+            removed.push(row);
+        }
+        if !removed.is_empty() {
+            head.sequence += 1;
+            let state = self.replace_state(&mut head, COMPACTED, &SecretBytes::new(line.to_be_bytes().to_vec()))?;
+            let sealed = self.shared.keyring.seal_head(&head.encode()).map_err(|_| StoreError::Random)?;
+            let gone: Vec<u64> = removed.iter().map(|row| row.revision).collect();
+            let written = async {
+                let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
+                delete_versions(&mut transaction, &gone).await?;
+                put_state(&mut transaction, COMPACTED, state.sequence, &state.sealed).await?;
+                put_head(&mut transaction, sealed).await?;
+                transaction.commit().await
+            };
+            let outcome = written.await;
+            self.judge(outcome).map_err(StoreError::ReadOnly)?;
+            self.head = head;
+            let mut rows = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
+            rows.insert(COMPACTED.to_owned(), state);
+        }
+        let keys = removed.iter().map(|row| (row.kind_id, &*row.namespace, &*row.name, row.revision));
+        self.shared.index_mut().forget(keys, entries);
+        for row in &removed {
+            self.shared.rows.forget(row.revision);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_follows_five_minutes_behind() {
+        let mut marks = Marks::new(0, 10);
+        assert_eq!(marks.line(100_000, 20, |_| None), None);
+        assert_eq!(marks.line(299_999, 30, |_| None), None);
+        assert_eq!(marks.line(300_000, 40, |_| None), Some(10));
+        assert_eq!(marks.line(600_000, 50, |_| None), Some(40));
+    }
+
+    #[test]
+    fn under_many_changes_the_window_is_counted_and_not_timed() {
+        let mut marks = Marks::new(0, 0);
+        assert_eq!(marks.line(1, 150_000, |newer| Some(150_000 - newer as u64)), Some(50_000));
+    }
+}

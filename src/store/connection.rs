@@ -1,0 +1,84 @@
+//! How SQLite is opened, and what schema it must have.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Row as _};
+
+use super::StoreError;
+
+/// Every schema there was, and how to come from one to the next.
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// A row of 1 KiB takes 1.7 KB: a page of 4 KiB would hold two of them and waste a quarter of itself.
+const PAGE_BYTES: u32 = 16 * 1024;
+/// Pages in the write-ahead log before a commit moves them into the database file: 64 MiB.
+const CHECKPOINT_PAGES: u32 = 4096;
+/// Kept of the database by the writer's connection, in KiB.
+const WRITER_CACHE_KIB: u32 = 8 * 1024;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Before this, two connections could reset the write-ahead log at once and lose pages.
+const SQLITE_MIN_VERSION: [u32; 3] = [3, 51, 3];
+
+/// The connection that writes. `creating` makes the file, without a write-ahead log beside it.
+pub async fn connect(path: &Path, creating: bool) -> Result<SqliteConnection, StoreError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(creating)
+        .page_size(PAGE_BYTES)
+        .journal_mode(if creating { SqliteJournalMode::Delete } else { SqliteJournalMode::Wal })
+        // An acknowledged write is on the disk.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT)
+        .statement_cache_capacity(64)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
+        .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
+        .pragma("trusted_schema", "OFF")
+        .pragma("cell_size_check", "ON")
+        .pragma("mmap_size", "0")
+        // Statements are never logged, not even slow ones.
+        .disable_statement_logging();
+    let mut connection = options.connect().await.map_err(StoreError::sqlite("the database cannot be opened"))?;
+    check_version(&mut connection).await?;
+    Ok(connection)
+}
+
+async fn check_version(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let version: String = sqlx::query_scalar("SELECT sqlite_version()")
+        .fetch_one(connection)
+        .await
+        .map_err(StoreError::sqlite("the database cannot be opened"))?;
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+    let found = [parts.next().unwrap_or(0), parts.next().unwrap_or(0), parts.next().unwrap_or(0)];
+    if found >= SQLITE_MIN_VERSION { Ok(()) } else { Err(StoreError::SqliteTooOld(version)) }
+}
+
+/// Brings the schema to this release's.
+pub async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    match MIGRATIONS.run(connection).await {
+        Ok(()) => Ok(()),
+        Err(MigrateError::VersionMissing(version)) => Err(StoreError::Newer(version)),
+        Err(error) => Err(StoreError::Sqlite { what: "the schema cannot be brought up to date", source: Box::new(error) }),
+    }
+}
+
+/// What the sealed head holds of the schema: SHA-256 over the lengths and texts of every table, index, trigger and
+/// view.
+pub async fn schema_hash(connection: &mut SqliteConnection) -> Result<[u8; 32], StoreError> {
+    let rows = sqlx::query("SELECT type, name, tbl_name, COALESCE(sql, '') FROM sqlite_schema ORDER BY type, name")
+        .fetch_all(connection)
+        .await
+        .map_err(StoreError::sqlite("the schema cannot be read"))?;
+    let mut hash = Sha256::new();
+    for row in rows {
+        for column in 0..4 {
+            let text: String = row.try_get(column).map_err(StoreError::sqlite("the schema cannot be read"))?;
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text.as_bytes());
+        }
+    }
+    Ok(hash.finalize().into())
+}

@@ -1,0 +1,137 @@
+//! What can go wrong. No text here holds content; each says what to do.
+
+/// Why a home's database was not opened, or a value of the store's own not read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// SQLite refused.
+    #[error("{what}: {source}")]
+    Sqlite {
+        /// What was tried.
+        what: &'static str,
+        /// SQLite's words; never values.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// SQLite is too old to be trusted with a write-ahead log.
+    #[error("SQLite {0} has a defect that can corrupt the database: build with SQLite 3.51.3 or newer")]
+    SqliteTooOld(String),
+    /// Written by a newer release.
+    #[error("the database was written by a newer release (its migration {0} is unknown here): use that release")]
+    Newer(i64),
+    /// The schema is not the one that was sealed: something was added to or taken from the database.
+    #[error("the database has tables, triggers, views or indices that Strongroom did not make: restore a backup")]
+    ForeignSchema,
+    /// Something that everything depends on does not pass authentication.
+    #[error("the database was changed from outside ({0}): restore a backup")]
+    Integrity(String),
+    /// The database lacks what every home has.
+    #[error("the database is no home: {0} is missing; restore a backup")]
+    Incomplete(&'static str),
+    /// There is a database already.
+    #[error("there is a database already")]
+    Exists,
+    /// A folder or file could not be made.
+    #[error("the database file: {0}")]
+    Io(#[from] std::io::Error),
+    /// The operating system gave no randomness.
+    #[error("the operating system gave no randomness")]
+    Random,
+    /// The store refuses writes; what to do about it.
+    #[error("{0}")]
+    ReadOnly(&'static str),
+    /// The store is closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl StoreError {
+    pub(super) fn sqlite<E>(what: &'static str) -> impl FnOnce(E) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        move |source| Self::Sqlite { what, source: Box::new(source) }
+    }
+}
+
+/// Why a row was not read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The row, or the bucket it lies in, does not pass authentication.
+    #[error("the stored row of revision {revision} does not pass authentication")]
+    Integrity {
+        /// The revision that was asked for; 0 where a name was.
+        revision: u64,
+    },
+    /// There is no such row, or none any more.
+    #[error("there is no revision {revision}")]
+    NotFound {
+        /// The revision that was asked for.
+        revision: u64,
+    },
+    /// SQLite could not read.
+    #[error("the store cannot be read")]
+    Unavailable,
+}
+
+/// Why a change was not made. Nothing of its group was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// The name is taken.
+    #[error("the name is taken")]
+    AlreadyExists {
+        /// By an object that is being deleted.
+        terminating: bool,
+    },
+    /// The object has another version by now.
+    #[error("the object was changed")]
+    Conflict,
+    /// There is no such object.
+    #[error("there is no such object")]
+    NotFound,
+    /// There is no such namespace.
+    #[error("there is no such namespace")]
+    NamespaceNotFound,
+    /// The namespace is being deleted.
+    #[error("the namespace is being deleted")]
+    NamespaceTerminating,
+    /// The object lies where rows do not pass authentication.
+    #[error("the stored row does not pass authentication")]
+    Integrity,
+    /// Nothing can be written now; what to do about it.
+    #[error("{0}")]
+    Unavailable(&'static str),
+}
+
+impl CommitError {
+    pub(super) const CLOSED: Self = Self::Unavailable("the server is stopping");
+}
+
+/// Why there is no such snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotError {
+    /// The revision is below the compaction line.
+    #[error("the revision is too old: the store can be shown from revision {line} on")]
+    Compacted {
+        /// The oldest revision there is.
+        line: u64,
+    },
+    /// The revision does not exist yet.
+    #[error("revision {asked} is ahead of the store, which is at {current}")]
+    FutureRevision {
+        /// What was asked for.
+        asked: u64,
+        /// What there is.
+        current: u64,
+    },
+}
+
+/// Why changes cannot be replayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReplayError {
+    /// They begin below the compaction line.
+    #[error("the revision is too old: changes can be replayed from revision {line} on")]
+    Compacted {
+        /// The oldest revision there is.
+        line: u64,
+    },
+}

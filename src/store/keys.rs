@@ -1,0 +1,95 @@
+//! What must be readable before there is a key: the wrapped keyring and the slots. And the making of a database.
+
+use std::path::{Path, PathBuf};
+
+use sqlx::{Connection as _, Row as _};
+
+use super::StoreError;
+use super::connection::{connect, migrate, schema_hash};
+use super::writer::AUDIT_CHAIN;
+use crate::crypto::{Head, Keyring};
+
+/// What a home stores of its keys, none of it secret.
+pub struct KeyMaterial {
+    /// Random, one per home.
+    pub store_id: [u8; 16],
+    /// The keyring, wrapped under the root key.
+    pub keyring: Vec<u8>,
+    /// The slots, encoded.
+    pub slots: Vec<Vec<u8>>,
+}
+
+/// The key material of a database; `None` if there is none at `path`.
+pub async fn read_key_material(path: &Path) -> Result<Option<KeyMaterial>, StoreError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let unreadable = "the keys cannot be read";
+    let mut connection = connect(path, false).await?;
+    let keys = sqlx::query("SELECT store_id, keyring FROM keys WHERE id = 1")
+        .fetch_optional(&mut connection)
+        .await
+        .map_err(StoreError::sqlite(unreadable))?
+        .ok_or(StoreError::Incomplete("its keyring"))?;
+    let slots = sqlx::query_scalar("SELECT slot FROM slots ORDER BY id")
+        .fetch_all(&mut connection)
+        .await
+        .map_err(StoreError::sqlite(unreadable))?;
+    let store_id: Vec<u8> = keys.try_get(0).map_err(StoreError::sqlite(unreadable))?;
+    let store_id = store_id.try_into().map_err(|_| StoreError::Incomplete("its store id"))?;
+    let keyring = keys.try_get(1).map_err(StoreError::sqlite(unreadable))?;
+    connection.close().await.map_err(StoreError::sqlite(unreadable))?;
+    Ok(Some(KeyMaterial { store_id, keyring, slots }))
+}
+
+/// Makes a database with its keys and an empty head. It appears whole or not at all: it is made beside its place,
+/// synced and renamed.
+pub async fn create(path: &Path, material: &KeyMaterial, keyring: &Keyring) -> Result<(), StoreError> {
+    if path.exists() {
+        return Err(StoreError::Exists);
+    }
+    let unwritable = "the database cannot be made";
+    let making = beside(path);
+    if making.exists() {
+        // Left by a start that was cut off.
+        std::fs::remove_file(&making)?;
+    }
+    let mut connection = connect(&making, true).await?;
+    migrate(&mut connection).await?;
+    let schema_hash = schema_hash(&mut connection).await?;
+    let head = Head::empty(schema_hash, keyring.audit_start(AUDIT_CHAIN));
+    let sealed = keyring.seal_head(&head.encode()).map_err(|_| StoreError::Random)?;
+    let mut transaction = connection.begin().await.map_err(StoreError::sqlite(unwritable))?;
+    sqlx::query("INSERT INTO keys (id, store_id, keyring) VALUES (1, ?, ?)")
+        .bind(material.store_id.as_slice())
+        .bind(material.keyring.as_slice())
+        .execute(&mut *transaction)
+        .await
+        .map_err(StoreError::sqlite(unwritable))?;
+    for slot in &material.slots {
+        sqlx::query("INSERT INTO slots (slot) VALUES (?)")
+            .bind(slot.as_slice())
+            .execute(&mut *transaction)
+            .await
+            .map_err(StoreError::sqlite(unwritable))?;
+    }
+    sqlx::query("INSERT INTO head (id, sealed) VALUES (1, ?)")
+        .bind(sealed)
+        .execute(&mut *transaction)
+        .await
+        .map_err(StoreError::sqlite(unwritable))?;
+    transaction.commit().await.map_err(StoreError::sqlite(unwritable))?;
+    connection.close().await.map_err(StoreError::sqlite(unwritable))?;
+    std::fs::File::open(&making)?.sync_all()?;
+    std::fs::rename(&making, path)?;
+    if let Some(folder) = path.parent() {
+        std::fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    PathBuf::from(name)
+}

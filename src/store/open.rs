@@ -1,0 +1,133 @@
+//! Opening: the schema and the sealed head are checked, every row is authenticated, the index is built.
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteConnection;
+use tokio::sync::mpsc;
+
+use super::connection::{connect, migrate, schema_hash};
+use super::index::Index;
+use super::reader::Rows;
+use super::verify::{compare, scan};
+use super::writer::{AUDIT_CHAIN, COMPACTED, StateRow, StateRows, Writer};
+use super::{Change, OpenOptions, Shared, Store, StoreError, statements};
+use crate::crypto::{Head, Keyring, Sealed};
+
+/// Commands that may wait for the writer; further ones wait to be let in.
+const QUEUE_COMMANDS: usize = 4096;
+/// Connections besides one for each processor: a list and a point read need not wait for each other.
+const MORE_READERS: usize = 2;
+
+type Feed = mpsc::UnboundedReceiver<Arc<[Change]>>;
+
+pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreError> {
+    let OpenOptions { path, keyring, clock, cache_bytes } = options;
+    if !path.exists() {
+        return Err(StoreError::Incomplete("the database file"));
+    }
+    let mut connection = connect(&path, false).await?;
+    let mut head = read_head(&mut connection, &keyring).await?;
+    if schema_hash(&mut connection).await? != head.schema_hash {
+        return Err(StoreError::ForeignSchema);
+    }
+    migrate(&mut connection).await?;
+    let migrated = schema_hash(&mut connection).await?;
+    if migrated != head.schema_hash {
+        head.schema_hash = migrated;
+        let sealed = keyring.seal_head(&head.encode()).map_err(|_| StoreError::Random)?;
+        statements::put_head(&mut connection, sealed).await.map_err(StoreError::sqlite("the head cannot be written"))?;
+    }
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let scanned = {
+        let (path, keyring) = (path.clone(), Arc::clone(&keyring));
+        tokio::task::spawn_blocking(move || scan(&path, &keyring, processors))
+            .await
+            .map_err(|_| StoreError::Incomplete("a part of its rows"))??
+    };
+    let state = read_state(&mut connection, &keyring).await?;
+    let mut accumulators = scanned.accumulators.clone();
+    for (key, row) in &state {
+        row.toggle(key, &mut accumulators, &keyring);
+    }
+    let mut findings = compare(&scanned, &accumulators, &head, &keyring);
+    let (audit_sequence, audit_link) = last_audit(&mut connection).await?;
+    findings.audit_broken = audit_link.unwrap_or_else(|| keyring.audit_start(AUDIT_CHAIN)) != head.audit_chain_head;
+
+    let mut index = Index::new(compacted(&state, &keyring)?);
+    for known in scanned.known {
+        index.add(known);
+    }
+    // Revisions that a removed row had are never given again.
+    index.advance(head.revision);
+    let (feed, changes) = mpsc::unbounded_channel();
+    let (commands, queue) = mpsc::channel(QUEUE_COMMANDS);
+    let shared = Arc::new(Shared {
+        keyring,
+        index: RwLock::new(index),
+        rows: Rows::new(&path, cache_bytes, processors + MORE_READERS),
+        state: RwLock::new(state),
+        findings,
+    });
+    let writer = Writer::new(connection, Arc::clone(&shared), head, audit_sequence, clock, feed);
+    tokio::spawn(writer.run(queue));
+    Ok((Store { shared, commands }, changes))
+}
+
+async fn read_head(connection: &mut SqliteConnection, keyring: &Keyring) -> Result<Head, StoreError> {
+    let sealed: Vec<u8> = sqlx::query_scalar("SELECT sealed FROM head WHERE id = 1")
+        .fetch_optional(connection)
+        .await
+        .map_err(StoreError::sqlite("the head cannot be read"))?
+        .ok_or(StoreError::Incomplete("its head"))?;
+    let plain = keyring.open_head(&sealed).map_err(|error| StoreError::Integrity(error.to_string()))?;
+    Head::decode(&plain).map_err(|error| StoreError::Integrity(error.to_string()))
+}
+
+/// Every value of the store's own, authenticated: without them nothing works, so one that does not open is an error.
+async fn read_state(connection: &mut SqliteConnection, keyring: &Keyring) -> Result<StateRows, StoreError> {
+    let unreadable = "the store's own values cannot be read";
+    let rows = sqlx::query("SELECT key, sequence, term, meta, data FROM state")
+        .fetch_all(connection)
+        .await
+        .map_err(StoreError::sqlite(unreadable))?;
+    let mut state = HashMap::new();
+    for row in rows {
+        let key: String = row.try_get(0).map_err(StoreError::sqlite(unreadable))?;
+        let sequence: i64 = row.try_get(1).map_err(StoreError::sqlite(unreadable))?;
+        let term: i64 = row.try_get(2).map_err(StoreError::sqlite(unreadable))?;
+        let meta: Vec<u8> = row.try_get(3).map_err(StoreError::sqlite(unreadable))?;
+        let data: Vec<u8> = row.try_get(4).map_err(StoreError::sqlite(unreadable))?;
+        let term = u32::try_from(term).map_err(|_| StoreError::Integrity("a term is no number".to_owned()))?;
+        let row = StateRow { sequence: sequence.cast_unsigned(), sealed: Sealed::from_stored(term, meta, data) };
+        keyring
+            .verify(&row.record_id(&key), &row.sealed)
+            .map_err(|error| StoreError::Integrity(error.to_string()))?;
+        state.insert(key, row);
+    }
+    Ok(state)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a revision is no secret")]
+fn compacted(state: &StateRows, keyring: &Keyring) -> Result<u64, StoreError> {
+    let Some(row) = state.get(COMPACTED) else { return Ok(0) };
+    let plain = keyring
+        .open_data(&row.record_id(COMPACTED), &row.sealed)
+        .map_err(|error| StoreError::Integrity(error.to_string()))?;
+    let bytes = plain.expose().try_into().map_err(|_| StoreError::Integrity("the compaction line".to_owned()))?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
+/// Number and link of the last audit record.
+async fn last_audit(connection: &mut SqliteConnection) -> Result<(u64, Option<[u8; 32]>), StoreError> {
+    let unreadable = "the audit chain cannot be read";
+    let last = sqlx::query("SELECT sequence, link FROM audit ORDER BY sequence DESC LIMIT 1")
+        .fetch_optional(connection)
+        .await
+        .map_err(StoreError::sqlite(unreadable))?;
+    let Some(last) = last else { return Ok((0, None)) };
+    let sequence: i64 = last.try_get(0).map_err(StoreError::sqlite(unreadable))?;
+    let link: Vec<u8> = last.try_get(1).map_err(StoreError::sqlite(unreadable))?;
+    Ok((sequence.cast_unsigned(), Some(link.try_into().unwrap_or([0; 32]))))
+}

@@ -1,0 +1,497 @@
+//! The one writer: takes what waits, makes it one transaction, and tells of it only when it is on the disk.
+//!
+//! ```text
+//! check against the index and what the batch has done so far ─► number, seal ─► insert, head, commit ─► index, feed, replies
+//! ```
+//!
+//! What it never does: make half a group, reuse a revision that was told of, or write on after the disk has
+//! failed in a way that leaves open what it holds.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use sqlx::Connection as _;
+use sqlx::sqlite::SqliteConnection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::compaction::Marks;
+use super::index::Known;
+use super::statements::{NewAudit, NewVersion, insert_audit, insert_versions, put_head, put_state};
+use super::verify::toggle;
+use super::{
+    Change, CommitError, Committed, Entry, Expect, Flags, Group, Mutation, Operation, SealedRow, Shared, StoreError,
+};
+use crate::clock::SharedClock;
+use crate::crypto::{Accumulators, Head, Keyring, RecordId, Sealed, Table};
+use crate::model::kinds;
+use crate::sensitive::SecretBytes;
+
+/// The chain that audit records of mutations are linked in.
+pub const AUDIT_CHAIN: &str = "mutations";
+/// Key of the store's own value that holds the compaction line.
+pub const COMPACTED: &str = "compacted";
+
+/// Groups of one transaction.
+const BATCH_GROUPS: usize = 256;
+/// Sealed bytes after which a transaction takes no further group.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// How often the compaction line moves.
+const TICK: Duration = Duration::from_secs(30);
+
+const DISK: &str = "the store cannot be written: see the server's log, then free disk space or mend the disk";
+const UNCERTAIN: &str = "the store was closed for writing because the disk failed during a commit: restart the server";
+const TAMPERED: &str = "the store is read-only because rows were changed from outside: see the server's log";
+
+/// One of the store's own values, as it is stored.
+pub struct StateRow {
+    /// The commit that wrote it.
+    pub sequence: u64,
+    /// The sealed value.
+    pub sealed: Sealed,
+}
+
+/// The store's own values by key, sealed.
+pub type StateRows = HashMap<String, StateRow>;
+
+impl StateRow {
+    /// What the sealed columns are bound to.
+    pub fn record_id<'a>(&self, key: &'a str) -> RecordId<'a> {
+        state_id(key, self.sequence)
+    }
+
+    /// Adds the row to the sums, or takes it out.
+    pub fn toggle(&self, key: &str, accumulators: &mut Accumulators, keyring: &Keyring) {
+        let id = self.record_id(key);
+        accumulators.toggle(keyring.bucket(id.kind, "", key), &keyring.accumulator_item(&id, &self.sealed));
+    }
+}
+
+fn state_id(key: &str, sequence: u64) -> RecordId<'_> {
+    let flags = Flags::PUT.0;
+    RecordId { table: Table::State, kind: STATE_KIND, namespace: "", name: key, uid: [0; 16], revision: sequence, flags }
+}
+
+/// What the store's own values are called where objects have their kind. No stored name of a kind is like it.
+pub const STATE_KIND: &str = "state";
+
+/// What the writer is asked for.
+pub enum Command {
+    Commit { group: Group, reply: oneshot::Sender<Result<Committed, CommitError>> },
+    State { rows: Vec<(&'static str, SecretBytes)>, reply: oneshot::Sender<Result<(), StoreError>> },
+    Compact { line: u64, reply: oneshot::Sender<Result<(), StoreError>> },
+    Close { reply: oneshot::Sender<Result<(), StoreError>> },
+}
+
+/// See the module.
+pub struct Writer {
+    pub(super) connection: SqliteConnection,
+    pub(super) shared: Arc<Shared>,
+    pub(super) head: Head,
+    audit_sequence: u64,
+    clock: SharedClock,
+    feed: mpsc::UnboundedSender<Arc<[Change]>>,
+    marks: Marks,
+    /// Why nothing is written any more.
+    pub(super) closed_for_writing: Option<&'static str>,
+}
+
+/// A group whose changes were checked and sealed, waiting for the commit.
+struct Pending {
+    rows: Vec<Arc<SealedRow>>,
+    reply: oneshot::Sender<Result<Committed, CommitError>>,
+}
+
+/// Groups that share a transaction.
+struct Batch {
+    head: Head,
+    audit_sequence: u64,
+    versions: Vec<NewVersion>,
+    audit: Vec<NewAudit>,
+    /// What the batch has made of names so far; `None` is deleted.
+    overlay: HashMap<(u8, String, String), Option<Entry>>,
+    pending: Vec<Pending>,
+    bytes: usize,
+}
+
+impl Writer {
+    pub(super) fn new(
+        connection: SqliteConnection,
+        shared: Arc<Shared>,
+        head: Head,
+        audit_sequence: u64,
+        clock: SharedClock,
+        feed: mpsc::UnboundedSender<Arc<[Change]>>,
+    ) -> Self {
+        let closed_for_writing = Some(TAMPERED).filter(|_| shared.findings.forbids_writes());
+        let marks = Marks::new(clock.unix_millis(), head.revision);
+        Self { connection, shared, head, audit_sequence, clock, feed, marks, closed_for_writing }
+    }
+
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Command>) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let command = tokio::select! {
+                biased;
+                command = queue.recv() => command,
+                _ = tick.tick() => {
+                    self.advance_line().await;
+                    continue;
+                }
+                () = std::future::ready(()), if self.has_superseded() => {
+                    self.clean_up().await;
+                    continue;
+                }
+            };
+            match command {
+                None => return,
+                Some(Command::Commit { group, reply }) => {
+                    if let Some(other) = self.commit(group, reply, &mut queue).await
+                        && self.other(other).await
+                    {
+                        return;
+                    }
+                }
+                Some(other) => {
+                    if self.other(other).await {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Anything but a commit; whether that was the end.
+    async fn other(&mut self, command: Command) -> bool {
+        match command {
+            Command::State { rows, reply } => {
+                let written = self.write_state(rows).await;
+                let _ = reply.send(written);
+            }
+            Command::Compact { line, reply } => {
+                let compacted = self.compact_to(line).await;
+                let _ = reply.send(compacted);
+            }
+            Command::Commit { group, reply } => {
+                // Commits are taken where they come in; this one is alone.
+                let mut none = mpsc::channel(1).1;
+                Box::pin(self.commit(group, reply, &mut none)).await;
+            }
+            Command::Close { reply } => {
+                let closed = self.close().await;
+                let _ = reply.send(closed);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Commits `first` and whatever waits behind it. Returns a command of another sort that it came upon.
+    async fn commit(
+        &mut self,
+        group: Group,
+        reply: oneshot::Sender<Result<Committed, CommitError>>,
+        queue: &mut mpsc::Receiver<Command>,
+    ) -> Option<Command> {
+        let mut batch = Batch {
+            head: self.head.clone(),
+            audit_sequence: self.audit_sequence,
+            versions: Vec::new(),
+            audit: Vec::new(),
+            overlay: HashMap::new(),
+            pending: Vec::new(),
+            bytes: 0,
+        };
+        let mut other = None;
+        self.add(&mut batch, group, reply);
+        while batch.pending.len() < BATCH_GROUPS && batch.bytes < BATCH_BYTES {
+            match queue.try_recv() {
+                Ok(Command::Commit { group, reply }) => self.add(&mut batch, group, reply),
+                Ok(command) => {
+                    other = Some(command);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        if !batch.pending.is_empty() {
+            self.finish(batch).await;
+        }
+        other
+    }
+
+    /// Checks and seals a group onto the batch, or answers why not.
+    fn add(&self, batch: &mut Batch, group: Group, reply: oneshot::Sender<Result<Committed, CommitError>>) {
+        if let Some(why) = self.closed_for_writing {
+            let _ = reply.send(Err(CommitError::Unavailable(why)));
+            return;
+        }
+        let (overlay, revision) = match self.check(batch, &group.mutations) {
+            Ok(checked) => (checked, batch.head.revision),
+            Err(error) => {
+                let _ = reply.send(Err(error));
+                return;
+            }
+        };
+        let keyring = &self.shared.keyring;
+        let mut made = Vec::with_capacity(group.mutations.len());
+        for (revision, mutation) in (revision + 1..).zip(group.mutations) {
+            match seal(keyring, mutation, revision) {
+                Ok(version) => made.push(version),
+                Err(_) => {
+                    let _ = reply.send(Err(CommitError::Unavailable("the operating system gave no randomness")));
+                    return;
+                }
+            }
+        }
+        let audit = match group.audit.map(|line| link(keyring, batch, line)).transpose() {
+            Ok(audit) => audit,
+            Err(_) => {
+                let _ = reply.send(Err(CommitError::Unavailable("the operating system gave no randomness")));
+                return;
+            }
+        };
+        // From here on nothing fails: the group is part of the batch.
+        if let Some(audit) = audit {
+            batch.head.audit_chain_head = audit.link;
+            batch.audit_sequence = audit.sequence;
+            batch.audit.push(audit);
+        }
+        for version in &made {
+            batch.bytes += version.row.bytes();
+            toggle(&mut batch.head.accumulators, keyring, &version.row);
+            count(&mut batch.head, &version.row, &overlay);
+        }
+        batch.head.revision = revision + made.len() as u64;
+        batch.overlay.extend(overlay.after);
+        batch.pending.push(Pending { rows: made.iter().map(|version| Arc::clone(&version.row)).collect(), reply });
+        batch.versions.extend(made);
+    }
+
+    /// What the group would make of names, if every expectation of it holds.
+    fn check(&self, batch: &Batch, mutations: &[Mutation]) -> Result<Checked, CommitError> {
+        let index = self.shared.index();
+        let mut checked = Checked { after: HashMap::new(), created: Vec::new() };
+        for (revision, mutation) in (batch.head.revision + 1..).zip(mutations) {
+            let find = |kind_id: u8, namespace: &str, name: &str| {
+                let key = (kind_id, namespace.to_owned(), name.to_owned());
+                match checked.after.get(&key).or_else(|| batch.overlay.get(&key)) {
+                    Some(entry) => *entry,
+                    None => index.find(kind_id, namespace, name),
+                }
+            };
+            let Mutation { kind_id, namespace, name, .. } = mutation;
+            if self.shared.findings.refuses(&self.shared.keyring, *kind_id, namespace, name) {
+                return Err(CommitError::Integrity);
+            }
+            let current = find(*kind_id, namespace, name);
+            match (mutation.expect, current) {
+                (Expect::Absent, Some(entry)) => {
+                    return Err(CommitError::AlreadyExists { terminating: entry.flags.has(Flags::TERMINATING) });
+                }
+                (Expect::Revision(_), None) => return Err(CommitError::NotFound),
+                (Expect::Revision(expected), Some(entry)) if entry.revision != expected => {
+                    return Err(CommitError::Conflict);
+                }
+                _ => {}
+            }
+            if mutation.namespace_must_be_active {
+                match find(kinds::NAMESPACE.id, "", namespace) {
+                    None => return Err(CommitError::NamespaceNotFound),
+                    Some(entry) if entry.flags.has(Flags::TERMINATING) => return Err(CommitError::NamespaceTerminating),
+                    Some(_) => {}
+                }
+            }
+            if current.is_none() {
+                checked.created.push(revision);
+            }
+            let entry = Some(Entry { revision, flags: mutation.flags }).filter(|entry| !entry.flags.is_tombstone());
+            checked.after.insert((*kind_id, namespace.clone(), name.clone()), entry);
+        }
+        Ok(checked)
+    }
+
+    async fn finish(&mut self, mut batch: Batch) {
+        batch.head.sequence += 1;
+        let now = self.clock.unix_seconds();
+        batch.head.time_high_water_unix_seconds = batch.head.time_high_water_unix_seconds.max(now);
+        if let Err(why) = self.write(&batch).await {
+            for pending in batch.pending {
+                let _ = pending.reply.send(Err(CommitError::Unavailable(why)));
+            }
+            return;
+        }
+        self.head = batch.head;
+        self.audit_sequence = batch.audit_sequence;
+        let changes = self.publish(&batch.versions);
+        // Nobody listens only while the server stops.
+        let _ = self.feed.send(changes);
+        for pending in batch.pending {
+            // A caller that went away has lost its answer, not its change.
+            let _ = pending.reply.send(Ok(Committed { rows: pending.rows }));
+        }
+    }
+
+    fn publish(&self, versions: &[NewVersion]) -> Arc<[Change]> {
+        let mut index = self.shared.index_mut();
+        versions
+            .iter()
+            .map(|version| {
+                let row = Arc::clone(&version.row);
+                self.shared.rows.keep(&row);
+                let previous = index.add(Known {
+                    revision: row.revision,
+                    kind_id: row.kind_id,
+                    flags: row.flags,
+                    namespace: Arc::clone(&row.namespace),
+                    name: Box::from(&*row.name),
+                });
+                let op = if row.flags.is_tombstone() { Operation::Delete } else { Operation::Put };
+                Change { revision: row.revision, kind_id: row.kind_id, op, previous, row }
+            })
+            .collect()
+    }
+
+    async fn write(&mut self, batch: &Batch) -> Result<(), &'static str> {
+        let sealed = self.shared.keyring.seal_head(&batch.head.encode()).map_err(|_| DISK)?;
+        let written = async {
+            let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
+            insert_versions(&mut transaction, &batch.versions).await?;
+            insert_audit(&mut transaction, &batch.audit).await?;
+            put_head(&mut transaction, sealed).await?;
+            transaction.commit().await
+        };
+        let outcome = written.await;
+        self.judge(outcome)
+    }
+
+    /// Full disks and quotas are a matter of trying again later. Anything else leaves open what the disk holds.
+    pub(super) fn judge(&mut self, outcome: Result<(), sqlx::Error>) -> Result<(), &'static str> {
+        let Err(error) = outcome else { return Ok(()) };
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        let code: i64 = code.and_then(|code| code.parse().ok()).unwrap_or_default();
+        tracing::error!(error.code = code, %error, "a commit failed");
+        if is_passing(code) {
+            return Err(DISK);
+        }
+        self.closed_for_writing = Some(UNCERTAIN);
+        Err(UNCERTAIN)
+    }
+
+    pub(super) async fn write_state(&mut self, rows: Vec<(&'static str, SecretBytes)>) -> Result<(), StoreError> {
+        if let Some(why) = self.closed_for_writing {
+            return Err(StoreError::ReadOnly(why));
+        }
+        let mut head = self.head.clone();
+        head.sequence += 1;
+        let mut made = Vec::with_capacity(rows.len());
+        for (key, value) in rows {
+            made.push((key, self.replace_state(&mut head, key, &value)?));
+        }
+        let sealed = self.shared.keyring.seal_head(&head.encode()).map_err(|_| StoreError::Random)?;
+        let written = async {
+            let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
+            for (key, row) in &made {
+                put_state(&mut transaction, key, row.sequence, &row.sealed).await?;
+            }
+            put_head(&mut transaction, sealed).await?;
+            transaction.commit().await
+        };
+        let outcome = written.await;
+        self.judge(outcome).map_err(StoreError::ReadOnly)?;
+        self.head = head;
+        let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.extend(made.into_iter().map(|(key, row)| (key.to_owned(), row)));
+        Ok(())
+    }
+
+    /// Seals a value as of the commit that `head` is for, and puts it in the sums in place of the former one.
+    pub(super) fn replace_state(
+        &self,
+        head: &mut Head,
+        key: &str,
+        value: &SecretBytes,
+    ) -> Result<StateRow, StoreError> {
+        let keyring = &self.shared.keyring;
+        let empty = SecretBytes::new(Vec::new());
+        let sealed =
+            keyring.seal(&state_id(key, head.sequence), &empty, value).map_err(|_| StoreError::Random)?;
+        let row = StateRow { sequence: head.sequence, sealed };
+        if let Some(former) = self.shared.state.read().unwrap_or_else(PoisonError::into_inner).get(key) {
+            former.toggle(key, &mut head.accumulators, keyring);
+        }
+        row.toggle(key, &mut head.accumulators, keyring);
+        Ok(row)
+    }
+
+    async fn advance_line(&mut self) {
+        let logged = |newer| self.shared.index().logged_before(newer);
+        if let Some(line) = self.marks.line(self.clock.unix_millis(), self.head.revision, logged) {
+            self.shared.index_mut().draw_line(line);
+        }
+    }
+
+    async fn close(&mut self) -> Result<(), StoreError> {
+        self.shared.rows.close();
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(&mut self.connection)
+            .await
+            .map_err(StoreError::sqlite("the write-ahead log cannot be emptied"))?;
+        Ok(())
+    }
+}
+
+/// What a checked group makes of names, and which of its changes make new objects.
+struct Checked {
+    after: HashMap<(u8, String, String), Option<Entry>>,
+    created: Vec<u64>,
+}
+
+fn seal(keyring: &Keyring, mutation: Mutation, revision: u64) -> Result<NewVersion, crate::crypto::SealError> {
+    let mut row = SealedRow {
+        kind_id: mutation.kind_id,
+        namespace: Arc::from(mutation.namespace),
+        name: Arc::from(mutation.name),
+        uid: mutation.uid,
+        revision,
+        flags: mutation.flags,
+        sealed: Sealed::from_stored(0, Vec::new(), Vec::new()),
+    };
+    let sealed = (mutation.seal)(keyring, &row.record_id())?;
+    row.sealed = sealed;
+    Ok(NewVersion { row: Arc::new(row), created_at: mutation.created_at })
+}
+
+fn link(keyring: &Keyring, batch: &Batch, line: Vec<u8>) -> Result<NewAudit, crate::crypto::SealError> {
+    let sequence = batch.audit_sequence + 1;
+    let id = audit_id(sequence);
+    let sealed = keyring.seal(&id, &SecretBytes::new(line), &SecretBytes::new(Vec::new()))?;
+    let link = keyring.audit_link(&batch.head.audit_chain_head, sealed.meta());
+    Ok(NewAudit { sequence, term: sealed.term(), record: sealed.meta().to_vec(), link })
+}
+
+/// What an audit record is bound to.
+pub fn audit_id(sequence: u64) -> RecordId<'static> {
+    let flags = Flags::PUT.0;
+    RecordId { table: Table::Audit, kind: "Event", namespace: "", name: "", uid: [0; 16], revision: sequence, flags }
+}
+
+/// Keeps the head's number of objects, and the generation of what decides who may do what.
+fn count(head: &mut Head, row: &SealedRow, checked: &Checked) {
+    let Some(kind) = kinds::by_id(row.kind_id) else { return };
+    let counted = head.counts.entry(kind.stored_name().to_owned()).or_default();
+    if row.flags.is_tombstone() {
+        *counted = counted.saturating_sub(1);
+    } else if checked.created.contains(&row.revision) {
+        *counted += 1;
+    }
+    if kind.group == "rbac.authorization.k8s.io" {
+        head.policy_generation += 1;
+    }
+}
+
+/// SQLITE_BUSY, SQLITE_NOMEM, SQLITE_FULL, SQLITE_IOERR_WRITE and SQLITE_IOERR_NOMEM: before the commit they change nothing.
+fn is_passing(code: i64) -> bool {
+    matches!(code, 5 | 7 | 13 | 778 | 3082)
+}
