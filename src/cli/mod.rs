@@ -106,7 +106,7 @@ mod tests {
         for line in [
             "strongroom serve",
             "strongroom serve --home /h --listen 127.0.0.1:0 --advertise a:1 --advertise b:2 --log debug",
-            "strongroom serve --tls-cert c --tls-key k --swagger-ui --key-file k",
+            "strongroom serve --tls-cert c --tls-key k --swagger-ui --key-file k --cache-size 128",
             "strongroom --log warn healthcheck --home /h",
             "strongroom admin rotate --home /h --passphrase-file p",
         ] {

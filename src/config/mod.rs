@@ -3,6 +3,7 @@
 //! A flag wins over its variable. What this never does: open a file, keep a setting as text that has a type, or
 //! fall back to something weaker where a value is wrong.
 
+pub mod cache;
 pub mod environment;
 pub mod home;
 pub mod limits;
@@ -14,6 +15,7 @@ pub mod unlock;
 use std::fmt;
 use std::path::PathBuf;
 
+pub use cache::CacheSize;
 pub use environment::Environment;
 pub use home::HomePaths;
 pub use limits::Limits;
@@ -71,6 +73,8 @@ pub struct ServeFlags {
     pub max_connections_per_address: Option<u32>,
     /// `--max-requests-per-address`
     pub max_requests_per_address: Option<u32>,
+    /// `--cache-size`
+    pub cache_size_mib: Option<usize>,
 }
 
 /// Everything `serve` needs to know.
@@ -89,6 +93,8 @@ pub struct ServeConfig {
     pub unlock: UnlockConfig,
     /// Bounds on connections and time.
     pub limits: Limits,
+    /// Bound on the memory that sealed objects are kept in.
+    pub cache: CacheSize,
 }
 
 impl ServeConfig {
@@ -124,7 +130,8 @@ impl ServeConfig {
             flags.max_requests_per_address,
             environment,
         )?;
-        Ok(Self { home, listen, advertise, tls, swagger_ui, unlock, limits })
+        let cache = CacheSize::resolve(flags.cache_size_mib, environment)?;
+        Ok(Self { home, listen, advertise, tls, swagger_ui, unlock, limits, cache })
     }
 }
 

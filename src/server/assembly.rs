@@ -52,8 +52,8 @@ struct Credentials {
 }
 
 /// The keys of a home that exists; `None` at a first start.
-pub fn read_keys(paths: &HomePaths) -> Result<Option<StoredKeys>, ServeError> {
-    let material = store::keys::read_key_material(&paths.database()).map_err(ServeError::store)?;
+pub async fn read_keys(paths: &HomePaths) -> Result<Option<StoredKeys>, ServeError> {
+    let material = store::keys::read_key_material(&paths.database()).await.map_err(ServeError::store)?;
     Ok(material.map(|material| StoredKeys {
         store_id: material.store_id,
         wrapped: material.keyring,
@@ -62,13 +62,13 @@ pub fn read_keys(paths: &HomePaths) -> Result<Option<StoredKeys>, ServeError> {
 }
 
 /// Makes the database with its keys.
-pub fn create(paths: &HomePaths, keys: &NewKeys) -> Result<(), ServeError> {
+pub async fn create(paths: &HomePaths, keys: &NewKeys) -> Result<(), ServeError> {
     let material = store::keys::KeyMaterial {
         store_id: keys.keyring.store_id(),
         keyring: keys.wrapped.clone(),
         slots: vec![keys.slot.clone()],
     };
-    store::keys::create(&paths.database(), &material).map_err(ServeError::store)
+    store::keys::create(&paths.database(), &material, &keys.keyring).await.map_err(ServeError::store)
 }
 
 impl Assembly {
@@ -77,11 +77,16 @@ impl Assembly {
         paths: &HomePaths,
         keyring: Keyring,
         clock: SharedClock,
+        cache_bytes: usize,
         swagger_ui: bool,
     ) -> Result<Self, ServeError> {
         let keyring = Arc::new(keyring);
-        let options =
-            store::OpenOptions { path: paths.database(), keyring: Arc::clone(&keyring), clock: Arc::clone(&clock) };
+        let options = store::OpenOptions {
+            path: paths.database(),
+            keyring: Arc::clone(&keyring),
+            clock: Arc::clone(&clock),
+            cache_bytes,
+        };
         let store = Store::open(options).await.map_err(ServeError::store)?;
         let authenticator = Arc::new(Authenticator::new(admin_hash(&store).await?));
         let credentials = Credentials {

@@ -172,8 +172,8 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
     let mut signals = Signals::install()?;
     let paths = config.home.clone();
     let UnlockedHome { mut lock, keyring, source, is_first_start } =
-        offline::unlock(&paths, &config.unlock, &clock, &mut Terminal, true)?;
-    let assembly = Assembly::open(&paths, keyring, Arc::clone(&clock), config.swagger_ui).await?;
+        offline::unlock(&paths, &config.unlock, &clock, &mut Terminal, true).await?;
+    let assembly = Assembly::open(&paths, keyring, Arc::clone(&clock), config.cache.bytes(), config.swagger_ui).await?;
 
     let names = names(&config);
     let (certificate_source, presented) = present(&config, &assembly, &names, clock.unix_seconds()).await?;

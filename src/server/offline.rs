@@ -14,6 +14,8 @@ use super::terminal::Prompt;
 use super::unlock::{self, Form, Origin, Stage, UnlockSource};
 
 const SHORT_PASSPHRASE_BYTES: usize = 12;
+/// What a command reads, it reads once.
+const CACHE_BYTES: usize = 1024 * 1024;
 
 /// A home that this process owns and whose keys are open.
 pub struct UnlockedHome {
@@ -29,7 +31,7 @@ pub struct UnlockedHome {
 
 /// Takes the lock, finds the unlock secret and opens the keys. Only where there is no store yet, and `may_create`
 /// says so, one is made. A wrong secret changes nothing.
-pub fn unlock(
+pub async fn unlock(
     paths: &HomePaths,
     config: &UnlockConfig,
     clock: &SharedClock,
@@ -42,7 +44,7 @@ pub fn unlock(
     home::prepare(paths)?;
     let lock = HomeLock::take(&paths.lock())?;
     let make_key = || make_unlock_key().ok();
-    let stored = if home::is_new(paths) { None } else { assembly::read_keys(paths)? };
+    let stored = if home::is_new(paths) { None } else { assembly::read_keys(paths).await? };
     let (keyring, source, is_first_start) = if let Some(stored) = stored {
         let slots = root_key::read_slots(stored.slots.iter().map(Vec::as_slice))?;
         let stage = root_key::stage(&slots);
@@ -53,7 +55,7 @@ pub fn unlock(
     } else {
         let source = unlock::resolve(config, paths.root(), Stage::FirstStart, &make_key, prompt)?;
         let keys = root_key::make(&source, Argon2Cost::DEFAULT, clock.unix_seconds())?;
-        assembly::create(paths, &keys)?;
+        assembly::create(paths, &keys).await?;
         (keys.keyring, source, true)
     };
     warn_about(&source, is_first_start);
@@ -67,8 +69,8 @@ pub async fn rotate_admin_token(
     clock: SharedClock,
     prompt: &mut dyn Prompt,
 ) -> Result<(), ServeError> {
-    let unlocked = unlock(paths, config, &clock, prompt, false)?;
-    let assembly = Assembly::open(paths, unlocked.keyring, clock, false).await?;
+    let unlocked = unlock(paths, config, &clock, prompt, false).await?;
+    let assembly = Assembly::open(paths, unlocked.keyring, clock, CACHE_BYTES, false).await?;
     let rotated = assembly.rotate_admin_token().await;
     assembly.close().await?;
     rotated
