@@ -11,8 +11,8 @@ use base64::Engine as _;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::negotiate;
-use super::{Context, respond};
+use super::respond::{self, Style};
+use super::{Context, negotiate};
 use crate::model::kinds::{KINDS, Kind, Verb};
 
 /// Group and versions, in the order in which they are shown: by name.
@@ -190,39 +190,74 @@ fn aggregated_row(kind: &'static Kind) -> Value {
     Value::Object(row)
 }
 
+/// `/`: the paths that can be read.
+pub fn root() -> Value {
+    let mut paths: Vec<String> =
+        ["/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
+            .map(str::to_owned)
+            .to_vec();
+    paths.extend(GROUPS.keys().map(|group| format!("/apis/{group}")));
+    paths.extend(group_versions().iter().map(|group_version| group_version_path(group_version)));
+    paths.sort_unstable();
+    json!({"paths": paths})
+}
+
+/// `/api/v1`, `/apis/GROUP/VERSION`.
+pub fn group_version_path(group_version: &str) -> String {
+    let root = if group_version.contains('/') { "apis" } else { "api" };
+    format!("/{root}/{group_version}")
+}
+
 pub(super) fn route(context: &Context<'_>, path: &str) -> Option<HttpResponse> {
-    let path = path.trim_end_matches('/');
-    if let ("/api" | "/apis", Some(version)) = (path, negotiate::aggregated_discovery(context.accept())) {
-        return Some(aggregated_answer(context, path == "/api", version));
+    let host = context.header("host").unwrap_or_default();
+    answer(&context.style, path, context.accept(), context.header("if-none-match"), host)
+}
+
+fn answer(
+    style: &Style,
+    path: &str,
+    accept: Option<&str>,
+    if_none_match: Option<&str>,
+    host: &str,
+) -> Option<HttpResponse> {
+    if path == "/" {
+        return Some(respond::value(style, 200, &root(), &[]));
+    }
+    // One slash at the end is fine; an empty segment is not.
+    let path = path.strip_suffix('/').unwrap_or(path);
+    if let ("/api" | "/apis", Some(version)) = (path, negotiate::aggregated_discovery(accept)) {
+        return Some(aggregated_answer(style, path == "/api", version, if_none_match));
     }
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     let body = match segments.as_slice() {
-        ["api"] => Some(api_versions(context.header("host").unwrap_or_default())),
+        ["api"] => Some(api_versions(host)),
         ["apis"] => Some(api_group_list()),
         ["api", version] => api_resource_list("", version),
         ["apis", group] => api_group(group),
         ["apis", group, version] if !group.is_empty() => api_resource_list(group, version),
         _ => None,
     }?;
-    Some(respond::value(&context.style, 200, &body, &[]))
+    let mut response = respond::value(style, 200, &body, &[]);
+    if matches!(path, "/api" | "/apis") {
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept"));
+    }
+    Some(response)
 }
 
-fn aggregated_answer(context: &Context<'_>, core: bool, version: &'static str) -> HttpResponse {
-    let body = aggregated(core, version);
-    let etag = format!("\"{}\"", hex::encode_upper(Sha512::digest(body.to_string().as_bytes())));
-    let known = context.header("if-none-match") == Some(etag.as_str());
+fn aggregated_answer(style: &Style, core: bool, version: &'static str, if_none_match: Option<&str>) -> HttpResponse {
+    let body = aggregated(core, version).to_string().into_bytes();
+    let etag = format!("\"{}\"", hex::encode_upper(Sha512::digest(&body)));
     let content_type = match version {
         "v2" => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
         _ => "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
     };
-    let bytes = if known { Vec::new() } else { body.to_string().into_bytes() };
-    let code = if known { 304 } else { 200 };
-    let mut response = respond::finished(&context.style, code, content_type, bytes, &[]);
+    let (code, body) = if respond::knows(if_none_match, &etag) { (304, Vec::new()) } else { (200, body) };
+    let mut response = respond::finished(style, code, content_type, body, &[]);
     let headers = response.headers_mut();
     if let Ok(etag) = HeaderValue::from_str(&etag) {
         headers.insert(header::ETAG, etag);
     }
-    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    headers.append(header::VARY, HeaderValue::from_static("Accept"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public"));
     response
 }
@@ -275,5 +310,80 @@ mod tests {
         let secret = resources.iter().find(|row| row["resource"] == "secrets").unwrap();
         assert_eq!(secret["scope"], "Namespaced");
         assert_eq!(secret["responseKind"], json!({"group": "", "version": "", "kind": "Secret"}));
+    }
+
+    const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
+
+    fn get(path: &str, accept: Option<&str>, if_none_match: Option<&str>) -> Option<HttpResponse> {
+        answer(&Style::json(String::new()), path, accept, if_none_match, "localhost:8443")
+    }
+
+    fn header_of<'a>(response: &'a HttpResponse, name: &str) -> &'a str {
+        response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    fn body(response: HttpResponse) -> Value {
+        use actix_web::body::MessageBody as _;
+        serde_json::from_slice(&response.into_body().try_into_bytes().ok().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_aggregated_form_can_be_cached_by_its_hash() {
+        for path in ["/api", "/apis/"] {
+            let first = get(path, Some(AGGREGATED), None).unwrap();
+            let media_type = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+            assert_eq!(header_of(&first, "content-type"), media_type);
+            assert_eq!((header_of(&first, "vary"), header_of(&first, "cache-control")), ("Accept", "public"));
+            let etag = header_of(&first, "etag").to_owned();
+            assert_eq!(etag.len(), 128 + 2);
+            let again = get(path, Some(AGGREGATED), Some(&etag)).unwrap();
+            assert_eq!((again.status().as_u16(), header_of(&again, "etag")), (304, etag.as_str()));
+            assert_eq!(get(path, Some(AGGREGATED), Some("\"x\"")).unwrap().status(), 200);
+        }
+        let (core, groups) =
+            (get("/api", Some(AGGREGATED), None).unwrap(), get("/apis", Some(AGGREGATED), None).unwrap());
+        assert_ne!(header_of(&core, "etag"), header_of(&groups, "etag"));
+        assert_eq!(body(core)["items"].as_array().unwrap().len(), 1);
+        assert_eq!(body(groups)["items"].as_array().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn who_does_not_ask_for_the_aggregated_form_gets_the_legacy_one() {
+        let response = get("/api", Some("application/json, */*"), None).unwrap();
+        assert_eq!(
+            (header_of(&response, "content-type"), header_of(&response, "vary")),
+            ("application/json", "Accept")
+        );
+        assert!(header_of(&response, "cache-control").contains("private"));
+        let versions = body(response);
+        assert_eq!(versions["serverAddressByClientCIDRs"][0]["serverAddress"], "localhost:8443");
+        assert_eq!(body(get("/api/v1", Some(AGGREGATED), None).unwrap())["kind"], "APIResourceList");
+    }
+
+    #[test]
+    fn one_slash_may_end_a_path_and_none_may_follow_another() {
+        for path in
+            ["/api/", "/apis/", "/api/v1/", "/apis/rbac.authorization.k8s.io/", "/apis/authorization.k8s.io/v1/"]
+        {
+            assert!(get(path, None, None).is_some(), "{path}");
+        }
+        for path in
+            ["//", "/api//", "/api//v1", "/apis//v1", "/apis/nope", "/api/v2", "/apis/rbac.authorization.k8s.io/v2"]
+        {
+            assert!(get(path, None, None).is_none(), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_root_lists_every_path_of_discovery() {
+        let listed = body(get("/", None, None).unwrap());
+        let paths: Vec<&str> = listed["paths"].as_array().unwrap().iter().map(|path| path.as_str().unwrap()).collect();
+        assert!(paths.is_sorted());
+        for path in ["/api/v1", "/apis/rbac.authorization.k8s.io", "/apis/rbac.authorization.k8s.io/v1", "/readyz"] {
+            assert!(paths.contains(&path), "{path}");
+        }
+        for path in paths.iter().filter(|path| path.starts_with("/api")) {
+            assert!(get(path, None, None).is_some(), "{path}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Prometheus metrics, in the text format. Labels are bounded; an object's name is never one.
 
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix_web::HttpResponse;
@@ -29,16 +30,17 @@ impl Metrics {
         let mut text = String::from(
             "# HELP strongroom_requests_total Requests answered, by method and class of status.\n# TYPE strongroom_requests_total counter\n",
         );
+        // Writing to a String does not fail.
         for (method, row) in METHODS.iter().zip(&self.requests) {
             for (class, counter) in CLASSES.iter().zip(row) {
                 let count = counter.load(Ordering::Relaxed);
                 if count > 0 {
-                    text.push_str(&format!("strongroom_requests_total{{method=\"{method}\",code=\"{class}\"}} {count}\n"));
+                    let _ = writeln!(text, "strongroom_requests_total{{method=\"{method}\",code=\"{class}\"}} {count}");
                 }
             }
         }
         for (name, help, value) in gauges {
-            text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"));
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
         }
         text
     }

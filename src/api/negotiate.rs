@@ -66,6 +66,9 @@ pub fn negotiate(accept: Option<&str>, offer: Offer) -> Result<Negotiated, NotAc
     let accept = accept.map(str::trim).filter(|accept| !accept.is_empty()).unwrap_or("*/*");
     let mut unknown_shape = false;
     for entry in accept.split(',').map(entry) {
+        if let Some(text) = other_number(&entry, offer) {
+            return Err(NotAcceptable(text.to_owned()));
+        }
         let encoding = match entry.media_type.as_str() {
             "*/*" | "application/*" | "application/json" => Encoding::Json,
             "application/yaml" if offer != Offer::Watch => Encoding::Yaml,
@@ -98,6 +101,24 @@ fn entry(text: &str) -> Entry<'_> {
         }
     }
     entry
+}
+
+/// One object's metadata is asked for of a list, or a list's of one object. Kubernetes does not go on to the next
+/// alternative then, so that the mistake is seen.
+fn other_number(entry: &Entry<'_>, offer: Offer) -> Option<&'static str> {
+    if entry.media_type != "application/json" && entry.media_type != "application/yaml" {
+        return None;
+    }
+    let is_served = entry.group == Some("meta.k8s.io") && matches!(entry.version, Some("v1" | "v1beta1"));
+    match (entry.as_kind, offer) {
+        (Some("PartialObjectMetadata"), Offer::List) if is_served => {
+            Some("you requested PartialObjectMetadata, but the requested object is a list")
+        }
+        (Some("PartialObjectMetadataList"), Offer::Object) if is_served => {
+            Some("you requested PartialObjectMetadataList, but the requested object is not a list")
+        }
+        _ => None,
+    }
 }
 
 fn shape(entry: &Entry<'_>, offer: Offer) -> Option<Shape> {
@@ -138,18 +159,24 @@ pub fn aggregated_discovery(accept: Option<&str>) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    fn json(shape: Shape) -> Result<Negotiated, NotAcceptable> {
-        Ok(Negotiated { encoding: Encoding::Json, shape })
+    fn json(shape: Shape) -> Negotiated {
+        Negotiated { encoding: Encoding::Json, shape }
     }
 
     #[test]
     fn clients_get_the_first_alternative_that_is_served() {
         let table = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
-        assert_eq!(negotiate(Some(table), Offer::List), json(Shape::Table(META_V1)));
-        assert_eq!(negotiate(Some("application/vnd.kubernetes.protobuf,application/json"), Offer::Object), json(Shape::Plain));
-        assert_eq!(negotiate(Some("application/json;as=Foo;v=v1;g=meta.k8s.io,application/json"), Offer::List), json(Shape::Plain));
-        assert_eq!(negotiate(Some("application/json, */*;q=0.8"), Offer::Object), json(Shape::Plain));
-        assert_eq!(negotiate(None, Offer::Watch), json(Shape::Plain));
+        assert_eq!(negotiate(Some(table), Offer::List).unwrap(), json(Shape::Table(META_V1)));
+        assert_eq!(
+            negotiate(Some("application/vnd.kubernetes.protobuf,application/json"), Offer::Object).unwrap(),
+            json(Shape::Plain)
+        );
+        assert_eq!(
+            negotiate(Some("application/json;as=Foo;v=v1;g=meta.k8s.io,application/json"), Offer::List).unwrap(),
+            json(Shape::Plain)
+        );
+        assert_eq!(negotiate(Some("application/json, */*;q=0.8"), Offer::Object).unwrap(), json(Shape::Plain));
+        assert_eq!(negotiate(None, Offer::Watch).unwrap(), json(Shape::Plain));
         assert_eq!(
             negotiate(Some("application/yaml"), Offer::Object),
             Ok(Negotiated { encoding: Encoding::Yaml, shape: Shape::Plain })
@@ -165,11 +192,26 @@ mod tests {
     }
 
     #[test]
+    fn metadata_of_one_object_is_not_what_a_list_has_and_the_other_way_round() {
+        let one = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json";
+        let many = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json";
+        assert_eq!(negotiate(Some(one), Offer::Object).unwrap(), json(Shape::Partial(META_V1)));
+        assert_eq!(negotiate(Some(one), Offer::Watch).unwrap(), json(Shape::Partial(META_V1)));
+        assert_eq!(negotiate(Some(many), Offer::List).unwrap(), json(Shape::PartialList(META_V1)));
+        assert!(negotiate(Some(one), Offer::List).unwrap_err().0.ends_with("is a list"));
+        assert!(negotiate(Some(many), Offer::Object).unwrap_err().0.ends_with("is not a list"));
+        // A review has no other forms: the next alternative is taken.
+        assert_eq!(negotiate(Some(one), Offer::Plain).unwrap(), json(Shape::Plain));
+    }
+
+    #[test]
     fn discovery_versions_are_matched_exactly() {
         let both = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
         assert_eq!(aggregated_discovery(Some(both)), Some("v2"));
         assert_eq!(
-            aggregated_discovery(Some("application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json")),
+            aggregated_discovery(Some(
+                "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json"
+            )),
             Some("v2beta1")
         );
         assert_eq!(aggregated_discovery(Some("application/json")), None);

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use crate::model::kinds;
 use crate::model::selector::FieldSelector;
+use crate::model::validation::names;
 use crate::rbac::Attributes;
 
 /// Query parameters, decoded, in order.
@@ -61,11 +62,12 @@ pub fn request_info(method: &str, path: &str, query: &Query) -> RequestInfo {
     let trimmed = path.trim_matches('/');
     let mut segments: Vec<Cow<'_, str>> = trimmed.split('/').map(|segment| Cow::from(decode(segment, false))).collect();
     let lower = method.to_ascii_lowercase();
-    let plain = |malformed| RequestInfo { attributes: Attributes::path(&lower, path), path_name: String::new(), malformed };
+    let plain =
+        |malformed| RequestInfo { attributes: Attributes::path(&lower, path), path_name: String::new(), malformed };
     let (group, version) = match segments.first().map(AsRef::as_ref) {
         Some("api") if segments.len() >= 3 => (String::new(), take(&mut segments, 2)),
         Some("apis") if segments.len() >= 4 => {
-            let group = segments.get(1).map(|group| group.to_string()).unwrap_or_default();
+            let group = segments.get(1).map(ToString::to_string).unwrap_or_default();
             (group, take(&mut segments, 3))
         }
         _ => return plain(malformed),
@@ -85,13 +87,13 @@ pub fn request_info(method: &str, path: &str, query: &Query) -> RequestInfo {
         verb = "watch";
     }
     let mut namespace = String::new();
-    if segments.first().is_some_and(|segment| segment == "namespaces") {
-        if let Some(name) = segments.get(1) {
-            namespace = name.to_string();
-            let of_namespace = segments.get(2).is_none_or(|third| matches!(third.as_ref(), "status" | "finalize"));
-            if !of_namespace {
-                segments.drain(..2);
-            }
+    if let [first, name, rest @ ..] = segments.as_slice()
+        && first == "namespaces"
+    {
+        namespace = name.to_string();
+        let of_namespace = rest.first().is_none_or(|third| matches!(third.as_ref(), "status" | "finalize"));
+        if !of_namespace {
+            segments.drain(..2);
         }
     }
     let mut parts = segments.into_iter().map(Cow::into_owned);
@@ -108,9 +110,10 @@ pub fn request_info(method: &str, path: &str, query: &Query) -> RequestInfo {
         }
     }
     if matches!(verb, "list" | "watch") && name.is_empty() {
-        // Only a selector that parses and demands one name narrows the request.
+        // Only a selector that parses and demands one name, which an object can have, narrows the request.
         let selector = query.value("fieldSelector").and_then(|text| FieldSelector::parse(text).ok());
-        if let Some(exact) = selector.as_ref().and_then(|selector| selector.exact("metadata.name")) {
+        let exact = selector.as_ref().and_then(|selector| selector.exact("metadata.name"));
+        if let Some(exact) = exact.filter(|exact| names::path_segment(exact).is_empty()) {
             exact.clone_into(&mut name);
         }
     }
@@ -179,12 +182,43 @@ mod tests {
         ("GET", "/api/v1/namespaces/foo", "", ["get", "", "namespaces", "", "foo", "foo"]),
         ("PUT", "/api/v1/namespaces/foo/finalize", "", ["update", "", "namespaces", "finalize", "foo", "foo"]),
         ("DELETE", "/api/v1/namespaces/foo/secrets", "", ["deletecollection", "", "secrets", "", "foo", ""]),
-        ("POST", "/apis/rbac.authorization.k8s.io/v1/clusterroles", "", ["create", "rbac.authorization.k8s.io", "clusterroles", "", "", ""]),
+        (
+            "POST",
+            "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+            "",
+            ["create", "rbac.authorization.k8s.io", "clusterroles", "", "", ""],
+        ),
         ("PATCH", "/api/v1/namespaces/a%2Fb/secrets/x%20y", "", ["patch", "", "secrets", "", "a/b", "x y"]),
-        ("GET", "/api/v1/namespaces/foo/secrets", "fieldSelector=metadata.name%3Dx,type%3DOpaque", ["list", "", "secrets", "", "foo", "x"]),
-        ("GET", "/api/v1/namespaces/foo/secrets", "fieldSelector=metadata.name!%3Dx", ["list", "", "secrets", "", "foo", ""]),
-        ("DELETE", "/api/v1/namespaces/foo/secrets", "fieldSelector=metadata.name%3Dx", ["deletecollection", "", "secrets", "", "foo", ""]),
-        ("POST", "/api/v1/namespaces/n/serviceaccounts/s/token", "", ["create", "", "serviceaccounts", "token", "n", "s"]),
+        (
+            "GET",
+            "/api/v1/namespaces/foo/secrets",
+            "fieldSelector=metadata.name%3Dx,type%3DOpaque",
+            ["list", "", "secrets", "", "foo", "x"],
+        ),
+        (
+            "GET",
+            "/api/v1/namespaces/foo/secrets",
+            "fieldSelector=metadata.name!%3Dx",
+            ["list", "", "secrets", "", "foo", ""],
+        ),
+        (
+            "GET",
+            "/api/v1/namespaces/foo/secrets",
+            "fieldSelector=metadata.name%3Da/b",
+            ["list", "", "secrets", "", "foo", ""],
+        ),
+        (
+            "DELETE",
+            "/api/v1/namespaces/foo/secrets",
+            "fieldSelector=metadata.name%3Dx",
+            ["deletecollection", "", "secrets", "", "foo", ""],
+        ),
+        (
+            "POST",
+            "/api/v1/namespaces/n/serviceaccounts/s/token",
+            "",
+            ["create", "", "serviceaccounts", "token", "n", "s"],
+        ),
     ];
 
     #[test]

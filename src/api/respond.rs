@@ -1,5 +1,7 @@
 //! Answers: headers that every one carries, pretty JSON for people, YAML, gzip.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::io::Write as _;
 
 use actix_web::HttpResponse;
@@ -15,6 +17,10 @@ use crate::codec::{json, yaml};
 
 /// Larger answers are compressed for clients that ask for it, as in Kubernetes.
 const GZIP_FROM_BYTES: usize = 128 * 1024;
+
+/// All warnings of an answer together; beyond it each is cut to [`WARNING_MAX_CHARS`].
+const WARNINGS_MAX_CHARS: usize = 4 * 1024;
+const WARNING_MAX_CHARS: usize = 256;
 
 /// What of a request decides the form of its answer.
 #[derive(Debug, Clone)]
@@ -98,7 +104,13 @@ pub fn text(style: &Style, code: u16, text: &str) -> HttpResponse {
 }
 
 /// An answer whose bytes are settled.
-pub fn finished(style: &Style, code: u16, content_type: &'static str, bytes: Vec<u8>, warnings: &[String]) -> HttpResponse {
+pub fn finished(
+    style: &Style,
+    code: u16,
+    content_type: &'static str,
+    bytes: Vec<u8>,
+    warnings: &[String],
+) -> HttpResponse {
     let mut response = head(style, code, content_type, warnings);
     let body = if style.gzip && bytes.len() > GZIP_FROM_BYTES {
         match compressed(&bytes) {
@@ -128,12 +140,39 @@ pub fn head(style: &Style, code: u16, content_type: &'static str, warnings: &[St
     if let Ok(audit_id) = HeaderValue::from_str(&style.audit_id) {
         headers.insert(HeaderName::from_static("audit-id"), audit_id);
     }
-    for warning in warnings {
-        if let Ok(value) = HeaderValue::from_str(&warning_header(warning)) {
+    for warning in bounded(warnings) {
+        if let Ok(value) = HeaderValue::from_bytes(warning_header(&warning).as_bytes()) {
             headers.append(header::WARNING, value);
         }
     }
     response
+}
+
+/// Whether a client's `If-None-Match` (RFC 9110) names `etag`, which is given with its quotes.
+pub fn knows(if_none_match: Option<&str>, etag: &str) -> bool {
+    if_none_match.is_some_and(|known| {
+        known.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == etag)
+    })
+}
+
+/// Warnings as they are sent: each once, and where all together would be too long for a client's header limit,
+/// each cut and the last ones left out, as in Kubernetes.
+fn bounded(warnings: &[String]) -> Vec<Cow<'_, str>> {
+    let mut seen = HashSet::new();
+    let once: Vec<&String> = warnings.iter().filter(|text| seen.insert(text.as_str())).collect();
+    let is_short = once.iter().map(|text| text.chars().count()).sum::<usize>() <= WARNINGS_MAX_CHARS;
+    if is_short {
+        return once.into_iter().map(|text| Cow::from(text.as_str())).collect();
+    }
+    let mut left = WARNINGS_MAX_CHARS;
+    let mut kept = Vec::new();
+    for text in once {
+        let cut: String = text.chars().take(WARNING_MAX_CHARS).collect();
+        let Some(rest) = left.checked_sub(cut.chars().count()) else { break };
+        left = rest;
+        kept.push(Cow::from(cut));
+    }
+    kept
 }
 
 /// RFC 7234 `Warning`: `299 - "text"`, control characters dropped.
@@ -166,6 +205,51 @@ mod tests {
         assert!(wants_pretty(Some("true"), "kubectl/v1.32"));
         assert!(!wants_pretty(None, "kubectl/v1.32"));
         assert!(!wants_pretty(Some("false"), "curl/8.5.0"));
+    }
+
+    #[test]
+    fn an_answer_carries_its_headers_and_each_warning_once() {
+        let style = Style::json("a-1".to_owned());
+        let text = |text: &str| text.to_owned();
+        let response = head(&style, 200, "application/json", &[text("é \"x\""), text("b"), text("b")]);
+        let headers = response.headers();
+        assert_eq!(headers.get("audit-id").unwrap(), "a-1");
+        assert!(headers.get("cache-control").unwrap().to_str().unwrap().contains("private"));
+        assert_eq!(headers.get("x-content-type-options").unwrap(), "nosniff");
+        let warnings: Vec<&[u8]> = headers.get_all("warning").map(HeaderValue::as_bytes).collect();
+        assert_eq!(warnings, ["299 - \"é \\\"x\\\"\"".as_bytes(), b"299 - \"b\""]);
+    }
+
+    #[test]
+    fn many_or_long_warnings_stay_within_a_client_s_header_limit() {
+        let short = vec!["x".repeat(2048), "y".repeat(2048)];
+        assert_eq!(bounded(&short), short);
+        let long: Vec<String> = (0..100).map(|number| format!("{number}{}", "é".repeat(1000))).collect();
+        let kept = bounded(&long);
+        assert_eq!(kept.len(), WARNINGS_MAX_CHARS / WARNING_MAX_CHARS);
+        assert!(kept.iter().all(|text| text.chars().count() == WARNING_MAX_CHARS));
+    }
+
+    #[test]
+    fn large_answers_are_compressed_for_those_who_ask_and_small_ones_never() {
+        let asks = Style { gzip: true, ..Style::json(String::new()) };
+        let encoding = |style: &Style, length: usize| {
+            let response = finished(style, 200, "application/json", vec![b'x'; length], &[]);
+            response.headers().get("content-encoding").map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(encoding(&asks, GZIP_FROM_BYTES + 1), Some("gzip".to_owned()));
+        assert_eq!(encoding(&asks, GZIP_FROM_BYTES), None);
+        assert_eq!(encoding(&Style::json(String::new()), GZIP_FROM_BYTES + 1), None);
+    }
+
+    #[test]
+    fn a_client_that_has_an_answer_says_so_in_one_of_three_ways() {
+        for known in ["\"a\"", "\"b\", \"a\"", "W/\"a\"", "*"] {
+            assert!(knows(Some(known), "\"a\""), "{known}");
+        }
+        for other in [None, Some(""), Some("a"), Some("\"b\"")] {
+            assert!(!knows(other, "\"a\""), "{other:?}");
+        }
     }
 
     #[test]

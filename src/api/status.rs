@@ -141,7 +141,8 @@ impl From<Error> for Failure {
             }
             Error::AlreadyExists(resource, terminating) => {
                 let prefix = if terminating { "object is being deleted: " } else { "" };
-                let text = format!("{prefix}{} \"{}\" already exists", resource.kind.qualified_resource(), resource.name);
+                let text =
+                    format!("{prefix}{} \"{}\" already exists", resource.kind.qualified_resource(), resource.name);
                 Self::new(409, "AlreadyExists", text, Some(details(&resource)))
             }
             Error::Conflict(resource, text) => {
@@ -153,8 +154,11 @@ impl From<Error> for Failure {
                 Self::new(409, "Conflict", text, Some(details(&resource)))
             }
             Error::DeletePrecondition(resource, text) => {
-                let text =
-                    format!("Operation cannot be fulfilled on {} \"{}\": {text}", resource.kind.qualified_kind(), resource.name);
+                let text = format!(
+                    "Operation cannot be fulfilled on {} \"{}\": {text}",
+                    resource.kind.qualified_kind(),
+                    resource.name
+                );
                 let mut details = details(&resource);
                 if let Some(fields) = details.as_object_mut() {
                     fields.insert("kind".to_owned(), resource.kind.kind.into());
