@@ -2,8 +2,10 @@
 //!
 //! Everything is here, in layers that only ever name the ones below them.
 
+pub mod api;
 pub mod audit;
 pub mod auth;
+pub mod cli;
 pub mod clock;
 pub mod codec;
 pub mod config;
@@ -13,4 +15,5 @@ pub mod objects;
 pub mod pki;
 pub mod rbac;
 pub mod sensitive;
+pub mod server;
 pub mod store;

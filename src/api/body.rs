@@ -105,7 +105,9 @@ pub fn decode_object(kind: &'static Kind, format: Format, body: &SecretBytes) ->
                 let lines: Vec<String> = parsed
                     .duplicates
                     .iter()
-                    .map(|duplicate| format!("\n  line {}: key \"{}\" already set in map", duplicate.line, duplicate.key))
+                    .map(|duplicate| {
+                        format!("\n  line {}: key \"{}\" already set in map", duplicate.line, duplicate.key)
+                    })
                     .collect();
                 findings.push(format!("yaml: unmarshal errors:{}", lines.concat()));
             }

@@ -35,6 +35,7 @@ use crate::objects::watch::Hub;
 use crate::rbac;
 
 pub use self::health::Health;
+pub use self::session::RotateAdmin;
 
 /// Everything a request needs. Cheap to clone.
 #[derive(Clone)]
@@ -54,7 +55,28 @@ pub struct State {
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Rotates the administrator's credential.
-    pub rotate_admin: session::RotateAdmin,
+    pub rotate_admin: RotateAdmin,
+}
+
+impl State {
+    /// Everything over open objects.
+    pub fn new(
+        objects: Arc<Objects>,
+        hub: Arc<Hub>,
+        authenticator: Arc<Authenticator>,
+        keyring: Arc<Keyring>,
+        clock: SharedClock,
+        rotate_admin: RotateAdmin,
+    ) -> Self {
+        let (health, metrics) = (Arc::default(), Arc::default());
+        Self { objects, hub, authenticator, keyring, clock, health, metrics, rotate_admin }
+    }
+
+    /// The server stops: watches end cleanly, and it is no longer ready.
+    pub fn shutting_down(&self) {
+        self.health.fail("shutdown", "the server is stopping");
+        self.hub.stop();
+    }
 }
 
 /// One authenticated request.
@@ -122,7 +144,8 @@ async fn route(context: &Context<'_>, payload: web::Payload) -> Result<HttpRespo
     if info.attributes.is_resource() {
         return objects::route(context, info, payload).await;
     }
-    let permit = rbac::authorize(&context.user, info.attributes.clone()).map_err(|denial| Failure::forbidden(&denial))?;
+    let permit =
+        rbac::authorize(&context.user, info.attributes.clone()).map_err(|denial| Failure::forbidden(&denial))?;
     if let Some(response) = session::route(context, &permit, payload).await? {
         return Ok(response);
     }

@@ -22,8 +22,7 @@ use crate::model::validation::options::{self, FieldValidation, OptionsError, Res
 use crate::objects::record::Form;
 use crate::objects::watch::{Event, EventType, Message};
 use crate::objects::{
-    CollectionOptions, Created, Deleted, Error, Loaded, PageRequest, PatchBody, PatchType, Request,
-    Updated,
+    CollectionOptions, Created, Deleted, Error, Loaded, PageRequest, PatchBody, PatchType, Request, Updated,
 };
 use crate::rbac::{self, Permit};
 use crate::sensitive::Document;
@@ -34,8 +33,7 @@ pub(super) async fn route(
     payload: web::Payload,
 ) -> Result<HttpResponse, Failure> {
     let attributes = &info.attributes;
-    let permit =
-        rbac::authorize(&context.user, attributes.clone()).map_err(|denial| Failure::forbidden(&denial))?;
+    let permit = rbac::authorize(&context.user, attributes.clone()).map_err(|denial| Failure::forbidden(&denial))?;
     if info.malformed {
         return Err(Failure::no_such_resource());
     }
@@ -57,7 +55,8 @@ pub(super) async fn route(
         return Err(Failure::method_not_allowed());
     };
     let has_name = !info.path_name.is_empty();
-    if matches!(context.http.method().as_str(), "HEAD" | "OPTIONS") || (verb == Verb::Create) == has_name {
+    let takes_name = matches!(verb, Verb::Get | Verb::Update | Verb::Patch | Verb::Delete);
+    if matches!(context.http.method().as_str(), "HEAD" | "OPTIONS") || takes_name != has_name {
         return Err(Failure::method_not_allowed());
     }
     if !kind.stored {
@@ -89,7 +88,8 @@ impl Call<'_> {
     }
 
     fn negotiate(&self, offer: Offer) -> Result<(Negotiated, Style), Failure> {
-        let agreed = negotiate::negotiate(self.context.accept(), offer).map_err(|error| Failure::not_acceptable(error.0))?;
+        let agreed =
+            negotiate::negotiate(self.context.accept(), offer).map_err(|error| Failure::not_acceptable(error.0))?;
         Ok((agreed, Style { encoding: agreed.encoding, ..self.context.style.clone() }))
     }
 
@@ -338,7 +338,6 @@ impl Call<'_> {
             }
             Deleted::Gone(last) => self.loaded(agreed, &style, 200, &last, &[]),
             Deleted::Terminating(loaded) => {
-                self.after_termination(&loaded);
                 let code = if options.orphan_dependents == Some(false) { 202 } else { 200 };
                 self.loaded(agreed, &style, code, &loaded, &[])
             }
@@ -354,29 +353,13 @@ impl Call<'_> {
         }
     }
 
-    /// A terminating namespace is emptied in the background; its client watches for the end.
-    fn after_termination(&self, loaded: &Loaded) {
-        if self.kind.plural != "namespaces" {
-            return;
-        }
-        let state = self.context.state.clone();
-        let cause = self.permit.consequence("namespace-controller", self.permit.attributes().clone());
-        let facts = self.context.facts.clone();
-        let namespace = loaded.name().to_owned();
-        actix_web::rt::spawn(async move {
-            if let Err(error) = state.objects.empty_namespace(&cause, &facts, &namespace).await {
-                let failure = Failure::from(error);
-                tracing::warn!(namespace, code = failure.code, "a terminating namespace could not be emptied");
-            }
-        });
-    }
-
     async fn delete_collection(&self, payload: web::Payload) -> Result<HttpResponse, Failure> {
         let (_, style) = self.negotiate(Offer::List)?;
         let delete = self.delete_options(payload).await?;
         let page = self.page()?;
         let objects = &self.context.state.objects;
-        let (revision, deleted) = objects.delete_collection(self.request(), &CollectionOptions { page, delete }).await?;
+        let (revision, deleted) =
+            objects.delete_collection(self.request(), &CollectionOptions { page, delete }).await?;
         let mut text = format!(
             "{{\"kind\":\"{}\",\"apiVersion\":\"{}\",\"metadata\":{{\"resourceVersion\":\"{revision}\"}},\"items\":[",
             self.kind.list_kind, self.kind.api_version
@@ -453,7 +436,12 @@ impl Call<'_> {
             Shape::Table(version) => {
                 let include = self.include().unwrap_or(table::IncludeObject::Metadata);
                 let row = table::row(self.kind, object, data_keys, include, now, version);
-                respond::value(style, code, &table::table(version, json!({}), Some(table::columns(self.kind)), vec![row]), warnings)
+                respond::value(
+                    style,
+                    code,
+                    &table::table(version, json!({}), Some(table::columns(self.kind)), vec![row]),
+                    warnings,
+                )
             }
         }
     }

@@ -25,7 +25,8 @@ pub(super) async fn create(
     kind: &'static Kind,
     payload: web::Payload,
 ) -> Result<HttpResponse, Failure> {
-    let agreed = negotiate::negotiate(context.accept(), Offer::Plain).map_err(|error| Failure::not_acceptable(error.0))?;
+    let agreed =
+        negotiate::negotiate(context.accept(), Offer::Plain).map_err(|error| Failure::not_acceptable(error.0))?;
     let style = Style { encoding: agreed.encoding, ..context.style.clone() };
     let format = body::format(context.header("content-type"))?;
     let validation = options::create(context.query.pairs()).map_err(Failure::options)?.field_validation;

@@ -143,14 +143,6 @@ const NAMESPACE_SUBRESOURCES: &[Subresource] = &[
     },
 ];
 
-const SERVICE_ACCOUNT_SUBRESOURCES: &[Subresource] = &[Subresource {
-    name: "token",
-    group: "authentication.k8s.io",
-    version: "v1",
-    kind: "TokenRequest",
-    verbs: &[Verb::Create],
-}];
-
 /// Secret
 pub static SECRET: Kind = Kind {
     id: 1,
@@ -207,7 +199,8 @@ pub static SERVICE_ACCOUNT: Kind = Kind {
     create_on_update: false,
     delete_returns_object: true,
     verbs: STORED_VERBS,
-    subresources: SERVICE_ACCOUNT_SUBRESOURCES,
+    // `token` comes with the tokens themselves.
+    subresources: &[],
     message: &schema::SERVICE_ACCOUNT,
 };
 
@@ -495,17 +488,6 @@ mod tests {
                 assert_eq!(by_stored_name(kind.stored_name()).unwrap().kind, kind.kind);
             }
         }
-    }
-
-    #[test]
-    fn a_token_request_is_reached_through_its_service_account_only() {
-        let token = SERVICE_ACCOUNT.subresource("token").unwrap();
-        assert_eq!(
-            (token.group, token.version, token.kind),
-            (TOKEN_REQUEST.group, TOKEN_REQUEST.version, "TokenRequest")
-        );
-        assert!(find(TOKEN_REQUEST.group, TOKEN_REQUEST.version, TOKEN_REQUEST.plural).is_none());
-        assert!(KINDS.iter().all(|kind| kind.id != TOKEN_REQUEST.id));
     }
 
     #[test]

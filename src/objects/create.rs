@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::finish::{Change, Outcome};
 use super::live::Loaded;
 use super::{Error, Objects, Request, Resource};
-use crate::model::kinds::Kind;
 use crate::model::defaults;
+use crate::model::kinds::Kind;
 use crate::model::validation::options::WriteOptions;
 use crate::model::validation::{self, names};
 use crate::sensitive::Document;
@@ -40,7 +40,12 @@ impl Objects {
         warnings.extend(validation::warnings_create(kind, object));
         defaults::apply_defaults(kind, object);
         self.owners.note(object);
-        super::fields::track_update(kind.message, None, object, &self.writer(kind, request, &options.field_manager, &self.now()));
+        super::fields::track_update(
+            kind.message,
+            None,
+            object,
+            &self.writer(kind, request, &options.field_manager, &self.now()),
+        );
         for attempt in 1.. {
             if let Some(base) = &generated {
                 set(object, "name", Value::from(names::generate_name(base, &random_bytes()?)));
@@ -63,7 +68,12 @@ impl Objects {
     }
 
     /// Sets what the server decides, drops what the client may not; returns the base of a name to generate.
-    pub(super) fn prepare(&self, kind: &'static Kind, namespace: &str, object: &mut Value) -> Result<Option<String>, Error> {
+    pub(super) fn prepare(
+        &self,
+        kind: &'static Kind,
+        namespace: &str,
+        object: &mut Value,
+    ) -> Result<Option<String>, Error> {
         if text(object, "resourceVersion").is_some() {
             return Err(Error::BadRequest("resourceVersion should not be set on objects to be created".to_owned()));
         }

@@ -43,10 +43,7 @@ impl Objects {
         let kind = request.kind()?;
         let name = request.permit.name();
         if kind.id == kinds::NAMESPACE.id && PROTECTED_NAMESPACES.contains(&name) {
-            return Err(Error::Forbidden(
-                Resource::new(kind, name),
-                "this namespace may not be deleted".to_owned(),
-            ));
+            return Err(Error::Forbidden(Resource::new(kind, name), "this namespace may not be deleted".to_owned()));
         }
         for _ in 0..ATTEMPTS {
             let loaded = self.get(request)?;
@@ -135,7 +132,9 @@ impl Objects {
             if !self.owners.mentions(uid) {
                 return;
             }
-            let Ok(snapshot) = self.store.snapshot(kind.id, &Range { namespace: scope, ..Range::default() }) else { return };
+            let Ok(snapshot) = self.store.snapshot(kind.id, &Range { namespace: scope, ..Range::default() }) else {
+                return;
+            };
             for revision in snapshot.revisions {
                 let Ok(loaded) = self.load(kind, "", revision) else { continue };
                 if !loaded.mentions(uid) || !is_only_owner(&loaded, uid) {

@@ -37,7 +37,11 @@ impl Change {
     }
 
     pub(super) fn delete(kind: &'static Kind, namespace: &str, object: &Value, revision: u64) -> Self {
-        Self { plain: None, flags: Flags::TOMBSTONE, ..Self::put(kind, namespace, object, Expect::Revision(revision), 200) }
+        Self {
+            plain: None,
+            flags: Flags::TOMBSTONE,
+            ..Self::put(kind, namespace, object, Expect::Revision(revision), 200)
+        }
     }
 
     fn put(kind: &'static Kind, namespace: &str, object: &Value, expect: Expect, code: u16) -> Self {
@@ -143,7 +147,9 @@ impl Objects {
         };
         let current = find(change.kind, &change.namespace, &change.name)?;
         match (&change.expect, current) {
-            (Expect::Absent, Some(entry)) => return Err(Error::AlreadyExists(resource, entry.flags.has(Flags::TERMINATING))),
+            (Expect::Absent, Some(entry)) => {
+                return Err(Error::AlreadyExists(resource, entry.flags.has(Flags::TERMINATING)));
+            }
             (Expect::Revision(_), None) => return Err(Error::NotFound(resource)),
             (Expect::Revision(revision), Some(entry)) if entry.revision != *revision => {
                 return Err(Error::Conflict(resource, super::update::MODIFIED.to_owned()));

@@ -81,8 +81,11 @@ impl Objects {
                 .snapshot(kind.id, &Range { namespace, at, after, limit: page.limit, remaining })
                 .map_err(|error| snapshot_error(error, cursor.is_some()))?;
             let more = snapshot.remaining.is_some_and(|count| count > 0);
-            let continue_token =
-                if more { Some(self.cursor_behind(request, page, kind, &snapshot, snapshot.revisions.last())?) } else { None };
+            let continue_token = if more {
+                Some(self.cursor_behind(request, page, kind, &snapshot, snapshot.revisions.last())?)
+            } else {
+                None
+            };
             return Ok(Page {
                 kind,
                 revision: snapshot.revision,
@@ -104,8 +107,10 @@ impl Objects {
     ) -> Result<Page, Error> {
         let kind = request.kind()?;
         let namespace = Some(request.permit.namespace()).filter(|namespace| !namespace.is_empty() && kind.namespaced);
-        let mut snapshot =
-            self.store.snapshot(kind.id, &Range { namespace, at, after, ..Range::default() }).map_err(|error| snapshot_error(error, continued))?;
+        let mut snapshot = self
+            .store
+            .snapshot(kind.id, &Range { namespace, at, after, ..Range::default() })
+            .map_err(|error| snapshot_error(error, continued))?;
         let limit = page.limit.unwrap_or(usize::MAX);
         let mut rows = Vec::new();
         let mut more = false;
@@ -125,8 +130,11 @@ impl Objects {
             rows.push(*revision);
         }
         snapshot.revisions = rows;
-        let continue_token =
-            if more { Some(self.cursor_behind(request, page, kind, &snapshot, snapshot.revisions.last())?) } else { None };
+        let continue_token = if more {
+            Some(self.cursor_behind(request, page, kind, &snapshot, snapshot.revisions.last())?)
+        } else {
+            None
+        };
         Ok(Page { kind, revision: snapshot.revision, rows: snapshot.revisions, continue_token, remaining: None })
     }
 
@@ -163,10 +171,10 @@ impl Objects {
 
     fn open_cursor(&self, request: Request<'_>, page: &PageRequest, token: &str) -> Result<Cursor, Error> {
         use base64::Engine as _;
-        let refused = |why: &str| Error::BadRequest(format!("invalid continue token: continue key is not valid: {why}"));
-        let sealed = base64::engine::general_purpose::URL_SAFE_NO_PAD
-            .decode(token)
-            .map_err(|_| refused("it is not base64"))?;
+        let refused =
+            |why: &str| Error::BadRequest(format!("invalid continue token: continue key is not valid: {why}"));
+        let sealed =
+            base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token).map_err(|_| refused("it is not base64"))?;
         let plain = self.keyring.open_cursor(&sealed).map_err(|_| refused("it was not issued by this server"))?;
         let plain: Value = serde_json::from_slice(&plain).map_err(|_| refused("it has another form"))?;
         let field = |name: &str| plain.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();

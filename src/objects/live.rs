@@ -99,9 +99,7 @@ impl Objects {
     pub fn write_json(&self, loaded: &Loaded, form: Form, out: &mut Vec<u8>) -> Result<(), Error> {
         let meta = loaded.meta().map_err(|_| loaded.damaged())?;
         let data = if meta.needs_data() {
-            self.keyring
-                .open_data(&loaded.row.record_id(), &loaded.row.sealed)
-                .map_err(|_| loaded.damaged())?
+            self.keyring.open_data(&loaded.row.record_id(), &loaded.row.sealed).map_err(|_| loaded.damaged())?
         } else {
             SecretBytes::new(Vec::new())
         };

@@ -3,6 +3,7 @@
 //! One file per verb. Every verb takes a [`Request`], whose permit names what it is allowed to touch; kind,
 //! namespace and name are read from the permit and from nowhere else.
 
+pub mod controllers;
 mod create;
 mod delete;
 mod error;
@@ -25,8 +26,8 @@ pub use self::delete::{CollectionOptions, Deleted};
 pub use self::error::{Error, Resource};
 pub use self::list::{Page, PageRequest};
 pub use self::live::Loaded;
-pub use self::update::{PatchBody, PatchType, Updated};
 use self::owners::Owners;
+pub use self::update::{PatchBody, PatchType, Updated};
 use crate::audit::RequestFacts;
 use crate::clock::{SharedClock, rfc3339};
 use crate::crypto::Keyring;

@@ -13,7 +13,8 @@ use crate::store::{Flags, Range};
 impl Objects {
     /// Names of the namespaces that are being deleted.
     pub fn terminating_namespaces(&self) -> Vec<String> {
-        let terminating = self.store.live(kinds::NAMESPACE.id).into_iter().filter(|entry| entry.flags.has(Flags::TERMINATING));
+        let terminating =
+            self.store.live(kinds::NAMESPACE.id).into_iter().filter(|entry| entry.flags.has(Flags::TERMINATING));
         terminating.filter_map(|entry| self.store.row(entry.revision).ok()).map(|row| row.name.to_string()).collect()
     }
 
@@ -25,10 +26,14 @@ impl Objects {
     pub async fn empty_namespace(&self, cause: &Permit, facts: &RequestFacts, namespace: &str) -> Result<bool, Error> {
         let mut held = false;
         for kind in kinds::KINDS.iter().filter(|kind| kind.stored && kind.namespaced) {
-            let Ok(snapshot) = self.store.snapshot(kind.id, &Range { namespace: Some(namespace), ..Range::default() }) else { continue };
+            let Ok(snapshot) = self.store.snapshot(kind.id, &Range { namespace: Some(namespace), ..Range::default() })
+            else {
+                continue;
+            };
             for revision in snapshot.revisions {
                 let Ok(row) = self.store.row(revision) else { continue };
-                let permit = cause.consequence("namespace-controller", Attributes::object("delete", kind, namespace, &row.name));
+                let permit =
+                    cause.consequence("namespace-controller", Attributes::object("delete", kind, namespace, &row.name));
                 match self.delete(Request { permit: &permit, facts }, &DeleteOptions::default()).await {
                     Ok(super::Deleted::Terminating(_)) => held = true,
                     Ok(_) | Err(Error::NotFound(_)) => {}

@@ -126,7 +126,8 @@ impl Objects {
                 }
                 other => {
                     let mut new = live.document.duplicate();
-                    apply_patch(kind, other, new.expose_mut(), patch, &mut found).map_err(|error| patch_error(&error))?;
+                    apply_patch(kind, other, new.expose_mut(), patch, &mut found)
+                        .map_err(|error| patch_error(&error))?;
                     (new, Tracking::Update)
                 }
             };
@@ -255,7 +256,10 @@ impl Objects {
             return Ok(if options.dry_run {
                 Updated::DryRun { document: live.document.duplicate(), created: false }
             } else {
-                Updated::Stored { object: self.load(kind, request.permit.name(), live.loaded.row_revision())?, created: false }
+                Updated::Stored {
+                    object: self.load(kind, request.permit.name(), live.loaded.row_revision())?,
+                    created: false,
+                }
             });
         }
         let finalized = text(object, "deletionTimestamp").is_some() && finalizers_left(kind, object) == 0;
@@ -375,7 +379,11 @@ fn check_config(request: Request<'_>, config: &Value, live: Option<&Value>) -> R
     if field("kind") != kind.kind || field("apiVersion") != kind.api_version {
         return Err(Error::BadRequest(format!(
             "invalid object type: {}, Kind={}",
-            if field("apiVersion").contains('/') { field("apiVersion").to_owned() } else { format!("/{}", field("apiVersion")) },
+            if field("apiVersion").contains('/') {
+                field("apiVersion").to_owned()
+            } else {
+                format!("/{}", field("apiVersion"))
+            },
             field("kind")
         )));
     }

@@ -123,19 +123,11 @@ impl Hub {
         Self { subscribers: Mutex::new(Subscribers { revision, ..Subscribers::default() }) }
     }
 
-    /// Reads the change feed until the store closes it.
-    pub async fn run(&self, objects: &Objects, mut changes: mpsc::UnboundedReceiver<Arc<[Change]>>) {
-        while let Some(batch) = changes.recv().await {
-            for change in batch.iter() {
-                self.publish(objects, change);
-            }
-        }
-    }
-
-    fn publish(&self, objects: &Objects, change: &Change) {
+    pub(super) fn publish(&self, objects: &Objects, change: &Change) {
         let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
         subscribers.revision = change.revision;
-        let Some(watchers) = subscribers.by_kind.get_mut(&change.kind_id).filter(|watchers| !watchers.is_empty()) else {
+        let Some(watchers) = subscribers.by_kind.get_mut(&change.kind_id).filter(|watchers| !watchers.is_empty())
+        else {
             return;
         };
         let Some(event) = objects.event(change).map(Arc::new) else { return };
@@ -157,7 +149,12 @@ impl Hub {
     }
 
     /// Watches the collection that the permit names. With `after`, the changes since then come first.
-    pub fn watch(&self, objects: &Objects, request: Request<'_>, after: Option<u64>) -> Result<(Watcher, Vec<Arc<Event>>), Error> {
+    pub fn watch(
+        &self,
+        objects: &Objects,
+        request: Request<'_>,
+        after: Option<u64>,
+    ) -> Result<(Watcher, Vec<Arc<Event>>), Error> {
         let kind = request.kind()?;
         let namespace = Some(request.permit.namespace()).filter(|namespace| !namespace.is_empty() && kind.namespaced);
         let (queue, events) = mpsc::channel(QUEUE_EVENTS);
@@ -191,9 +188,13 @@ impl Objects {
     fn event(&self, change: &Change) -> Option<Event> {
         let kind = kinds::by_id(change.kind_id)?;
         let before = match change.previous {
-            Some(previous) => self.store.row(previous).and_then(|row| {
-                self.open(kind, row).map_err(|_| crate::store::ReadError::NotFound { revision: previous })
-            }).ok(),
+            Some(previous) => self
+                .store
+                .row(previous)
+                .and_then(|row| {
+                    self.open(kind, row).map_err(|_| crate::store::ReadError::NotFound { revision: previous })
+                })
+                .ok(),
             None => None,
         };
         let deleted = change.op == Operation::Delete;
@@ -207,7 +208,13 @@ impl Objects {
         Some(Event { revision: change.revision, kind, namespace, now, before, deleted, text: OnceLock::new() })
     }
 
-    fn replay(&self, kind: &'static Kind, namespace: Option<&str>, after: u64, until: u64) -> Result<Vec<Arc<Event>>, Error> {
+    fn replay(
+        &self,
+        kind: &'static Kind,
+        namespace: Option<&str>,
+        after: u64,
+        until: u64,
+    ) -> Result<Vec<Arc<Event>>, Error> {
         let changes = self.store.replay(kind.id, namespace, after).map_err(|error| match error {
             ReplayError::Compacted { .. } => {
                 Error::Expired(format!("too old resource version: {after} ({until})"), None)
@@ -216,7 +223,8 @@ impl Objects {
         let mut events = Vec::new();
         for change in changes.into_iter().filter(|change| change.revision <= until) {
             let row = self.store.row(change.revision).map_err(|error| super::live::read_error(&error, kind, ""))?;
-            let change = Change { revision: change.revision, kind_id: kind.id, op: change.op, previous: change.previous, row };
+            let change =
+                Change { revision: change.revision, kind_id: kind.id, op: change.op, previous: change.previous, row };
             if let Some(event) = self.event(&change) {
                 events.push(Arc::new(event));
             }

@@ -8,13 +8,20 @@ use std::sync::Arc;
 use actix_web::web::ServiceConfig;
 
 use crate::api;
+use crate::audit::RequestFacts;
 use crate::auth::{ADMIN_STATE_KEY, AdminToken, Authenticator, TokenHash};
 use crate::clock::SharedClock;
 use crate::config::HomePaths;
 use crate::crypto::Keyring;
+use crate::model::kinds;
+use crate::model::user::User;
+use crate::model::validation::options;
+use crate::objects::watch::Hub;
+use crate::objects::{self, Objects, Request, controllers};
 use crate::pki::{Authority, CertificateFacts, LEAF_VALID_SECONDS, make_authority};
-use crate::sensitive::SecretBytes;
-use crate::store::{self, Store};
+use crate::rbac::{self, Attributes};
+use crate::sensitive::{Document, SecretBytes};
+use crate::store::{self, Findings, Store};
 
 use super::ServeError;
 use super::kubeconfig::AdminKubeconfig;
@@ -23,6 +30,7 @@ use super::root_key::NewKeys;
 
 const AUTHORITY_CERTIFICATE: &str = "authority.certificate";
 const AUTHORITY_KEY: &str = "authority.key";
+const DEFAULT_NAMESPACE: &str = "default";
 
 /// An open home. Clones share it.
 #[derive(Clone)]
@@ -87,15 +95,20 @@ impl Assembly {
             clock: Arc::clone(&clock),
             cache_bytes,
         };
-        let store = Store::open(options).await.map_err(ServeError::store)?;
-        let authenticator = Arc::new(Authenticator::new(admin_hash(&store).await?));
+        let (store, feed) = Store::open(options).await.map_err(ServeError::store)?;
+        let authenticator = Arc::new(Authenticator::new(admin_hash(&store)?));
         let credentials = Credentials {
             paths: paths.clone(),
             store: store.clone(),
             keyring: Arc::clone(&keyring),
             authenticator: Arc::clone(&authenticator),
         };
-        let state = api_state(&store, keyring, authenticator, clock, swagger_ui, credentials.clone()).await?;
+        let objects = Arc::new(Objects::new(store.clone(), Arc::clone(&keyring), Arc::clone(&clock)));
+        let hub = Arc::new(Hub::new(objects.revision()));
+        tokio::spawn(controllers::run(Arc::clone(&objects), Arc::clone(&hub), feed));
+        let state = api_state(Arc::clone(&objects), hub, keyring, clock, credentials.clone());
+        report(store.findings(), &state.health);
+        bootstrap(&objects).await?;
         Ok(Self { store, credentials, state })
     }
 
@@ -103,8 +116,8 @@ impl Assembly {
     /// the life of a server certificate.
     #[expect(clippy::disallowed_methods, reason = "the certificate is public; the key goes from seal to seal")]
     pub async fn authority(&self, now_unix_seconds: i64) -> Result<Authority, ServeError> {
-        let certificate = self.store.read_state(AUTHORITY_CERTIFICATE).await.map_err(ServeError::store)?;
-        let key = self.store.read_state(AUTHORITY_KEY).await.map_err(ServeError::store)?;
+        let certificate = self.store.read_state(AUTHORITY_CERTIFICATE).map_err(ServeError::store)?;
+        let key = self.store.read_state(AUTHORITY_KEY).map_err(ServeError::store)?;
         if let (Some(certificate), Some(key)) = (certificate, key) {
             let certificate = certificate.expose().to_vec();
             let not_after = CertificateFacts::read(&certificate)?.not_after;
@@ -172,7 +185,7 @@ impl Credentials {
     /// Store first, then file, then memory: a full disk changes nothing, and a crash in between leaves a token that
     /// the next start finds does not work, and replaces.
     async fn replace(&self, kubeconfig: impl FnOnce(SecretBytes) -> AdminKubeconfig) -> Result<(), ServeError> {
-        let before = self.store.read_state(ADMIN_STATE_KEY).await.map_err(ServeError::store)?;
+        let before = self.store.read_state(ADMIN_STATE_KEY).map_err(ServeError::store)?;
         let made = AdminToken::make(&self.keyring).map_err(|_| ServeError::Random)?;
         self.write_hash(SecretBytes::new(made.hash.0.to_vec())).await?;
         if let Err(error) = kubeconfig(made.token).write(&self.paths.kubeconfig()) {
@@ -192,8 +205,8 @@ impl Credentials {
 
 /// The stored hash; where there is none, one that no token has.
 #[expect(clippy::disallowed_methods, reason = "a hash is compared, never shown")]
-async fn admin_hash(store: &Store) -> Result<TokenHash, ServeError> {
-    let stored = store.read_state(ADMIN_STATE_KEY).await.map_err(ServeError::store)?;
+fn admin_hash(store: &Store) -> Result<TokenHash, ServeError> {
+    let stored = store.read_state(ADMIN_STATE_KEY).map_err(ServeError::store)?;
     if let Some(hash) = stored.and_then(|row| row.expose().try_into().ok()) {
         return Ok(TokenHash(hash));
     }
@@ -202,15 +215,15 @@ async fn admin_hash(store: &Store) -> Result<TokenHash, ServeError> {
     Ok(TokenHash(unknown))
 }
 
-/// The API over an open store; the first time, namespace `default` is made.
-async fn api_state(
-    store: &Store,
+/// The API over open objects.
+fn api_state(
+    objects: Arc<Objects>,
+    hub: Arc<Hub>,
     keyring: Arc<Keyring>,
-    authenticator: Arc<Authenticator>,
     clock: SharedClock,
-    swagger_ui: bool,
     credentials: Credentials,
-) -> Result<api::State, ServeError> {
+) -> api::State {
+    let authenticator = Arc::clone(&credentials.authenticator);
     let rotate_admin: api::RotateAdmin = Arc::new(move |_facts| {
         let credentials = credentials.clone();
         Box::pin(async move {
@@ -220,7 +233,44 @@ async fn api_state(
             })
         })
     });
-    api::State::new(store.clone(), keyring, authenticator, clock, swagger_ui, rotate_admin)
-        .await
-        .map_err(ServeError::store)
+    api::State::new(objects, hub, authenticator, keyring, clock, rotate_admin)
+}
+
+/// Makes namespace `default` where there is none: at a first start.
+async fn bootstrap(objects: &Objects) -> Result<(), ServeError> {
+    let refused = || ServeError::Store("namespace `default` was not made".to_owned());
+    let attributes = Attributes::object("create", &kinds::NAMESPACE, "", DEFAULT_NAMESPACE);
+    let permit = rbac::authorize(&User::system("bootstrap"), attributes).map_err(|_| refused())?;
+    let request = Request { permit: &permit, facts: &RequestFacts::default() };
+    if objects.exists(request).unwrap_or(true) {
+        return Ok(());
+    }
+    let namespace = Document::new(serde_json::json!({"metadata": {"name": DEFAULT_NAMESPACE}}));
+    let options = options::create(&[]).map_err(|_| refused())?;
+    match objects.create(request, namespace, &options, &mut Vec::new()).await {
+        Ok(_) => Ok(()),
+        // Then the store says why, and the rest of it can be read.
+        Err(objects::Error::Unavailable(why)) => {
+            tracing::warn!(why, "namespace `default` was not made");
+            Ok(())
+        }
+        Err(_) => Err(refused()),
+    }
+}
+
+/// Says what the check of the store has found.
+fn report(findings: &Findings, health: &api::Health) {
+    for row in &findings.damaged {
+        tracing::error!(store.row = row, "a stored row does not pass authentication and is not served");
+    }
+    for row in &findings.in_refused {
+        tracing::error!(store.row = row, "a row is refused because rows beside it are missing, older or foreign");
+    }
+    if findings.audit_broken {
+        tracing::error!("the audit chain of mutations does not end where it did: records are missing");
+    }
+    if findings.forbids_writes() {
+        health
+            .fail("store-integrity", "rows were changed from outside; the rest is served read-only: restore a backup");
+    }
 }

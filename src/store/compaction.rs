@@ -56,7 +56,8 @@ impl Writer {
     pub(super) async fn clean_up(&mut self) {
         if let Err(error) = self.remove_some().await {
             // Without this the loop would try again at once and for ever.
-            self.closed_for_writing.get_or_insert("the store is read-only: old versions cannot be removed; see the log");
+            self.closed_for_writing
+                .get_or_insert("the store is read-only: old versions cannot be removed; see the log");
             tracing::error!(%error, "old versions could not be removed");
         }
     }

@@ -61,7 +61,9 @@ pub async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError
     match MIGRATIONS.run(connection).await {
         Ok(()) => Ok(()),
         Err(MigrateError::VersionMissing(version)) => Err(StoreError::Newer(version)),
-        Err(error) => Err(StoreError::Sqlite { what: "the schema cannot be brought up to date", source: Box::new(error) }),
+        Err(error) => {
+            Err(StoreError::Sqlite { what: "the schema cannot be brought up to date", source: Box::new(error) })
+        }
     }
 }
 

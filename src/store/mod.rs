@@ -33,9 +33,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::error::{CommitError, ReadError, ReplayError, SnapshotError, StoreError};
-pub use self::verify::Findings;
 use self::index::Index;
 use self::reader::Rows;
+pub use self::verify::Findings;
 use self::writer::{Command, StateRows};
 use crate::clock::SharedClock;
 use crate::crypto::{Keyring, RecordId, SealError, Sealed, Table};

@@ -11,7 +11,7 @@ use super::connection::{connect, migrate, schema_hash};
 use super::index::Index;
 use super::reader::Rows;
 use super::verify::{compare, scan};
-use super::writer::{AUDIT_CHAIN, COMPACTED, StateRow, StateRows, Writer};
+use super::writer::{AUDIT_CHAIN, COMPACTED, STATE_KIND, StateRow, StateRows, Writer};
 use super::{Change, OpenOptions, Shared, Store, StoreError, statements};
 use crate::crypto::{Head, Keyring, Sealed};
 
@@ -37,7 +37,9 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
     if migrated != head.schema_hash {
         head.schema_hash = migrated;
         let sealed = keyring.seal_head(&head.encode()).map_err(|_| StoreError::Random)?;
-        statements::put_head(&mut connection, sealed).await.map_err(StoreError::sqlite("the head cannot be written"))?;
+        statements::put_head(&mut connection, sealed)
+            .await
+            .map_err(StoreError::sqlite("the head cannot be written"))?;
     }
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let scanned = {
@@ -52,6 +54,16 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
         row.toggle(key, &mut accumulators, &keyring);
     }
     let mut findings = compare(&scanned, &accumulators, &head, &keyring);
+    // Everything depends on these: an older value of one (a token that was replaced) must not come back.
+    for key in state.keys().map(String::as_str) {
+        if findings.refuses_bucket(keyring.bucket(STATE_KIND, "", key)) {
+            return Err(StoreError::Integrity(format!("the store's own value {key:?}, or a row beside it")));
+        }
+    }
+    let own = state.len() as u64;
+    if head.counts.get(STATE_KIND).copied().unwrap_or_default() != own {
+        return Err(StoreError::Integrity("one of the store's own values is missing".to_owned()));
+    }
     let (audit_sequence, audit_link) = last_audit(&mut connection).await?;
     findings.audit_broken = audit_link.unwrap_or_else(|| keyring.audit_start(AUDIT_CHAIN)) != head.audit_chain_head;
 
@@ -101,9 +113,7 @@ async fn read_state(connection: &mut SqliteConnection, keyring: &Keyring) -> Res
         let data: Vec<u8> = row.try_get(4).map_err(StoreError::sqlite(unreadable))?;
         let term = u32::try_from(term).map_err(|_| StoreError::Integrity("a term is no number".to_owned()))?;
         let row = StateRow { sequence: sequence.cast_unsigned(), sealed: Sealed::from_stored(term, meta, data) };
-        keyring
-            .verify(&row.record_id(&key), &row.sealed)
-            .map_err(|error| StoreError::Integrity(error.to_string()))?;
+        keyring.verify(&row.record_id(&key), &row.sealed).map_err(|error| StoreError::Integrity(error.to_string()))?;
         state.insert(key, row);
     }
     Ok(state)

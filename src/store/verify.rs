@@ -49,6 +49,11 @@ impl Findings {
         self.refused.len()
     }
 
+    /// Whether this bucket's rows together are not what was sealed.
+    pub(super) fn refuses_bucket(&self, bucket: u16) -> bool {
+        self.refused.contains(&bucket)
+    }
+
     /// Whether the object of this name lies in a refused bucket.
     pub fn refuses(&self, keyring: &Keyring, kind_id: u8, namespace: &str, name: &str) -> bool {
         if self.refused.is_empty() {
@@ -81,11 +86,18 @@ pub fn scan(path: &Path, keyring: &Arc<Keyring>, threads: usize) -> Result<Scan,
     drop(connection);
     let (low, high) = (low.cast_unsigned(), high.cast_unsigned());
     let span = (high - low + 1).div_ceil(threads.max(1) as u64).max(ROWS_PER_THREAD);
-    let ranges: Vec<(u64, u64)> = (0..).map(|at| low + at * span).take_while(|from| *from <= high).map(|from| (from, (from + span - 1).min(high))).collect();
+    let ranges: Vec<(u64, u64)> = (0..)
+        .map(|at| low + at * span)
+        .take_while(|from| *from <= high)
+        .map(|from| (from, (from + span - 1).min(high)))
+        .collect();
     let parts: Vec<Result<Scan, StoreError>> = std::thread::scope(|scope| {
         let workers: Vec<_> =
             ranges.iter().map(|(from, until)| scope.spawn(move || scan_range(path, keyring, *from, *until))).collect();
-        workers.into_iter().map(|worker| worker.join().unwrap_or(Err(StoreError::Incomplete("a part of its rows")))).collect()
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or(Err(StoreError::Incomplete("a part of its rows"))))
+            .collect()
     });
     let mut whole = Scan { known: Vec::new(), accumulators: Accumulators::empty(), damaged: Vec::new() };
     for part in parts {

@@ -69,7 +69,15 @@ impl StateRow {
 
 fn state_id(key: &str, sequence: u64) -> RecordId<'_> {
     let flags = Flags::PUT.0;
-    RecordId { table: Table::State, kind: STATE_KIND, namespace: "", name: key, uid: [0; 16], revision: sequence, flags }
+    RecordId {
+        table: Table::State,
+        kind: STATE_KIND,
+        namespace: "",
+        name: key,
+        uid: [0; 16],
+        revision: sequence,
+        flags,
+    }
 }
 
 /// What the store's own values are called where objects have their kind. No stored name of a kind is like it.
@@ -134,7 +142,10 @@ impl Writer {
         loop {
             let command = tokio::select! {
                 biased;
-                command = queue.recv() => command,
+                command = queue.recv() => match command {
+                    Some(command) => Some(command),
+                    None => return,
+                },
                 _ = tick.tick() => {
                     self.advance_line().await;
                     continue;
@@ -144,47 +155,23 @@ impl Writer {
                     continue;
                 }
             };
-            match command {
-                None => return,
-                Some(Command::Commit { group, reply }) => {
-                    if let Some(other) = self.commit(group, reply, &mut queue).await
-                        && self.other(other).await
-                    {
-                        return;
+            let mut next = command;
+            while let Some(command) = next.take() {
+                match command {
+                    Command::Commit { group, reply } => next = self.commit(group, reply, &mut queue).await,
+                    Command::State { rows, reply } => {
+                        let _ = reply.send(self.write_state(rows).await);
                     }
-                }
-                Some(other) => {
-                    if self.other(other).await {
+                    Command::Compact { line, reply } => {
+                        let _ = reply.send(self.compact_to(line).await);
+                    }
+                    Command::Close { reply } => {
+                        let _ = reply.send(self.close().await);
                         return;
                     }
                 }
             }
         }
-    }
-
-    /// Anything but a commit; whether that was the end.
-    async fn other(&mut self, command: Command) -> bool {
-        match command {
-            Command::State { rows, reply } => {
-                let written = self.write_state(rows).await;
-                let _ = reply.send(written);
-            }
-            Command::Compact { line, reply } => {
-                let compacted = self.compact_to(line).await;
-                let _ = reply.send(compacted);
-            }
-            Command::Commit { group, reply } => {
-                // Commits are taken where they come in; this one is alone.
-                let mut none = mpsc::channel(1).1;
-                Box::pin(self.commit(group, reply, &mut none)).await;
-            }
-            Command::Close { reply } => {
-                let closed = self.close().await;
-                let _ = reply.send(closed);
-                return true;
-            }
-        }
-        false
     }
 
     /// Commits `first` and whatever waits behind it. Returns a command of another sort that it came upon.
@@ -299,7 +286,9 @@ impl Writer {
             if mutation.namespace_must_be_active {
                 match find(kinds::NAMESPACE.id, "", namespace) {
                     None => return Err(CommitError::NamespaceNotFound),
-                    Some(entry) if entry.flags.has(Flags::TERMINATING) => return Err(CommitError::NamespaceTerminating),
+                    Some(entry) if entry.flags.has(Flags::TERMINATING) => {
+                        return Err(CommitError::NamespaceTerminating);
+                    }
                     Some(_) => {}
                 }
             }
@@ -415,11 +404,11 @@ impl Writer {
     ) -> Result<StateRow, StoreError> {
         let keyring = &self.shared.keyring;
         let empty = SecretBytes::new(Vec::new());
-        let sealed =
-            keyring.seal(&state_id(key, head.sequence), &empty, value).map_err(|_| StoreError::Random)?;
+        let sealed = keyring.seal(&state_id(key, head.sequence), &empty, value).map_err(|_| StoreError::Random)?;
         let row = StateRow { sequence: head.sequence, sealed };
-        if let Some(former) = self.shared.state.read().unwrap_or_else(PoisonError::into_inner).get(key) {
-            former.toggle(key, &mut head.accumulators, keyring);
+        match self.shared.state.read().unwrap_or_else(PoisonError::into_inner).get(key) {
+            Some(former) => former.toggle(key, &mut head.accumulators, keyring),
+            None => *head.counts.entry(STATE_KIND.to_owned()).or_default() += 1,
         }
         row.toggle(key, &mut head.accumulators, keyring);
         Ok(row)
@@ -432,13 +421,10 @@ impl Writer {
         }
     }
 
-    async fn close(&mut self) -> Result<(), StoreError> {
+    /// The last connection that closes moves the write-ahead log into the database file and removes it.
+    async fn close(self) -> Result<(), StoreError> {
         self.shared.rows.close();
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-            .execute(&mut self.connection)
-            .await
-            .map_err(StoreError::sqlite("the write-ahead log cannot be emptied"))?;
-        Ok(())
+        self.connection.close().await.map_err(StoreError::sqlite("the database cannot be closed"))
     }
 }
 

@@ -252,17 +252,6 @@ mod tests {
         assert_eq!(numbers, [1, 2, 8, 9]);
     }
 
-    #[test]
-    fn a_subresource_of_another_group_has_that_group_s_kind() {
-        let core: Value = serde_json::from_slice(&document("api/v1").unwrap().json).unwrap();
-        let path = "/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token";
-        let operation = &core["paths"][path]["post"];
-        let kind = json!({"group": "authentication.k8s.io", "version": "v1", "kind": "TokenRequest"});
-        assert_eq!(operation["x-kubernetes-group-version-kind"], kind);
-        let component = "io.k8s.api.authentication.v1.TokenRequest";
-        assert_eq!(core["components"]["schemas"][component]["x-kubernetes-group-version-kind"], json!([kind]));
-    }
-
     fn get(path: &str, accept: Option<&str>, hash: Option<&str>, known: Option<&str>) -> HttpResponse {
         answer(&Style::json(String::new()), path, accept, hash, known).unwrap()
     }

@@ -28,7 +28,17 @@ fn value(app: &App, kubectl: &Kubectl, name: &str, key: &str) -> String {
 fn literals_become_a_secret() {
     each(|app, kubectl| {
         let printed = kubectl
-            .run(app, &["create", "secret", "generic", "my-secret", "--from-literal=username=admin", "--from-literal=password=pa$$w0rd"])
+            .run(
+                app,
+                &[
+                    "create",
+                    "secret",
+                    "generic",
+                    "my-secret",
+                    "--from-literal=username=admin",
+                    "--from-literal=password=pa$$w0rd",
+                ],
+            )
             .ok();
         assert_eq!(printed, "secret/my-secret created\n");
         assert_eq!(value(app, kubectl, "my-secret", "username"), "YWRtaW4=");
@@ -94,7 +104,8 @@ fn labels_patches_and_deletes_by_selector() {
         ] {
             kubectl.run(app, &["patch", "secret", "a", "--type", kind, "-p", patch]).ok();
         }
-        let keys = kubectl.run(app, &["get", "secret", "a", "-o", "go-template={{range $k, $v := .data}}{{$k}} {{end}}"]).ok();
+        let keys =
+            kubectl.run(app, &["get", "secret", "a", "-o", "go-template={{range $k, $v := .data}}{{$k}} {{end}}"]).ok();
         assert_eq!(keys, "j k m s ");
         let deleted = kubectl.run(app, &["delete", "secrets", "-l", "tier=front"]).ok();
         assert!(deleted.starts_with("secret \"a\" deleted"), "{deleted}");
@@ -122,7 +133,8 @@ fn namespaces_come_with_their_account_and_go_with_their_content() {
 fn people_can_ask_what_there_is() {
     each(|app, kubectl| {
         let resources = kubectl.run(app, &["api-resources"]).ok();
-        for name in ["secrets", "namespaces", "serviceaccounts", "roles", "clusterrolebindings", "subjectaccessreviews"] {
+        for name in ["secrets", "namespaces", "serviceaccounts", "roles", "clusterrolebindings", "subjectaccessreviews"]
+        {
             assert!(resources.lines().any(|line| line.starts_with(name)), "{name} in {resources}");
         }
         let explained = kubectl.run(app, &["explain", "role.rules"]).ok();

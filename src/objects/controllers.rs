@@ -1,0 +1,75 @@
+//! What follows from changes without anybody asking: watchers are told, terminating namespaces are emptied.
+//!
+//! Both live on the store's change feed alone, so whatever writes to the store, they hear of it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::watch::Hub;
+use super::{Error, Objects};
+use crate::audit::RequestFacts;
+use crate::model::kinds;
+use crate::model::user::User;
+use crate::rbac::{self, Attributes, Permit};
+use crate::store::{Change, Flags, Operation};
+
+/// The changes of a store, in order.
+pub type Feed = mpsc::UnboundedReceiver<Arc<[Change]>>;
+
+/// Who empties namespaces, as the audit shows it.
+const COMPONENT: &str = "namespace-controller";
+
+/// Follows the feed until the store closes it.
+pub async fn run(objects: Arc<Objects>, hub: Arc<Hub>, mut feed: Feed) {
+    let (to_empty, queue) = mpsc::unbounded_channel();
+    for name in objects.terminating_namespaces() {
+        let _ = to_empty.send(name);
+    }
+    let emptying = tokio::spawn(empty_namespaces(Arc::clone(&objects), queue));
+    while let Some(batch) = feed.recv().await {
+        let mut names = BTreeSet::new();
+        for change in batch.iter() {
+            hub.publish(&objects, change);
+            names.extend(objects.namespace_to_empty(change));
+        }
+        for name in names {
+            let _ = to_empty.send(name);
+        }
+    }
+    emptying.abort();
+}
+
+async fn empty_namespaces(objects: Arc<Objects>, mut queue: mpsc::UnboundedReceiver<String>) {
+    while let Some(name) = queue.recv().await {
+        let Ok(permit) = permit(&name) else { continue };
+        match objects.empty_namespace(&permit, &RequestFacts::default(), &name).await {
+            Ok(_) => {}
+            // Somebody else changed the namespace or finished it: their change comes by here too.
+            Err(Error::NotFound(_) | Error::Conflict(..)) => {}
+            Err(_) => {
+                tracing::warn!(namespace = name, "a terminating namespace could not be emptied; a restart tries again")
+            }
+        }
+    }
+}
+
+fn permit(namespace: &str) -> Result<Permit, rbac::Denial> {
+    rbac::authorize(&User::system(COMPONENT), Attributes::object("delete", &kinds::NAMESPACE, "", namespace))
+}
+
+impl Objects {
+    /// A namespace that began to terminate, or one that terminates and lost an object that may have held it.
+    fn namespace_to_empty(&self, change: &Change) -> Option<String> {
+        let row = &change.row;
+        if change.kind_id == kinds::NAMESPACE.id {
+            return row.flags.has(Flags::TERMINATING).then(|| row.name.to_string());
+        }
+        if change.op != Operation::Delete || row.namespace.is_empty() {
+            return None;
+        }
+        let namespace = self.store.find(kinds::NAMESPACE.id, "", &row.namespace).ok()??;
+        namespace.flags.has(Flags::TERMINATING).then(|| row.namespace.to_string())
+    }
+}

@@ -1,0 +1,335 @@
+//! The store over real files: what is acknowledged is there, what is tampered with is found.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::model::kinds::{NAMESPACE, SECRET};
+
+/// A database with its keys, and SQLite's own view of it.
+struct Home {
+    folder: TempDir,
+    keyring: Arc<Keyring>,
+}
+
+impl Home {
+    async fn make() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let keyring = Arc::new(Keyring::make(0).unwrap());
+        let material =
+            keys::KeyMaterial { store_id: keyring.store_id(), keyring: vec![1], slots: vec![vec![2], vec![3]] };
+        keys::create(&folder.path().join("db"), &material, &keyring).await.unwrap();
+        Self { folder, keyring }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("db")
+    }
+
+    async fn try_open(&self) -> Result<(Store, mpsc::UnboundedReceiver<Arc<[Change]>>), StoreError> {
+        let clock = Arc::new(ManualClock::new(1_000));
+        Store::open(OpenOptions { path: self.path(), keyring: Arc::clone(&self.keyring), clock, cache_bytes: 1 << 20 })
+            .await
+    }
+
+    async fn open(&self) -> Store {
+        self.try_open().await.unwrap().0
+    }
+
+    fn sql(&self, text: &str) -> usize {
+        let connection = rusqlite::Connection::open(self.path()).unwrap();
+        connection.execute(text, []).unwrap()
+    }
+}
+
+static UIDS: AtomicU32 = AtomicU32::new(1);
+
+fn mutation(name: &str, expect: Expect, flags: Flags, value: &'static [u8]) -> Mutation {
+    let mut uid = [0; 16];
+    uid[..4].copy_from_slice(&UIDS.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    Mutation {
+        kind_id: SECRET.id,
+        namespace: "n".to_owned(),
+        name: name.to_owned(),
+        uid,
+        created_at: 7,
+        flags,
+        expect,
+        namespace_must_be_active: false,
+        seal: Box::new(move |keyring, id| {
+            keyring.seal(id, &SecretBytes::new(b"meta".to_vec()), &SecretBytes::new(value.to_vec()))
+        }),
+    }
+}
+
+async fn commit(store: &Store, mutations: Vec<Mutation>) -> Result<Vec<u64>, CommitError> {
+    let committed = store.commit(Group { mutations, audit: Some(b"{}".to_vec()) }).await?;
+    Ok(committed.rows.iter().map(|row| row.revision).collect())
+}
+
+async fn put(store: &Store, name: &str, expect: Expect) -> Result<u64, CommitError> {
+    Ok(commit(store, vec![mutation(name, expect, Flags::PUT, b"value")]).await?[0])
+}
+
+async fn delete(store: &Store, name: &str, revision: u64) -> u64 {
+    commit(store, vec![mutation(name, Expect::Revision(revision), Flags::TOMBSTONE, b"")]).await.unwrap()[0]
+}
+
+fn listed(store: &Store, at: Option<u64>) -> Vec<u64> {
+    store.snapshot(SECRET.id, &Range { at, ..Range::default() }).unwrap().revisions
+}
+
+#[tokio::test]
+async fn what_is_committed_is_there_after_a_restart() {
+    let home = Home::make().await;
+    let (store, mut feed) = home.try_open().await.unwrap();
+    assert_eq!(put(&store, "a", Expect::Absent).await, Ok(1));
+    assert_eq!(put(&store, "a", Expect::Revision(1)).await, Ok(2));
+    let changes: Vec<Option<u64>> = [feed.recv().await.unwrap(), feed.recv().await.unwrap()]
+        .iter()
+        .flat_map(|batch| batch.iter().map(|change| change.previous))
+        .collect();
+    assert_eq!(changes, [None, Some(1)]);
+    store.write_state(vec![("k", SecretBytes::new(b"v1".to_vec()))]).await.unwrap();
+    store.write_state(vec![("k", SecretBytes::new(b"v2".to_vec()))]).await.unwrap();
+    store.close().await.unwrap();
+    assert!(!Path::new(&format!("{}-wal", home.path().display())).exists(), "the file stands alone");
+
+    let store = home.open().await;
+    assert!(store.findings().is_empty());
+    assert_eq!((store.revision(), store.count(SECRET.id)), (2, 1));
+    let entry = store.find(SECRET.id, "n", "a").unwrap().unwrap();
+    let row = store.row(entry.revision).unwrap();
+    let opened = home.keyring.open_data(&row.record_id(), &row.sealed).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "the test compares what it wrote")]
+    {
+        assert_eq!(opened.expose(), b"value");
+        assert_eq!(store.read_state("k").unwrap().unwrap().expose(), b"v2");
+    }
+    assert!(store.read_state("none").unwrap().is_none());
+    assert_eq!(listed(&store, Some(1)), [1]);
+    let material = keys::read_key_material(&home.path()).await.unwrap().unwrap();
+    assert_eq!((material.keyring, material.slots), (vec![1], vec![vec![2], vec![3]]));
+}
+
+#[tokio::test]
+async fn expectations_that_do_not_hold_change_nothing() {
+    let home = Home::make().await;
+    let store = home.open().await;
+    put(&store, "a", Expect::Absent).await.unwrap();
+    assert_eq!(put(&store, "a", Expect::Absent).await, Err(CommitError::AlreadyExists { terminating: false }));
+    assert_eq!(put(&store, "a", Expect::Revision(9)).await, Err(CommitError::Conflict));
+    assert_eq!(put(&store, "b", Expect::Revision(1)).await, Err(CommitError::NotFound));
+    let nowhere = Mutation { namespace_must_be_active: true, ..mutation("c", Expect::Absent, Flags::PUT, b"") };
+    assert_eq!(commit(&store, vec![nowhere]).await, Err(CommitError::NamespaceNotFound));
+    // The second change of a group fails: the first is not made either.
+    let group = vec![mutation("c", Expect::Absent, Flags::PUT, b"v"), mutation("a", Expect::Absent, Flags::PUT, b"v")];
+    assert!(commit(&store, group).await.is_err());
+    assert_eq!(store.find(SECRET.id, "n", "c").unwrap(), None);
+    // The changes of a group see each other.
+    let namespace =
+        Mutation { kind_id: NAMESPACE.id, namespace: String::new(), ..mutation("n", Expect::Absent, Flags::PUT, b"") };
+    let inside = Mutation { namespace_must_be_active: true, ..mutation("d", Expect::Absent, Flags::PUT, b"v") };
+    assert_eq!(commit(&store, vec![namespace, inside]).await, Ok(vec![2, 3]));
+    assert_eq!(store.revision(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_many_writers_wins_each_name_and_every_revision_is_used_once() {
+    let home = Home::make().await;
+    let store = home.open().await;
+    let tasks: Vec<_> = (0..64)
+        .map(|at| {
+            let store = store.clone();
+            tokio::spawn(async move { put(&store, &format!("s{}", at % 16), Expect::Absent).await })
+        })
+        .collect();
+    let mut revisions = Vec::new();
+    for task in tasks {
+        revisions.extend(task.await.unwrap().ok());
+    }
+    revisions.sort_unstable();
+    assert_eq!(revisions, (1..=16).collect::<Vec<_>>());
+    store.close().await.unwrap();
+    let store = home.open().await;
+    assert!(store.findings().is_empty());
+    assert_eq!(store.count(SECRET.id), 16);
+}
+
+#[tokio::test]
+async fn pages_show_one_revision_and_count_what_follows() {
+    let home = Home::make().await;
+    let store = home.open().await;
+    for name in ["a", "b", "c", "d"] {
+        put(&store, name, Expect::Absent).await.unwrap();
+    }
+    let first = store.snapshot(SECRET.id, &Range { limit: Some(3), ..Range::default() }).unwrap();
+    assert_eq!((first.revision, &*first.revisions, first.remaining), (4, &[1, 2, 3][..], Some(1)));
+    put(&store, "cc", Expect::Absent).await.unwrap();
+    let after = Some(("n", "c"));
+    let next = Range { at: Some(4), after, limit: Some(3), remaining: Some(1), ..Range::default() };
+    assert_eq!(store.snapshot(SECRET.id, &next).unwrap().revisions, [4]);
+    // Without a known number what follows is counted, at the revision of the page.
+    let second = Range { at: Some(4), after: Some(("n", "a")), limit: Some(1), ..Range::default() };
+    assert_eq!(store.snapshot(SECRET.id, &second).unwrap().remaining, Some(2));
+    let all = store.snapshot(SECRET.id, &Range { limit: Some(5), ..Range::default() }).unwrap();
+    assert_eq!((all.revisions.len(), all.remaining.unwrap_or(0)), (5, 0));
+}
+
+#[tokio::test]
+async fn compaction_leaves_the_latest_and_what_the_window_shows() {
+    let home = Home::make().await;
+    let store = home.open().await;
+    put(&store, "a", Expect::Absent).await.unwrap();
+    put(&store, "a", Expect::Revision(1)).await.unwrap();
+    put(&store, "b", Expect::Absent).await.unwrap();
+    delete(&store, "b", 3).await;
+    put(&store, "a", Expect::Revision(2)).await.unwrap();
+    store.compact(4).await.unwrap();
+    assert_eq!((listed(&store, Some(4)), listed(&store, None)), (vec![2], vec![5]));
+    assert!(matches!(store.row(1), Err(ReadError::NotFound { .. })));
+    assert_eq!(store.replay(SECRET.id, None, 3), Err(ReplayError::Compacted { line: 4 }));
+    store.close().await.unwrap();
+    let store = home.open().await;
+    assert!(store.findings().is_empty());
+    assert_eq!((store.compacted(), store.revision()), (4, 5));
+    assert_eq!(listed(&store, Some(4)), [2]);
+    // A line drawn before a crash is cleaned up behind after it.
+    store.compact(5).await.unwrap();
+    assert!(matches!(store.row(2), Err(ReadError::NotFound { .. })));
+    // A revision whose row is gone is not given again.
+    let gone = delete(&store, "a", 5).await;
+    store.compact(gone).await.unwrap();
+    store.close().await.unwrap();
+    let store = home.open().await;
+    assert_eq!(put(&store, "z", Expect::Absent).await, Ok(gone + 1));
+}
+
+/// A store with three objects, of which `b` has two versions; closed.
+async fn written() -> Home {
+    let home = Home::make().await;
+    let store = home.open().await;
+    put(&store, "a", Expect::Absent).await.unwrap();
+    put(&store, "b", Expect::Absent).await.unwrap();
+    put(&store, "b", Expect::Revision(2)).await.unwrap();
+    put(&store, "c", Expect::Absent).await.unwrap();
+    store.write_state(vec![("k", SecretBytes::new(b"v1".to_vec()))]).await.unwrap();
+    store.close().await.unwrap();
+    home
+}
+
+#[tokio::test]
+async fn an_edited_row_is_named_and_not_served_and_the_rest_goes_on() {
+    let home = written().await;
+    // The first byte of the ciphertext, behind the header of 30 bytes.
+    let edit =
+        "UPDATE versions SET data = CAST(substr(data, 1, 30) || x'00' || substr(data, 32) AS BLOB) WHERE revision = 1";
+    assert_eq!(home.sql(edit), 1);
+    let store = home.open().await;
+    let findings = store.findings();
+    assert!(findings.damaged[0].contains("name \"a\""), "{findings:?}");
+    assert!(!findings.forbids_writes());
+    let row = store.row(1).unwrap();
+    assert!(home.keyring.open_data(&row.record_id(), &row.sealed).is_err());
+    assert!(put(&store, "d", Expect::Absent).await.is_ok());
+}
+
+#[tokio::test]
+async fn rows_deleted_rolled_back_swapped_or_added_are_found_and_their_buckets_refused() {
+    for (tampering, name) in [
+        ("DELETE FROM versions WHERE revision = 1", "a"),
+        // The older value comes back as the latest.
+        ("DELETE FROM versions WHERE revision = 3", "b"),
+        (
+            "INSERT INTO versions SELECT 9, kind, namespace, 'd', uid, flags, created_at, term, meta, data FROM versions WHERE revision = 1",
+            "d",
+        ),
+        ("UPDATE versions SET name = 'e' WHERE revision = 4", "e"),
+    ] {
+        let home = written().await;
+        assert_eq!(home.sql(tampering), 1);
+        let store = home.open().await;
+        assert!(store.findings().forbids_writes(), "{tampering}");
+        assert!(matches!(store.find(SECRET.id, "n", name), Err(ReadError::Integrity { .. })), "{tampering}");
+        let refused = put(&store, "z", Expect::Absent).await;
+        assert!(matches!(refused, Err(CommitError::Unavailable(_))), "{tampering}");
+        let served = ["a", "b", "c"].iter().filter(|name| store.find(SECRET.id, "n", name).is_ok()).count();
+        assert!(served >= 1, "{tampering}: the rest is served");
+    }
+}
+
+#[tokio::test]
+async fn rows_that_changed_places_do_not_open() {
+    let home = written().await;
+    // Both columns of `a` get the bytes of `c`.
+    home.sql(
+        "UPDATE versions SET (meta, data) = (SELECT meta, data FROM versions WHERE revision = 4) WHERE revision = 1",
+    );
+    let store = home.open().await;
+    assert!(store.findings().damaged[0].contains("name \"a\""), "{:?}", store.findings());
+    assert!(store.find(SECRET.id, "n", "a").is_err());
+}
+
+#[tokio::test]
+async fn what_everything_depends_on_must_be_whole() {
+    for tampering in [
+        "UPDATE head SET sealed = zeroblob(length(sealed))",
+        "DELETE FROM head",
+        "UPDATE state SET data = zeroblob(length(data))",
+        "DELETE FROM state",
+        "CREATE TRIGGER t AFTER INSERT ON versions BEGIN DELETE FROM versions WHERE revision = NEW.revision; END",
+        "CREATE INDEX i ON versions (name)",
+    ] {
+        let home = written().await;
+        home.sql(tampering);
+        assert!(home.try_open().await.is_err(), "{tampering}");
+    }
+    // An older value of the store's own, which was right once.
+    let home = written().await;
+    let keep = "CREATE TABLE kept AS SELECT * FROM state";
+    home.sql(keep);
+    home.sql("DROP TABLE kept");
+    let old: Vec<u8> = {
+        let connection = rusqlite::Connection::open(home.path()).unwrap();
+        connection.query_row("SELECT data FROM state WHERE key = 'k'", [], |row| row.get(0)).unwrap()
+    };
+    let store = home.open().await;
+    store.write_state(vec![("k", SecretBytes::new(b"v2".to_vec()))]).await.unwrap();
+    store.close().await.unwrap();
+    let connection = rusqlite::Connection::open(home.path()).unwrap();
+    connection.execute("UPDATE state SET data = ?1, sequence = 5 WHERE key = 'k'", [old]).unwrap();
+    drop(connection);
+    assert!(home.try_open().await.is_err());
+}
+
+#[tokio::test]
+async fn a_missing_audit_record_makes_the_store_read_only() {
+    let home = written().await;
+    home.sql("DELETE FROM audit WHERE sequence = 4");
+    let store = home.open().await;
+    assert!(store.findings().audit_broken && store.findings().forbids_writes());
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_release_is_refused_in_clear_words() {
+    let home = written().await;
+    home.sql("INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (99, 'later', TRUE, x'00', 0)");
+    let error = home.try_open().await.err().unwrap().to_string();
+    assert!(error.contains("newer release"), "{error}");
+}
+
+#[tokio::test]
+async fn a_database_is_made_once_and_whole() {
+    let home = Home::make().await;
+    let material = keys::KeyMaterial { store_id: [0; 16], keyring: vec![], slots: vec![] };
+    assert!(matches!(keys::create(&home.path(), &material, &home.keyring).await, Err(StoreError::Exists)));
+    // What a start left that was cut off is made anew.
+    let other = home.folder.path().join("other");
+    std::fs::write(home.folder.path().join("other.new"), b"half").unwrap();
+    keys::create(&other, &material, &home.keyring).await.unwrap();
+    assert!(other.exists() && !home.folder.path().join("other.new").exists());
+    assert!(keys::read_key_material(&home.folder.path().join("nowhere")).await.unwrap().is_none());
+}
