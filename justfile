@@ -1,0 +1,38 @@
+# The commands of every day. CI (.ci/run) runs those of `check` and `test`, one by one.
+
+# Show this list.
+default:
+    @just --list --unsorted
+
+# What must hold before a change lands, but for the tests.
+check:
+    cargo fmt --all --check
+    cargo clippy --locked --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+    if command -v cargo-deny >/dev/null; then cargo deny --locked check bans licenses sources; fi
+
+# All tests, with the genuine clients (installed into a cache if they are missing).
+test *ARGUMENTS:
+    eval "$(.ci/clients)" && cargo test --locked {{ ARGUMENTS }}
+
+# Take what the tests found as the expected output from now on; review the difference before you commit it.
+accept:
+    STRONGROOM_TEST_ACCEPT=1 cargo test --locked --test it
+    git diff --stat
+
+# Write the OpenAPI document that people read and Swagger UI shows.
+openapi:
+    STRONGROOM_TEST_ACCEPT=1 cargo test --locked --test it openapi
+    git diff --stat -- openapi
+
+# Start a server in ./home.
+run *ARGUMENTS:
+    cargo run --locked --release -- serve --home home {{ ARGUMENTS }}
+
+# Measure against a bare handler and against OpenBao.
+bench *ARGUMENTS:
+    cargo bench --locked --bench against -- {{ ARGUMENTS }}
+
+# The long form of the tests of which CI takes a sample: kill -9, 500 times.
+faults:
+    STRONGROOM_TEST_KILLS=500 cargo test --locked --test it crash -- --nocapture
