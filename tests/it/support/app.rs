@@ -1,15 +1,23 @@
 //! A running server: the real binary, a temporary home, a free port.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
+use tempfile::TempDir;
+
+use super::clients::{eventually, wait};
+
+const START: Duration = Duration::from_secs(60);
+const STOP: Duration = Duration::from_secs(30);
 
 /// The server under test. Killed when dropped.
 pub struct App {
     child: Child,
-    home: tempfile::TempDir,
+    home: TempDir,
+    logs: TempDir,
     /// `https://127.0.0.1:PORT`
     pub url: String,
     /// The administrator's token.
@@ -25,37 +33,43 @@ impl App {
     }
 
     /// Starts in a home that may be there already.
-    pub fn start_in(home: tempfile::TempDir, arguments: &[&str]) -> Self {
-        let log = std::fs::File::create(home.path().join("server.log")).unwrap();
-        let kubeconfig = home.path().join("admin.kubeconfig");
-        // An address of a former run must not be taken for this one's.
-        let _ = std::fs::remove_file(&kubeconfig);
-        let mut child = Command::new(env!("CARGO_BIN_EXE_strongroom"))
-            .arg("serve")
-            .arg("--home")
-            .arg(home.path())
-            .args(["--listen", "127.0.0.1:0"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let until = Instant::now() + Duration::from_secs(30);
-        while !kubeconfig.exists() {
-            let ended = child.try_wait().unwrap();
-            let text = || std::fs::read_to_string(home.path().join("server.log")).unwrap_or_default();
-            assert!(ended.is_none(), "the server ended: {}", text());
-            assert!(Instant::now() < until, "the server does not start: {}", text());
-            std::thread::sleep(Duration::from_millis(5));
+    pub fn start_in(home: TempDir, arguments: &[&str]) -> Self {
+        let logs = tempfile::tempdir().unwrap();
+        let log = |name: &str| File::create(logs.path().join(name)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_strongroom"));
+        command.arg("serve").arg("--home").arg(home.path()).args(["--listen", "127.0.0.1:0"]).args(arguments);
+        command.stdin(Stdio::null()).stdout(log("stdout")).stderr(log("stderr"));
+        // Settings of the person who runs the tests are not this server's.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STRONGROOM_")) {
+            command.env_remove(name);
         }
-        let text = std::fs::read_to_string(&kubeconfig).unwrap();
+        let child = command.spawn().unwrap();
+        let mut app = Self { child, home, logs, url: String::new(), token: String::new(), ca_pem: Vec::new() };
+        // The first line of standard output is written once connections are accepted, and after the kubeconfig. The
+        // file alone would not do: a former run's may be there still.
+        let url = eventually(START, || {
+            let ended = app.child.try_wait().unwrap();
+            assert!(ended.is_none(), "the server ended: {}", app.log());
+            let printed = std::fs::read_to_string(app.logs.path().join("stdout")).unwrap();
+            let (first, _) = printed.split_once('\n')?;
+            Some(first.strip_prefix("Strongroom listens on ").unwrap_or_else(|| panic!("{printed}")).to_owned())
+        });
+        app.url = url.unwrap_or_else(|| panic!("the server does not start: {}", app.log()));
+        app.read_kubeconfig();
+        app
+    }
+
+    /// Takes address, token and CA from the kubeconfig, as any client does.
+    pub fn read_kubeconfig(&mut self) {
+        let text = std::fs::read_to_string(self.kubeconfig()).unwrap();
         let field = |name: &str| {
             let line = text.lines().find_map(|line| line.trim().trim_start_matches("- ").strip_prefix(name));
             line.unwrap_or_else(|| panic!("no {name} in the kubeconfig")).trim().trim_matches('"').to_owned()
         };
-        let ca_pem = base64::engine::general_purpose::STANDARD.decode(field("certificate-authority-data:")).unwrap();
-        Self { child, home, url: field("server:"), token: field("token:"), ca_pem }
+        assert_eq!(field("server:"), self.url, "the kubeconfig leads to the server");
+        self.token = field("token:");
+        self.ca_pem =
+            base64::engine::general_purpose::STANDARD.decode(field("certificate-authority-data:")).unwrap();
     }
 
     /// The home.
@@ -68,30 +82,50 @@ impl App {
         self.home.path().join("admin.kubeconfig")
     }
 
+    /// The folder in which standard output and standard error are kept.
+    pub fn logs(&self) -> &Path {
+        self.logs.path()
+    }
+
     /// What the server has printed and logged.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.home.path().join("server.log")).unwrap_or_default()
+        let read = |name: &str| std::fs::read_to_string(self.logs.path().join(name)).unwrap_or_default();
+        format!("{}{}", read("stdout"), read("stderr"))
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether the process runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Sends SIGKILL and returns at once.
+    pub fn begin_kill(&mut self) {
+        self.child.kill().unwrap();
     }
 
     /// Ends the process as kill -9 does; the home stays.
-    pub fn kill(mut self) -> tempfile::TempDir {
+    pub fn kill(mut self) -> TempDir {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         std::mem::replace(&mut self.home, tempfile::tempdir().unwrap())
     }
 
-    /// Asks the process to end (SIGTERM) and waits for it; its exit code.
-    pub fn stop(&mut self) -> Option<i32> {
+    /// Asks the process to end (SIGTERM).
+    pub fn begin_stop(&self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        let until = Instant::now() + Duration::from_secs(20);
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(Instant::now() < until, "the server does not stop: {}", self.log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+    }
+
+    /// Asks the process to end and waits for it; its exit code.
+    pub fn stop(&mut self) -> Option<i32> {
+        self.begin_stop();
+        let status = wait(&mut self.child, STOP);
+        status.unwrap_or_else(|| panic!("the server does not stop: {}", self.log())).code()
     }
 }
 

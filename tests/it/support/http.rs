@@ -1,0 +1,260 @@
+//! HTTP/1.1 as a client speaks it that must see every byte: over TLS to the server, in the clear to a local tool.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use serde_json::Value;
+
+use super::app::App;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Both ways of a connection.
+pub trait Stream: Read + Write + Send {}
+impl<T: Read + Write + Send> Stream for T {}
+
+/// A client with one connection, which it keeps.
+pub struct Client {
+    address: SocketAddr,
+    tls: Option<Arc<ClientConfig>>,
+    token: Option<String>,
+    connection: Option<Connection>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    headers: Vec<(String, String)>,
+    /// The body, unchunked.
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// The first header of this name (in lower case).
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The headers as text.
+    pub fn head(&self) -> String {
+        self.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect()
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {} {}", self.status, self.text()))
+    }
+
+    /// The reason that a Status body gives; empty where it gives none.
+    pub fn reason(&self) -> String {
+        let status = self.json();
+        assert_eq!(status["kind"], "Status", "{status}");
+        status["reason"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// This answer, which must be a success.
+    pub fn ok(self) -> Self {
+        assert!((200..300).contains(&self.status), "{} {}", self.status, self.text());
+        self
+    }
+}
+
+impl Client {
+    /// Speaks to the server as its administrator.
+    pub fn admin(app: &App) -> Self {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(&app.ca_pem) {
+            roots.add(certificate.unwrap()).unwrap();
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = builder.with_root_certificates(roots).with_no_client_auth();
+        let address = app.url.strip_prefix("https://").unwrap().parse().unwrap();
+        Self { address, tls: Some(Arc::new(config)), token: Some(app.token.clone()), connection: None }
+    }
+
+    /// Speaks to the server without a credential.
+    pub fn anonymous(app: &App) -> Self {
+        Self { token: None, ..Self::admin(app) }
+    }
+
+    /// Speaks to a tool of this machine without TLS.
+    pub fn plain(address: SocketAddr) -> Self {
+        Self { address, tls: None, token: None, connection: None }
+    }
+
+    /// Another client like this one, with a connection of its own.
+    pub fn another(&self) -> Self {
+        Self { address: self.address, tls: self.tls.clone(), token: self.token.clone(), connection: None }
+    }
+
+    /// A connection on which nothing was said yet.
+    pub fn connect(&self) -> io::Result<Connection> {
+        let socket = TcpStream::connect_timeout(&self.address, LIMIT)?;
+        socket.set_read_timeout(Some(LIMIT))?;
+        socket.set_write_timeout(Some(LIMIT))?;
+        socket.set_nodelay(true)?;
+        let stream: Box<dyn Stream> = match &self.tls {
+            Some(config) => {
+                let name = ServerName::from(self.address.ip());
+                let session = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
+                Box::new(StreamOwned::new(session, socket))
+            }
+            None => Box::new(socket),
+        };
+        Ok(Connection { stream, unread: Vec::new() })
+    }
+
+    /// The head of a request, with host, credential and `headers`, ended by an empty line.
+    pub fn head(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> String {
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
+        if let Some(token) = &self.token {
+            head.push_str(&format!("Authorization: Bearer {token}\r\n"));
+        }
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head + "\r\n"
+    }
+
+    /// Sends a request and reads the answer. After an error nothing is known of what the server did.
+    pub fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Response> {
+        let length = body.len().to_string();
+        let mut all = headers.to_vec();
+        if !body.is_empty() || matches!(method, "POST" | "PUT" | "PATCH") {
+            all.push(("Content-Length", &length));
+        }
+        let head = self.head(method, path, &all);
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.connect()?,
+        };
+        // An answer may come before the body was taken: then what was left of it cannot be written.
+        let written = connection.write(head.as_bytes()).and_then(|()| connection.write(body));
+        let response = match connection.response(method == "HEAD") {
+            Ok(response) => response,
+            Err(error) => return written.and(Err(error)),
+        };
+        if written.is_ok() && response.header("connection").is_none_or(|value| !value.eq_ignore_ascii_case("close")) {
+            self.connection = Some(connection);
+        }
+        Ok(response)
+    }
+
+    /// Reads.
+    pub fn get(&mut self, path: &str) -> Response {
+        self.send("GET", path, &[], b"").unwrap()
+    }
+
+    /// Sends a JSON document.
+    pub fn json(&mut self, method: &str, path: &str, document: &Value) -> Response {
+        self.typed(method, path, "application/json", document.to_string().as_bytes())
+    }
+
+    /// Sends a body of this content type.
+    pub fn typed(&mut self, method: &str, path: &str, content_type: &str, body: &[u8]) -> Response {
+        self.send(method, path, &[("Content-Type", content_type)], body).unwrap()
+    }
+
+    /// Deletes.
+    pub fn delete(&mut self, path: &str) -> Response {
+        self.send("DELETE", path, &[], b"").unwrap()
+    }
+}
+
+/// A connection, byte by byte.
+pub struct Connection {
+    stream: Box<dyn Stream>,
+    unread: Vec<u8>,
+}
+
+impl Connection {
+    /// Writes these bytes.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)?;
+        self.stream.flush()
+    }
+
+    /// Reads an answer; `bodyless` for one to a HEAD.
+    pub fn response(&mut self, bodyless: bool) -> io::Result<Response> {
+        let status_line = self.line()?;
+        let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let status = status.ok_or_else(|| io::Error::other(format!("no status line: {status_line}")))?;
+        let mut headers = Vec::new();
+        loop {
+            let line = self.line()?;
+            let Some((name, value)) = line.split_once(':') else { break };
+            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        }
+        let mut response = Response { status, headers, body: Vec::new() };
+        if bodyless || matches!(status, 204 | 304) {
+            return Ok(response);
+        }
+        if response.header("transfer-encoding") == Some("chunked") {
+            while let Some(chunk) = self.chunk()? {
+                response.body.extend(chunk);
+            }
+        } else if let Some(length) = response.header("content-length") {
+            response.body = self.exactly(length.parse().map_err(io::Error::other)?)?;
+        } else {
+            while self.fill()? {}
+            response.body = std::mem::take(&mut self.unread);
+        }
+        Ok(response)
+    }
+
+    /// The next chunk of a chunked body; `None` at its end.
+    pub fn chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let size = self.line()?;
+        let size = usize::from_str_radix(size.split(';').next().unwrap_or_default(), 16).map_err(io::Error::other)?;
+        let chunk = self.exactly(size)?;
+        self.line()?;
+        Ok((size > 0).then_some(chunk))
+    }
+
+    /// The next line, without its end.
+    pub fn line(&mut self) -> io::Result<String> {
+        loop {
+            if let Some(at) = self.unread.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.unread.drain(..=at).collect();
+                return Ok(String::from_utf8_lossy(&line).trim_end().to_owned());
+            }
+            if !self.fill()? {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    /// Whether the other side ends the connection within the limit without another byte.
+    pub fn is_closed(&mut self) -> bool {
+        !matches!(self.fill(), Ok(true)) && self.unread.is_empty()
+    }
+
+    fn exactly(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        while self.unread.len() < length {
+            if !self.fill()? {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(self.unread.drain(..length).collect())
+    }
+
+    fn fill(&mut self) -> io::Result<bool> {
+        let mut buffer = [0; 16 * 1024];
+        let length = self.stream.read(&mut buffer)?;
+        self.unread.extend_from_slice(&buffer[..length]);
+        Ok(length > 0)
+    }
+}
