@@ -34,17 +34,7 @@ impl App {
 
     /// Starts in a home that may be there already.
     pub fn start_in(home: TempDir, arguments: &[&str]) -> Self {
-        let logs = tempfile::tempdir().unwrap();
-        let log = |name: &str| File::create(logs.path().join(name)).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_strongroom"));
-        command.arg("serve").arg("--home").arg(home.path()).args(["--listen", "127.0.0.1:0"]).args(arguments);
-        command.stdin(Stdio::null()).stdout(log("stdout")).stderr(log("stderr"));
-        // Settings of the person who runs the tests are not this server's.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STRONGROOM_")) {
-            command.env_remove(name);
-        }
-        let child = command.spawn().unwrap();
-        let mut app = Self { child, home, logs, url: String::new(), token: String::new(), ca_pem: Vec::new() };
+        let mut app = Self::spawn(home, arguments);
         // The first line of standard output is written once connections are accepted, and after the kubeconfig. The
         // file alone would not do: a former run's may be there still.
         let url = eventually(START, || {
@@ -59,6 +49,27 @@ impl App {
         app
     }
 
+    /// Starts in a home and kills the process after a time, started or not.
+    pub fn start_and_kill(home: TempDir, after: Duration) -> TempDir {
+        let app = Self::spawn(home, &[]);
+        std::thread::sleep(after);
+        app.kill()
+    }
+
+    fn spawn(home: TempDir, arguments: &[&str]) -> Self {
+        let logs = tempfile::tempdir().unwrap();
+        let log = |name: &str| File::create(logs.path().join(name)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_strongroom"));
+        command.arg("serve").arg("--home").arg(home.path()).args(["--listen", "127.0.0.1:0"]).args(arguments);
+        command.stdin(Stdio::null()).stdout(log("stdout")).stderr(log("stderr"));
+        // Settings of the person who runs the tests are not this server's.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STRONGROOM_")) {
+            command.env_remove(name);
+        }
+        let child = command.spawn().unwrap();
+        Self { child, home, logs, url: String::new(), token: String::new(), ca_pem: Vec::new() }
+    }
+
     /// Takes address, token and CA from the kubeconfig, as any client does.
     pub fn read_kubeconfig(&mut self) {
         let text = std::fs::read_to_string(self.kubeconfig()).unwrap();
@@ -68,8 +79,7 @@ impl App {
         };
         assert_eq!(field("server:"), self.url, "the kubeconfig leads to the server");
         self.token = field("token:");
-        self.ca_pem =
-            base64::engine::general_purpose::STANDARD.decode(field("certificate-authority-data:")).unwrap();
+        self.ca_pem = base64::engine::general_purpose::STANDARD.decode(field("certificate-authority-data:")).unwrap();
     }
 
     /// The home.

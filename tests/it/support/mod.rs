@@ -2,6 +2,9 @@
 
 pub mod app;
 pub mod browser;
+pub mod canary;
 pub mod clients;
+pub mod dice;
 pub mod http;
 pub mod kubectl;
+pub mod protobuf;
