@@ -108,23 +108,19 @@ fn write_until_an_error(client: &mut Client, part: &mut Ledger, mut dice: Dice, 
         let value = format!("{tag}-{count}");
         let write = Write::choose(&mut dice, name, states[0].as_ref(), &value);
         let headers = [("Content-Type", write.content_type)];
-        match client.send(write.method, &write.path, &headers, write.body.to_string().as_bytes()) {
-            Ok(response) => {
-                let response = response.ok();
-                let after = write.leaves_value.then(|| {
-                    let revision = response.json()["metadata"]["resourceVersion"].as_str().map(str::to_owned);
-                    assert!(revision.is_some(), "an acknowledged write says its revision");
-                    Version { value, revision }
-                });
-                *states = vec![after];
-                acknowledged.fetch_add(1, Ordering::Relaxed);
-            }
+        let Ok(response) = client.send(write.method, &write.path, &headers, write.body.to_string().as_bytes()) else {
             // The server is gone. This write may have reached the disk, or not.
-            Err(_) => {
-                states.push(write.leaves_value.then_some(Version { value, revision: None }));
-                return;
-            }
-        }
+            states.push(write.leaves_value.then_some(Version { value, revision: None }));
+            return;
+        };
+        let response = response.ok();
+        let after = write.leaves_value.then(|| {
+            let revision = response.json()["metadata"]["resourceVersion"].as_str().map(str::to_owned);
+            assert!(revision.is_some(), "an acknowledged write says its revision");
+            Version { value, revision }
+        });
+        *states = vec![after];
+        acknowledged.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -37,7 +37,7 @@ impl Server {
     }
 
     /// It still serves, and there is nothing in it.
-    fn is_unharmed(mut self) {
+    fn must_be_unharmed(mut self) {
         let mut client = self.client.another();
         assert_eq!(client.get("/readyz").ok().text(), "ok");
         let left = listing(&mut Client::admin(&self.app));
@@ -71,7 +71,7 @@ fn what_is_no_tls_ends_the_connection() {
         assert!(end.as_ref().is_ok() || end.as_ref().is_err_and(is_reset), "{end:?}");
         assert!(!answer.starts_with(b"HTTP"), "HTTP is spoken over TLS only");
     }
-    server.is_unharmed();
+    server.must_be_unharmed();
 }
 
 fn is_reset(error: &std::io::Error) -> bool {
@@ -147,7 +147,7 @@ fn heads_that_are_broken_are_refused() {
             wrong.push(format!("{what}: {status:?} instead of one of {allowed:?}"));
         }
     }
-    server.is_unharmed();
+    server.must_be_unharmed();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
@@ -169,7 +169,7 @@ fn bodies_that_break_off_leave_nothing_behind() {
         connection.write(b"\r\n").unwrap();
         drop(connection);
     }
-    server.is_unharmed();
+    server.must_be_unharmed();
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn slow_clients_are_cut_off_and_disturb_nobody() {
         assert!(matches!(silent_body.join().unwrap(), Some(408) | None), "a body that does not come");
         assert!(others.join().unwrap() < Duration::from_secs(2), "slow clients hold up others");
     });
-    server.is_unharmed();
+    server.must_be_unharmed();
 }
 
 /// How long the server keeps a connection on which nothing is said.

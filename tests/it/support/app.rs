@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::clients::{eventually, wait};
 
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 const STOP: Duration = Duration::from_secs(30);
 
 /// The server under test. Killed when dropped.

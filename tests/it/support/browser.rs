@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use super::clients::{self, eventually};
 use super::http::Client;
 
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 /// How long a page may take to show what is waited for.
-const PAGE: Duration = Duration::from_secs(60);
+const PAGE: Duration = Duration::from_mins(1);
 /// The key under which WebDriver hands out elements.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -106,6 +106,13 @@ impl Browser {
     pub fn type_into(&mut self, xpath: &str, text: &str) {
         let element = self.find(xpath);
         self.command("POST", &format!("/element/{}/value", element.0), &json!({ "text": text }));
+    }
+
+    /// What stands in the field that this XPath finds.
+    pub fn value(&mut self, xpath: &str) -> String {
+        let element = self.find(xpath);
+        let value = self.command("GET", &format!("/element/{}/property/value", element.0), &Value::Null);
+        value.as_str().unwrap_or_default().to_owned()
     }
 
     /// The text of what this XPath finds.

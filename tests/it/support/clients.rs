@@ -3,7 +3,7 @@
 //! Where one is missing the test says so and is left out; in CI it fails, so that nothing is left out there unseen.
 
 use std::ffi::OsStr;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::JoinHandle;

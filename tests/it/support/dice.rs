@@ -11,14 +11,12 @@ impl Dice {
 
     /// The seed in `STRONGROOM_TEST_SEED`, else a new one.
     pub fn seed() -> u64 {
-        match std::env::var("STRONGROOM_TEST_SEED") {
-            Ok(text) => text.parse().expect("STRONGROOM_TEST_SEED is a number"),
-            Err(_) => {
-                let mut bytes = [0; 8];
-                getrandom::fill(&mut bytes).unwrap();
-                u64::from_le_bytes(bytes)
-            }
+        if let Ok(text) = std::env::var("STRONGROOM_TEST_SEED") {
+            return text.parse().expect("STRONGROOM_TEST_SEED is a number");
         }
+        let mut bytes = [0; 8];
+        getrandom::fill(&mut bytes).unwrap();
+        u64::from_le_bytes(bytes)
     }
 
     /// A number below `bound`.

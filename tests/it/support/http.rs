@@ -12,11 +12,11 @@ use serde_json::Value;
 
 use super::app::App;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Both ways of a connection.
-pub trait Stream: Read + Write + Send {}
-impl<T: Read + Write + Send> Stream for T {}
+pub trait Stream: Read + Write + Send + Sync {}
+impl<T: Read + Write + Send + Sync> Stream for T {}
 
 /// A client with one connection, which it keeps.
 pub struct Client {
@@ -44,7 +44,7 @@ impl Response {
 
     /// The headers as text.
     pub fn head(&self) -> String {
-        self.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect()
+        self.headers.iter().flat_map(|(name, value)| [name, ": ", value, "\n"]).collect()
     }
 
     /// The body as text.
@@ -55,13 +55,6 @@ impl Response {
     /// The body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {} {}", self.status, self.text()))
-    }
-
-    /// The reason that a Status body gives; empty where it gives none.
-    pub fn reason(&self) -> String {
-        let status = self.json();
-        assert_eq!(status["kind"], "Status", "{status}");
-        status["reason"].as_str().unwrap_or_default().to_owned()
     }
 
     /// This answer, which must be a success.
@@ -121,10 +114,10 @@ impl Client {
     pub fn head(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> String {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
         if let Some(token) = &self.token {
-            head.push_str(&format!("Authorization: Bearer {token}\r\n"));
+            head.extend(["Authorization: Bearer ", token, "\r\n"]);
         }
         for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            head.extend([name, ": ", value, "\r\n"]);
         }
         head + "\r\n"
     }
@@ -235,11 +228,6 @@ impl Connection {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
-    }
-
-    /// Whether the other side ends the connection within the limit without another byte.
-    pub fn is_closed(&mut self) -> bool {
-        !matches!(self.fill(), Ok(true)) && self.unread.is_empty()
     }
 
     fn exactly(&mut self, length: usize) -> io::Result<Vec<u8>> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::app::App;
 use super::clients;
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// A kubectl program.
 pub struct Kubectl {

@@ -1,6 +1,7 @@
 //! A Kubernetes Secrets tutorial, command by command, with the real kubectl.
 
 use crate::support::app::App;
+use crate::support::clients;
 use crate::support::kubectl::{self, Kubectl};
 
 const MANIFEST: &str = "apiVersion: v1
@@ -141,5 +142,92 @@ fn people_can_ask_what_there_is() {
         assert!(explained.contains("verbs"), "{explained}");
         assert_eq!(kubectl.run(app, &["auth", "can-i", "get", "secrets"]).ok(), "yes\n");
         assert!(kubectl.run(app, &["auth", "whoami"]).ok().contains("admin"));
+    });
+}
+
+#[test]
+fn a_watch_prints_what_changes() {
+    each(|app, kubectl| {
+        kubectl.run(app, &["create", "secret", "generic", "before", "--from-literal=k=1"]).ok();
+        let all = kubectl.begin(app, &["get", "secrets", "-w", "-o", "name"]);
+        assert_eq!(all.line(), "secret/before");
+        let one = kubectl.begin(app, &["get", "secret", "before", "-w", "--no-headers"]);
+        assert!(one.line().starts_with("before"));
+        kubectl.run(app, &["create", "secret", "generic", "after", "--from-literal=k=1"]).ok();
+        assert_eq!(all.line(), "secret/after");
+        kubectl.run(app, &["patch", "secret", "before", "-p", r#"{"stringData":{"more":"2"}}"#]).ok();
+        let columns: Vec<String> = one.line().split_whitespace().map(str::to_owned).collect();
+        assert_eq!(columns[..3], ["before", "Opaque", "2"]);
+    });
+}
+
+#[test]
+fn secrets_of_the_other_types_are_made_and_checked() {
+    each(|app, kubectl| {
+        let registry = ["create", "secret", "docker-registry", "regcred", "--docker-server=registry.example.com"];
+        let login = ["--docker-username=ada", "--docker-password=pa$$w0rd"];
+        kubectl.run(app, &[&registry[..], &login[..]].concat()).ok();
+        let kind = kubectl.run(app, &["get", "secret", "regcred", "-o", "jsonpath={.type}"]).ok();
+        assert_eq!(kind, "kubernetes.io/dockerconfigjson");
+
+        let folder = tempfile::tempdir().unwrap();
+        let pair = rcgen::generate_simple_self_signed(["example.com".to_owned()]).unwrap();
+        let (certificate, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
+        std::fs::write(&certificate, pair.cert.pem()).unwrap();
+        std::fs::write(&key, pair.signing_key.serialize_pem()).unwrap();
+        let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
+        let made = kubectl.run(app, &["create", "secret", "tls", "site", "--cert", &certificate, "--key", &key]);
+        assert!(made.stderr.is_empty(), "a pair that fits brings no warning: {}", made.stderr);
+        assert_eq!(made.ok(), "secret/site created\n");
+        let incomplete = "apiVersion: v1\nkind: Secret\nmetadata: {name: bad}\ntype: kubernetes.io/tls\n";
+        let refused = kubectl.feed(app, &["apply", "-f", "-"], incomplete).fails();
+        assert!(refused.contains("data[tls.crt]: Required value"), "{refused}");
+    });
+}
+
+#[test]
+fn replace_edit_wait_and_prune_work() {
+    each(|app, kubectl| {
+        kubectl.feed(app, &["create", "-f", "-"], MANIFEST).ok();
+        let changed = MANIFEST.replace("YWRtaW4=", "cm9vdA==");
+        assert_eq!(kubectl.feed(app, &["replace", "-f", "-"], &changed).ok(), "secret/my-secret replaced\n");
+        assert_eq!(value(app, kubectl, "my-secret", "username"), "cm9vdA==");
+
+        let mut edit = kubectl.command(app, &["edit", "secret", "my-secret"]);
+        edit.env("KUBE_EDITOR", "sed -i s/cm9vdA==/YWRtaW4=/");
+        let edited = clients::run(&mut edit, b"", std::time::Duration::from_mins(1));
+        assert_eq!(String::from_utf8_lossy(&edited.stdout), "secret/my-secret edited\n");
+        assert_eq!(value(app, kubectl, "my-secret", "username"), "YWRtaW4=");
+
+        kubectl.run(app, &["wait", "--for=jsonpath={.type}=Opaque", "secret/my-secret", "--timeout=30s"]).ok();
+        std::thread::scope(|scope| {
+            // It is satisfied by an object that goes, and by one that is gone already.
+            let gone = scope.spawn(|| kubectl.run(app, &["wait", "--for=delete", "secret/my-secret", "--timeout=60s"]));
+            kubectl.run(app, &["delete", "secret", "my-secret"]).ok();
+            gone.join().unwrap().ok();
+        });
+
+        let named = |name: &str| MANIFEST.replace("name: my-secret", &format!("name: {name}\n  labels: {{app: demo}}"));
+        let prune = ["apply", "--prune", "-l", "app=demo", "--prune-allowlist=core/v1/Secret", "-f", "-"];
+        kubectl.feed(app, &prune, &format!("{}---\n{}", named("one"), named("two"))).ok();
+        let pruned = kubectl.feed(app, &prune, &named("one")).ok();
+        assert!(pruned.contains("secret/two pruned"), "{pruned}");
+        assert_eq!(kubectl.run(app, &["get", "secrets", "-o", "name"]).ok(), "secret/one\n");
+    });
+}
+
+#[test]
+fn a_list_as_kubectl_prints_it_can_be_applied_again() {
+    each(|app, kubectl| {
+        for name in ["a", "b"] {
+            kubectl.run(app, &["create", "secret", "generic", name, "--from-literal=k=1"]).ok();
+        }
+        let list = kubectl.run(app, &["get", "secrets", "-o", "yaml"]).ok();
+        assert!(list.contains("kind: List"), "{list}");
+        kubectl.run(app, &["delete", "secrets", "--all"]).ok();
+        kubectl.feed(app, &["apply", "-f", "-"], &list).ok();
+        assert_eq!(kubectl.run(app, &["get", "secrets", "-o", "name"]).ok(), "secret/a\nsecret/b\n");
+        let paged = kubectl.run(app, &["get", "secrets", "--chunk-size=1", "-o", "name"]).ok();
+        assert_eq!(paged, "secret/a\nsecret/b\n");
     });
 }

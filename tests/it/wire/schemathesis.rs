@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::support::app::App;
 use crate::support::clients;
 
-const LIMIT: Duration = Duration::from_secs(900);
+const LIMIT: Duration = Duration::from_mins(15);
 /// Cases for each operation, in each phase.
 const EXAMPLES: &str = "12";
 /// What is looked at in every answer.
@@ -46,6 +46,8 @@ fn the_server_answers_as_its_openapi_document_says() {
     schemathesis.args(["--checks", CHECKS, "--max-examples", EXAMPLES, "--seed", &seed]);
     schemathesis.args(["--phases", "examples,coverage,fuzzing", "--generation-deterministic"]);
     schemathesis.args(["--continue-on-failure", "--suppress-health-check", "all", "--request-timeout", "30"]);
+    // What replaces the token that this run uses.
+    schemathesis.args(["--exclude-path", "/strongroom/v1/admin/rotate"]);
     schemathesis.env("PYTHONDONTWRITEBYTECODE", "1").env("HOME", folder.path()).current_dir(folder.path());
     let output = clients::run(&mut schemathesis, b"", LIMIT);
     let printed = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
