@@ -50,7 +50,7 @@ fn run(app: &App, kubectl: &Kubectl, blocks: &[Block]) -> Vec<String> {
     for folder in ["bin", "work", ".local/share"] {
         std::fs::create_dir_all(file(folder)).unwrap();
     }
-    std::os::unix::fs::symlink(std::path::absolute(resolve(kubectl.program())).unwrap(), file("bin/kubectl")).unwrap();
+    std::os::unix::fs::symlink(clients::on_path(kubectl.program()), file("bin/kubectl")).unwrap();
     std::os::unix::fs::symlink(app.home(), file(".local/share/strongroom")).unwrap();
     // The editor of this person changes a label, and a watch ends by itself instead of by Ctrl-C.
     let mut script = String::from(
@@ -74,13 +74,6 @@ fn run(app: &App, kubectl: &Kubectl, blocks: &[Block]) -> Vec<String> {
         outputs.pop();
     }
     outputs
-}
-
-/// The file that a bare name means on PATH.
-fn resolve(program: &Path) -> std::path::PathBuf {
-    let folders = std::env::var_os("PATH").unwrap();
-    let mut candidates = std::env::split_paths(&folders).map(|folder| folder.join(program));
-    candidates.find(|candidate| candidate.is_file()).unwrap_or_else(|| program.to_owned())
 }
 
 fn blocks(readme: &str) -> Vec<Block> {
@@ -138,7 +131,7 @@ fn the_reader_of_the_readme_sees_commands_and_what_they_print() {
         blocks("# T\n```sh\na\nb\n```\n\n```text\nx …\n```\n```sh\nc\n```\ntext\n```text\ny\n```\n```yaml\nz\n```\n");
     let seen: Vec<_> =
         found.iter().map(|block| (block.line, block.commands.as_str(), block.expected.as_deref())).collect();
-    assert_eq!(seen, [(2, "a\nb\n", Some("x …\n")), (11, "c\n", None)]);
+    assert_eq!(seen, [(2, "a\nb\n", Some("x …\n")), (10, "c\n", None)]);
     assert!(matches("a … c …\n", "a 1 c 2\n") && matches("…\n", "\n"));
     assert!(!matches("a … c\n", "a 1 d\n") && !matches("a\n", "a\nb\n") && !matches("a\n", "ab\n"));
 }

@@ -161,6 +161,8 @@ impl Drop for Browser {
         let session = self.session.clone();
         // Ends Chromium, which the end of the driver alone would leave running.
         let _ = self.client.send("DELETE", &session, &[], b"");
+        let _ = self.client.send("GET", "/shutdown", &[], b"");
+        let _ = clients::wait(&mut self.driver, Duration::from_secs(5));
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }

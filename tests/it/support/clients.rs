@@ -4,7 +4,7 @@
 
 use std::ffi::OsStr;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 pub fn find(variable: &str, names: &[&str]) -> Option<PathBuf> {
     let named = std::env::var_os(variable).map(PathBuf::from);
     let candidates = named.into_iter().chain(names.iter().map(PathBuf::from));
-    let found = candidates.into_iter().find(|program| answers(program.as_os_str()));
+    let found = candidates.into_iter().find(|program| answers(program.as_os_str())).map(|program| on_path(&program));
     if found.is_none() {
         missing(&format!("none of {names:?} runs, and {variable} names none that does"));
     }
@@ -30,6 +30,13 @@ pub fn missing(what: &str) {
 /// Says, past the capture of the test harness, what a test drives.
 pub fn drives(what: &str) {
     let _ = writeln!(std::io::stderr(), "drives {what}");
+}
+
+/// The file that a bare name means on PATH.
+pub fn on_path(program: &Path) -> PathBuf {
+    let folders = std::env::var_os("PATH").unwrap();
+    let mut candidates = std::env::split_paths(&folders).map(|folder| folder.join(program));
+    candidates.find(|candidate| candidate.is_file()).unwrap_or_else(|| program.to_owned())
 }
 
 fn answers(program: &OsStr) -> bool {
