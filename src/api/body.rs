@@ -115,7 +115,7 @@ pub fn decode_object(kind: &'static Kind, format: Format, body: &SecretBytes) ->
         }
         Format::Protobuf => {
             let envelope = protobuf::decode_envelope(body.expose()).map_err(|error| unrecognized(error.to_string()))?;
-            same_type(kind, &envelope.api_version, &envelope.kind)?;
+            same_type(kind, envelope.api_version, envelope.kind)?;
             let value = protobuf::decode_message(kind.message, envelope.raw)
                 .map_err(|error| unrecognized(error.to_string()))?;
             Document::new(value)

@@ -234,7 +234,7 @@ impl Call<'_> {
         let decoded = body::decode_object(self.kind, format, &bytes)?;
         let mut warnings = Vec::new();
         body::judge(self.kind, write.field_validation, decoded.findings, &mut warnings)?;
-        self.pair_warning(&decoded.document, &mut warnings);
+        Self::pair_warning(&decoded.document, &mut warnings);
         let objects = &self.context.state.objects;
         match objects.create(self.request(), decoded.document, &write, &mut warnings).await? {
             Created::Stored(loaded) => self.loaded(agreed, &style, 201, &loaded, &warnings),
@@ -250,7 +250,7 @@ impl Call<'_> {
         let decoded = body::decode_object(self.kind, format, &bytes)?;
         let mut warnings = Vec::new();
         body::judge(self.kind, options.field_validation, decoded.findings, &mut warnings)?;
-        self.pair_warning(&decoded.document, &mut warnings);
+        Self::pair_warning(&decoded.document, &mut warnings);
         let objects = &self.context.state.objects;
         if self.kind.create_on_update && !objects.exists(self.request())? {
             let attributes = self.permit.attributes().with_verb("create");
@@ -448,7 +448,7 @@ impl Call<'_> {
 
     /// A TLS secret whose pair does not fit is stored all the same, with a warning.
     #[expect(clippy::disallowed_methods, reason = "certificate and key are compared, the warning holds neither")]
-    fn pair_warning(&self, document: &Document, warnings: &mut Vec<String>) {
+    fn pair_warning(document: &Document, warnings: &mut Vec<String>) {
         use base64::Engine as _;
         let object = document.expose();
         if object.get("type").and_then(Value::as_str) != Some("kubernetes.io/tls") {
@@ -535,7 +535,7 @@ struct WatchTask {
 }
 
 /// How often a bookmark tells an idle watcher how far the store is.
-const BOOKMARK_INTERVAL: Duration = Duration::from_secs(60);
+const BOOKMARK_INTERVAL: Duration = Duration::from_mins(1);
 
 impl WatchTask {
     async fn run(
@@ -641,7 +641,7 @@ impl WatchTask {
         let object = match self.shape {
             Shape::Plain => object,
             Shape::Partial(version) | Shape::PartialList(version) => {
-                json!({"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": object["metadata"]})
+                json!({"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": object.get("metadata")})
             }
             Shape::Table(version) => {
                 let row = json!({"cells": [], "object": {"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": {}}});

@@ -37,6 +37,7 @@ pub struct Style {
 
 impl Style {
     /// Compact JSON.
+    #[cfg(test)]
     pub fn json(audit_id: String) -> Self {
         Self { audit_id, pretty: false, gzip: false, encoding: Encoding::Json }
     }

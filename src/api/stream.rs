@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn watches_live_between_half_an_hour_and_an_hour() {
-        assert_eq!(default_lifetime(0), Duration::from_secs(1800));
-        assert_eq!(default_lifetime(255), Duration::from_secs(3600));
+        assert_eq!(default_lifetime(0), Duration::from_mins(30));
+        assert_eq!(default_lifetime(255), Duration::from_hours(1));
     }
 }

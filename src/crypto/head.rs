@@ -248,9 +248,9 @@ mod tests {
         let (mut whole, mut one, mut two) = (Accumulators::empty(), Accumulators::empty(), Accumulators::empty());
         for (bucket, item) in [(3, [5; 32]), (3, [6; 32]), (9, [7; 32])] {
             if item == [5; 32] {
-                one.toggle(bucket, &item)
+                one.toggle(bucket, &item);
             } else {
-                two.toggle(bucket, &item)
+                two.toggle(bucket, &item);
             }
             whole.toggle(bucket, &item);
         }

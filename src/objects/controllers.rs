@@ -45,11 +45,10 @@ async fn empty_namespaces(objects: Arc<Objects>, mut queue: mpsc::UnboundedRecei
     while let Some(name) = queue.recv().await {
         let Ok(permit) = permit(&name) else { continue };
         match objects.empty_namespace(&permit, &RequestFacts::default(), &name).await {
-            Ok(_) => {}
-            // Somebody else changed the namespace or finished it: their change comes by here too.
-            Err(Error::NotFound(_) | Error::Conflict(..)) => {}
+            // Where somebody else changed the namespace or finished it, their change comes by here too.
+            Ok(_) | Err(Error::NotFound(_) | Error::Conflict(..)) => {}
             Err(_) => {
-                tracing::warn!(namespace = name, "a terminating namespace could not be emptied; a restart tries again")
+                tracing::warn!(namespace = name, "a terminating namespace could not be emptied; a restart tries again");
             }
         }
     }

@@ -36,7 +36,7 @@ impl Objects {
     ) -> Result<Created, Error> {
         let kind = request.kind()?;
         let object = document.expose_mut();
-        let generated = self.prepare(kind, request.permit.namespace(), object)?;
+        let generated = self.prepare(kind, request.namespace(), object)?;
         warnings.extend(validation::warnings_create(kind, object));
         defaults::apply_defaults(kind, object);
         self.owners.note(object);
@@ -44,7 +44,7 @@ impl Objects {
             kind.message,
             None,
             object,
-            &self.writer(kind, request, &options.field_manager, &self.now()),
+            &Self::writer(kind, request, &options.field_manager, &self.now()),
         );
         for attempt in 1.. {
             if let Some(base) = &generated {
@@ -56,7 +56,7 @@ impl Objects {
             if !errors.is_empty() {
                 return Err(Error::Invalid(Resource::new(kind, &name), errors));
             }
-            let change = Change::create(kind, request.permit.namespace(), object);
+            let change = Change::create(kind, request.namespace(), object);
             match self.commit(request, change, options.dry_run).await {
                 Ok(Outcome::Stored(loaded)) => return Ok(Created::Stored(loaded)),
                 Ok(Outcome::DryRun) => return Ok(Created::DryRun(document)),

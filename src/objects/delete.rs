@@ -66,7 +66,7 @@ impl Objects {
         options: &DeleteOptions,
     ) -> Result<Deleted, Error> {
         let kind = request.kind()?;
-        let namespace = request.permit.namespace();
+        let namespace = request.namespace();
         let revision = loaded.row_revision();
         let object = document.expose_mut();
         if finalizers_left(kind, object) == 0 {
@@ -127,7 +127,7 @@ impl Objects {
     async fn collect_dependents(&self, request: Request<'_>, owner: &Value) {
         let Some(uid) = text(owner, "uid") else { return };
         for kind in kinds::KINDS.iter().filter(|kind| kind.stored && kind.id != kinds::NAMESPACE.id) {
-            let namespace = request.permit.namespace();
+            let namespace = request.namespace();
             let scope = Some(namespace).filter(|namespace| !namespace.is_empty() && kind.namespaced);
             if !self.owners.mentions(uid) {
                 return;

@@ -89,13 +89,7 @@ pub(super) enum Outcome {
 
 impl Objects {
     /// Who writes, as managed fields record it.
-    pub(super) fn writer<'a>(
-        &self,
-        kind: &'static Kind,
-        request: Request<'a>,
-        manager: &'a str,
-        now: &'a str,
-    ) -> Writer<'a> {
+    pub(super) fn writer<'a>(kind: &'static Kind, request: Request<'a>, manager: &'a str, now: &'a str) -> Writer<'a> {
         Writer { manager, subresource: &request.permit.attributes().subresource, api_version: kind.api_version, now }
     }
 
@@ -127,7 +121,7 @@ impl Objects {
             mutations.push(self.default_service_account(&name)?.mutation());
         }
         let group = Group { mutations, audit: Some(record) };
-        let committed = self.store.commit(group).await.map_err(|error| commit_error(error, resource, &namespace))?;
+        let committed = self.store.commit(group).await.map_err(|error| commit_error(&error, resource, &namespace))?;
         let row = committed.rows.first().ok_or(Error::Internal("a commit without a version"))?;
         match last {
             Some(last) => {
@@ -177,9 +171,9 @@ impl Objects {
     }
 }
 
-fn commit_error(error: CommitError, resource: Resource, namespace: &str) -> Error {
+fn commit_error(error: &CommitError, resource: Resource, namespace: &str) -> Error {
     match error {
-        CommitError::AlreadyExists { terminating } => Error::AlreadyExists(resource, terminating),
+        CommitError::AlreadyExists { terminating } => Error::AlreadyExists(resource, *terminating),
         CommitError::Conflict => Error::Conflict(resource, super::update::MODIFIED.to_owned()),
         CommitError::NotFound => Error::NotFound(resource),
         CommitError::NamespaceNotFound => Error::NotFound(Resource::new(&kinds::NAMESPACE, namespace)),

@@ -1,5 +1,7 @@
 //! `list`: a collection at one revision, in pages if asked, read row by row while it is sent.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -61,11 +63,11 @@ impl Objects {
     /// The page that `page` asks for, of the collection that the permit names.
     pub fn list(&self, request: Request<'_>, page: &PageRequest) -> Result<Page, Error> {
         let kind = request.kind()?;
-        let namespace = Some(request.permit.namespace()).filter(|namespace| !namespace.is_empty() && kind.namespaced);
-        if let Some(asked) = page.not_older_than.or(page.at) {
-            if asked > self.revision() {
-                return Err(Error::FutureRevision { asked, current: self.revision() });
-            }
+        let namespace = Some(request.namespace()).filter(|namespace| !namespace.is_empty());
+        if let Some(asked) = page.not_older_than.or(page.at)
+            && asked > self.revision()
+        {
+            return Err(Error::FutureRevision { asked, current: self.revision() });
         }
         let cursor = match &page.continue_token {
             Some(token) => Some(self.open_cursor(request, page, token)?),
@@ -106,7 +108,7 @@ impl Objects {
         continued: bool,
     ) -> Result<Page, Error> {
         let kind = request.kind()?;
-        let namespace = Some(request.permit.namespace()).filter(|namespace| !namespace.is_empty() && kind.namespaced);
+        let namespace = Some(request.namespace()).filter(|namespace| !namespace.is_empty());
         let mut snapshot = self
             .store
             .snapshot(kind.id, &Range { namespace, at, after, ..Range::default() })
@@ -165,16 +167,13 @@ impl Objects {
             .keyring
             .seal_cursor(plain.to_string().as_bytes())
             .map_err(|_| Error::Internal("no randomness for a continue token"))?;
-        use base64::Engine as _;
-        Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(sealed))
+        Ok(URL_SAFE_NO_PAD.encode(sealed))
     }
 
     fn open_cursor(&self, request: Request<'_>, page: &PageRequest, token: &str) -> Result<Cursor, Error> {
-        use base64::Engine as _;
         let refused =
             |why: &str| Error::BadRequest(format!("invalid continue token: continue key is not valid: {why}"));
-        let sealed =
-            base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token).map_err(|_| refused("it is not base64"))?;
+        let sealed = URL_SAFE_NO_PAD.decode(token).map_err(|_| refused("it is not base64"))?;
         let plain = self.keyring.open_cursor(&sealed).map_err(|_| refused("it was not issued by this server"))?;
         let plain: Value = serde_json::from_slice(&plain).map_err(|_| refused("it has another form"))?;
         let field = |name: &str| plain.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -52,7 +52,12 @@ pub struct Request<'a> {
     pub facts: &'a RequestFacts,
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
+    /// Namespace of what is asked for, or `""`. A namespace lies in none, though its attributes name itself as one.
+    fn namespace(&self) -> &'a str {
+        self.permit.kind().filter(|kind| kind.namespaced).map_or("", |_| self.permit.namespace())
+    }
+
     fn kind(&self) -> Result<&'static Kind, Error> {
         self.permit.kind().filter(|kind| kind.stored).ok_or(Error::Internal("a permit for objects without a kind"))
     }

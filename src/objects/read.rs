@@ -10,7 +10,7 @@ impl Objects {
         let permit = request.permit;
         let entry = self
             .store
-            .find(kind.id, permit.namespace(), permit.name())
+            .find(kind.id, request.namespace(), permit.name())
             .map_err(|error| super::live::read_error(&error, kind, permit.name()))?
             .ok_or_else(|| Error::NotFound(super::Resource::new(kind, permit.name())))?;
         self.load(kind, permit.name(), entry.revision)

@@ -84,10 +84,10 @@ impl Objects {
             };
             let mut new = document.duplicate();
             let (object, old) = (new.expose_mut(), live.document.expose());
-            if let (Some(sent), Some(stored)) = (text(object, "uid"), text(old, "uid")) {
-                if sent != stored {
-                    return Err(uid_conflict(kind, request.permit.namespace(), request.permit.name(), sent, stored));
-                }
+            if let (Some(sent), Some(stored)) = (text(object, "uid"), text(old, "uid"))
+                && sent != stored
+            {
+                return Err(uid_conflict(kind, request.namespace(), request.permit.name(), sent, stored));
             }
             let locked = revision_lock(kind, object, &live.loaded)?;
             match self.finish(request, &live, new, Tracking::Update, options, warnings).await {
@@ -119,7 +119,7 @@ impl Objects {
                 PatchType::Apply => {
                     check_config(request, patch, Some(old))?;
                     let now = self.now();
-                    let writer = self.writer(kind, request, &options.field_manager, &now);
+                    let writer = Self::writer(kind, request, &options.field_manager, &now);
                     let applied =
                         fields::apply(kind.message, Some(old), patch, options.force, &writer).map_err(Error::Apply)?;
                     (Document::new(applied.object), Tracking::Done)
@@ -167,14 +167,14 @@ impl Objects {
         let config = body.document.expose();
         check_config(create, config, None)?;
         let now = self.now();
-        let writer = self.writer(kind, create, &options.field_manager, &now);
+        let writer = Self::writer(kind, create, &options.field_manager, &now);
         let applied = fields::apply(kind.message, None, config, options.force, &writer).map_err(Error::Apply)?;
         let mut document = Document::new(applied.object);
         let object = document.expose_mut();
         typed::check(kind.message, object).map_err(|error| {
             Error::BadRequest(format!(
                 "failed to create typed patch object ({}/{}; {}, Kind={}): {error}",
-                create.permit.namespace(),
+                create.namespace(),
                 create.permit.name(),
                 kind.api_version,
                 kind.kind
@@ -182,7 +182,7 @@ impl Objects {
         })?;
         remove(object, "resourceVersion");
         let managed = remove(object, "managedFields");
-        self.prepare(kind, create.permit.namespace(), object)?;
+        self.prepare(kind, create.namespace(), object)?;
         if let Some(managed) = managed {
             set(object, "managedFields", managed);
         }
@@ -193,7 +193,7 @@ impl Objects {
         if !errors.is_empty() {
             return Err(Error::Invalid(Resource::new(kind, &name_of(object)), errors));
         }
-        let change = Change::create(kind, create.permit.namespace(), object);
+        let change = Change::create(kind, create.namespace(), object);
         Ok(match self.commit(create, change, options.dry_run).await? {
             Outcome::Stored(object) => Updated::Stored { object, created: true },
             Outcome::DryRun => Updated::DryRun { document, created: true },
@@ -203,7 +203,7 @@ impl Objects {
     /// Whether the object that the permit names exists.
     pub fn exists(&self, request: Request<'_>) -> Result<bool, Error> {
         let kind = request.kind()?;
-        let found = self.store.find(kind.id, request.permit.namespace(), request.permit.name());
+        let found = self.store.find(kind.id, request.namespace(), request.permit.name());
         Ok(found.map_err(|error| super::live::read_error(&error, kind, request.permit.name()))?.is_some())
     }
 
@@ -236,7 +236,7 @@ impl Objects {
         let patched = attributes.verb == "patch";
         set(object, "name", Value::from(request.permit.name()));
         if kind.namespaced {
-            set(object, "namespace", Value::from(request.permit.namespace()));
+            set(object, "namespace", Value::from(request.namespace()));
         }
         defaults::prepare_for_update(kind, &attributes.subresource, object, old);
         warnings.extend(validation::warnings_update(kind, object, old, patched));
@@ -244,7 +244,7 @@ impl Objects {
         self.owners.note(object);
         if matches!(tracking, Tracking::Update) {
             let now = self.now();
-            let writer = self.writer(kind, request, &options.field_manager, &now);
+            let writer = Self::writer(kind, request, &options.field_manager, &now);
             fields::track_update(kind.message, Some(old), object, &writer);
         }
         let errors = validation::validate_update_subresource(kind, &attributes.subresource, object, old);
@@ -264,9 +264,9 @@ impl Objects {
         }
         let finalized = text(object, "deletionTimestamp").is_some() && finalizers_left(kind, object) == 0;
         let change = if finalized {
-            Change::delete(kind, request.permit.namespace(), object, live.loaded.row_revision())
+            Change::delete(kind, request.namespace(), object, live.loaded.row_revision())
         } else {
-            Change::replace(kind, request.permit.namespace(), object, live.loaded.row_revision())
+            Change::replace(kind, request.namespace(), object, live.loaded.row_revision())
         };
         Ok(match self.commit(request, change, options.dry_run).await? {
             Outcome::Stored(object) => Updated::Stored { object, created: false },
@@ -351,7 +351,7 @@ fn same_identity(request: Request<'_>, object: &Value, name_required: bool) -> R
         _ => {}
     }
     match text(object, "namespace") {
-        Some(namespace) if request.kind()?.namespaced && namespace != permit.namespace() => {
+        Some(namespace) if request.kind()?.namespaced && namespace != request.namespace() => {
             Err(Error::BadRequest(NAMESPACE_MISMATCH.to_owned()))
         }
         _ => Ok(()),

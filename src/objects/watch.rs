@@ -156,7 +156,7 @@ impl Hub {
         after: Option<u64>,
     ) -> Result<(Watcher, Vec<Arc<Event>>), Error> {
         let kind = request.kind()?;
-        let namespace = Some(request.permit.namespace()).filter(|namespace| !namespace.is_empty() && kind.namespaced);
+        let namespace = Some(request.namespace()).filter(|namespace| !namespace.is_empty());
         let (queue, events) = mpsc::channel(QUEUE_EVENTS);
         let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
         if subscribers.stopped {

@@ -86,7 +86,7 @@ impl Assembly {
         keyring: Keyring,
         clock: SharedClock,
         cache_bytes: usize,
-        swagger_ui: bool,
+        _swagger_ui: bool,
     ) -> Result<Self, ServeError> {
         let keyring = Arc::new(keyring);
         let options = store::OpenOptions {

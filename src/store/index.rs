@@ -136,17 +136,14 @@ impl Index {
         let namespace = self.intern(&namespace);
         let space = self.kinds.entry(kind_id).or_default().entry(Arc::clone(&namespace)).or_default();
         let version = Version { revision, flags };
-        let previous = match space.nodes.get_mut(&name) {
-            Some(node) => {
-                let previous = std::mem::replace(&mut node.latest, version);
-                node.earlier.get_or_insert_default().push(previous);
-                space.live -= usize::from(!previous.flags.is_tombstone());
-                Some(previous).filter(|previous| !previous.flags.is_tombstone()).map(|previous| previous.revision)
-            }
-            None => {
-                space.nodes.insert(name, Node { latest: version, earlier: None });
-                None
-            }
+        let previous = if let Some(node) = space.nodes.get_mut(&name) {
+            let previous = std::mem::replace(&mut node.latest, version);
+            node.earlier.get_or_insert_default().push(previous);
+            space.live -= usize::from(!previous.flags.is_tombstone());
+            Some(previous).filter(|previous| !previous.flags.is_tombstone()).map(|previous| previous.revision)
+        } else {
+            space.nodes.insert(name, Node { latest: version, earlier: None });
+            None
         };
         space.live += usize::from(!flags.is_tombstone());
         self.revision = self.revision.max(revision);
@@ -206,8 +203,7 @@ impl Index {
         let mut part = Part::default();
         let Some(spaces) = self.kinds.get(&kind_id) else { return Ok(part) };
         let from = match (namespace, after) {
-            (Some(namespace), _) => Bound::Included(namespace),
-            (None, Some((namespace, _))) => Bound::Included(namespace),
+            (Some(namespace), _) | (None, Some((namespace, _))) => Bound::Included(namespace),
             (None, None) => Bound::Unbounded,
         };
         let until = namespace.map_or(Bound::Unbounded, Bound::Included);

@@ -327,7 +327,7 @@ impl Store {
     pub fn snapshot(&self, kind_id: u8, range: &Range<'_>) -> Result<Snapshot, SnapshotError> {
         let limit = range.limit.unwrap_or(usize::MAX);
         let mut revisions = Vec::new();
-        let mut reached = None;
+        let mut reached: Option<(Arc<str>, Box<str>)> = None;
         let mut at = range.at;
         let count;
         loop {
@@ -336,10 +336,7 @@ impl Store {
             let at = *at.get_or_insert(now);
             let after = match &reached {
                 None => range.after,
-                Some((namespace, name)) => {
-                    let (namespace, name): (&Arc<str>, &Box<str>) = (namespace, name);
-                    Some((&**namespace, &**name))
-                }
+                Some((namespace, name)) => Some((namespace.as_ref(), name.as_ref())),
             };
             let most = PART_NAMES.min((limit - revisions.len()).max(1));
             let part = index.part(kind_id, range.namespace, at, after, most)?;

@@ -61,6 +61,7 @@ async fn insert<T>(
 ) -> Result<(), sqlx::Error> {
     for (size, text) in &inserts.0 {
         while let Some((some, rest)) = rows.split_at_checked(*size) {
+            #[expect(clippy::disallowed_methods, reason = "the text has placeholders only, as many as there are rows")]
             let mut query = sqlx::query(AssertSqlSafe(Arc::clone(text)));
             for row in some {
                 query = bind(query, row);

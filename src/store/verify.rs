@@ -86,7 +86,7 @@ pub fn scan(path: &Path, keyring: &Arc<Keyring>, threads: usize) -> Result<Scan,
     drop(connection);
     let (low, high) = (low.cast_unsigned(), high.cast_unsigned());
     let span = (high - low + 1).div_ceil(threads.max(1) as u64).max(ROWS_PER_THREAD);
-    let ranges: Vec<(u64, u64)> = (0..)
+    let ranges: Vec<(u64, u64)> = (0..threads.max(1) as u64)
         .map(|at| low + at * span)
         .take_while(|from| *from <= high)
         .map(|from| (from, (from + span - 1).min(high)))
@@ -119,9 +119,10 @@ fn scan_range(path: &Path, keyring: &Keyring, from: u64, until: u64) -> Result<S
         statement.query([from.cast_signed(), until.cast_signed()]).map_err(StoreError::sqlite(unreadable))?;
     let mut part = Scan { known: Vec::new(), accumulators: Accumulators::empty(), damaged: Vec::new() };
     let mut namespaces: HashMap<Box<str>, Arc<str>> = HashMap::new();
-    let mut intern = |text: &str| match namespaces.get(text) {
-        Some(known) => Arc::clone(known),
-        None => {
+    let mut intern = |text: &str| {
+        if let Some(known) = namespaces.get(text) {
+            Arc::clone(known)
+        } else {
             let shared: Arc<str> = Arc::from(text);
             namespaces.insert(text.into(), Arc::clone(&shared));
             shared

@@ -147,7 +147,7 @@ impl Writer {
                     None => return,
                 },
                 _ = tick.tick() => {
-                    self.advance_line().await;
+                    self.advance_line();
                     continue;
                 }
                 () = std::future::ready(()), if self.has_superseded() => {
@@ -210,35 +210,27 @@ impl Writer {
 
     /// Checks and seals a group onto the batch, or answers why not.
     fn add(&self, batch: &mut Batch, group: Group, reply: oneshot::Sender<Result<Committed, CommitError>>) {
-        if let Some(why) = self.closed_for_writing {
-            let _ = reply.send(Err(CommitError::Unavailable(why)));
-            return;
-        }
-        let (overlay, revision) = match self.check(batch, &group.mutations) {
-            Ok(checked) => (checked, batch.head.revision),
+        match self.take(batch, group) {
+            Ok(rows) => batch.pending.push(Pending { rows, reply }),
             Err(error) => {
                 let _ = reply.send(Err(error));
-                return;
-            }
-        };
-        let keyring = &self.shared.keyring;
-        let mut made = Vec::with_capacity(group.mutations.len());
-        for (revision, mutation) in (revision + 1..).zip(group.mutations) {
-            match seal(keyring, mutation, revision) {
-                Ok(version) => made.push(version),
-                Err(_) => {
-                    let _ = reply.send(Err(CommitError::Unavailable("the operating system gave no randomness")));
-                    return;
-                }
             }
         }
-        let audit = match group.audit.map(|line| link(keyring, batch, line)).transpose() {
-            Ok(audit) => audit,
-            Err(_) => {
-                let _ = reply.send(Err(CommitError::Unavailable("the operating system gave no randomness")));
-                return;
-            }
-        };
+    }
+
+    fn take(&self, batch: &mut Batch, group: Group) -> Result<Vec<Arc<SealedRow>>, CommitError> {
+        if let Some(why) = self.closed_for_writing {
+            return Err(CommitError::Unavailable(why));
+        }
+        let checked = self.check(batch, &group.mutations)?;
+        let keyring = &self.shared.keyring;
+        let unsealed = |_| CommitError::Unavailable("the change could not be sealed: the system gave no randomness");
+        let made = (batch.head.revision + 1..)
+            .zip(group.mutations)
+            .map(|(revision, mutation)| seal(keyring, mutation, revision))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(unsealed)?;
+        let audit = group.audit.map(|line| link(keyring, batch, line)).transpose().map_err(unsealed)?;
         // From here on nothing fails: the group is part of the batch.
         if let Some(audit) = audit {
             batch.head.audit_chain_head = audit.link;
@@ -248,12 +240,13 @@ impl Writer {
         for version in &made {
             batch.bytes += version.row.bytes();
             toggle(&mut batch.head.accumulators, keyring, &version.row);
-            count(&mut batch.head, &version.row, &overlay);
+            count(&mut batch.head, &version.row, &checked);
         }
-        batch.head.revision = revision + made.len() as u64;
-        batch.overlay.extend(overlay.after);
-        batch.pending.push(Pending { rows: made.iter().map(|version| Arc::clone(&version.row)).collect(), reply });
+        batch.head.revision += made.len() as u64;
+        batch.overlay.extend(checked.after);
+        let rows = made.iter().map(|version| Arc::clone(&version.row)).collect();
         batch.versions.extend(made);
+        Ok(rows)
     }
 
     /// What the group would make of names, if every expectation of it holds.
@@ -414,7 +407,7 @@ impl Writer {
         Ok(row)
     }
 
-    async fn advance_line(&mut self) {
+    fn advance_line(&mut self) {
         let logged = |newer| self.shared.index().logged_before(newer);
         if let Some(line) = self.marks.line(self.clock.unix_millis(), self.head.revision, logged) {
             self.shared.index_mut().draw_line(line);
