@@ -33,7 +33,7 @@ pub async fn connect(path: &Path, creating: bool) -> Result<SqliteConnection, St
         // An acknowledged write is on the disk.
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
-        .statement_cache_capacity(64)
+        .statement_cache_capacity(192)
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
         .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
         .pragma("trusted_schema", "OFF")

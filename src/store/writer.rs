@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::compaction::Marks;
 use super::index::Known;
-use super::statements::{NewAudit, NewVersion, insert_audit, insert_versions, put_head, put_state};
+use super::statements::{self, NewAudit, NewVersion, Transactions, put_head, put_state};
 use super::verify::toggle;
 use super::{
     Change, CommitError, Committed, Entry, Expect, Flags, Group, Mutation, Operation, SealedRow, Shared, StoreError,
@@ -100,6 +100,7 @@ pub struct Writer {
     clock: SharedClock,
     feed: mpsc::UnboundedSender<Arc<[Change]>>,
     marks: Marks,
+    transactions: Transactions,
     /// Why nothing is written any more.
     pub(super) closed_for_writing: Option<&'static str>,
 }
@@ -133,7 +134,8 @@ impl Writer {
     ) -> Self {
         let closed_for_writing = Some(TAMPERED).filter(|_| shared.findings.forbids_writes());
         let marks = Marks::new(clock.unix_millis(), head.revision);
-        Self { connection, shared, head, audit_sequence, clock, feed, marks, closed_for_writing }
+        let transactions = Transactions::default();
+        Self { connection, shared, head, audit_sequence, clock, feed, marks, transactions, closed_for_writing }
     }
 
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Command>) {
@@ -337,14 +339,8 @@ impl Writer {
 
     async fn write(&mut self, batch: &Batch) -> Result<(), &'static str> {
         let sealed = self.shared.keyring.seal_head(&batch.head.encode()).map_err(|_| DISK)?;
-        let written = async {
-            let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-            insert_versions(&mut transaction, &batch.versions).await?;
-            insert_audit(&mut transaction, &batch.audit).await?;
-            put_head(&mut transaction, sealed).await?;
-            transaction.commit().await
-        };
-        let outcome = written.await;
+        let (connection, transactions) = (&mut self.connection, &mut self.transactions);
+        let outcome = statements::commit(connection, transactions, &batch.versions, &batch.audit, sealed).await;
         self.judge(outcome)
     }
 
