@@ -5,8 +5,11 @@ use std::time::Duration;
 /// A median and what it was the median of.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
+    /// The middle.
     pub median: f64,
+    /// The smallest round.
     pub least: f64,
+    /// The largest round.
     pub most: f64,
 }
 
@@ -15,7 +18,9 @@ impl Spread {
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
-        Some(Self { median: *values.get(values.len() / 2)?, least: *values.first()?, most: *values.last()? })
+        let (least, most) = (*values.first()?, *values.last()?);
+        let (below, above) = (*values.get((values.len() - 1) / 2)?, *values.get(values.len() / 2)?);
+        Some(Self { median: f64::midpoint(below, above), least, most })
     }
 
     /// Ours by theirs, round by round: a machine whose speed drifts drifts for both.

@@ -22,6 +22,7 @@ const RECEIVE_BYTES: usize = 32 * 1024;
 /// Where a server is and how to speak to it.
 #[derive(Clone)]
 pub struct Endpoint {
+    /// Where it listens.
     pub address: SocketAddr,
     tls: TlsConnector,
     /// Header lines of every request, each with its line end.
@@ -40,7 +41,9 @@ pub struct Connection {
 /// An answer of which only the size is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer {
+    /// The HTTP status.
     pub code: u16,
+    /// Without chunk headers.
     pub body_bytes: usize,
 }
 

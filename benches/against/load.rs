@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Barrier;
 
 use crate::failure::{Outcome, within};
-use crate::figures::{Latencies, length, millis};
+use crate::figures::{Latencies, Spread, length, millis};
 use crate::http::{Answer, Connection};
 use crate::machine;
 use crate::servers::Server;
@@ -21,10 +21,15 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// A connection that fails this often in a row ends the turn.
 const FAILURES_IN_A_ROW: u32 = 20;
 
+/// Others may use as much of the processors, and the machine is still quiet.
+const QUIET_CORES: f64 = 0.15;
+
 /// What an answer must look like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
+    /// The HTTP status.
     pub code: u16,
+    /// From shortest to longest.
     pub body_bytes: RangeInclusive<usize>,
 }
 
@@ -33,25 +38,41 @@ pub type Requests = Rc<dyn Fn(u64, &mut Vec<u8>)>;
 
 /// One turn of one server.
 pub struct Turn {
+    /// Each with one request at a time.
     pub connections: usize,
+    /// After warming up.
     pub duration: Duration,
+    /// What is asked.
     pub requests: Requests,
+    /// What each answer must look like.
     pub expected: Expected,
 }
 
 /// What was measured in a turn.
 #[derive(Debug, Default)]
 pub struct Figures {
+    /// Answers, as expected, that ended within the turn.
     pub per_second: f64,
     /// Milliseconds.
     pub p50: f64,
     /// Milliseconds.
     pub p99: f64,
+    /// Answers of another kind, and broken connections; warming up included.
     pub errors: u64,
+    /// What the first was.
     pub first_error: Option<String>,
-    /// Processor time a request, in microseconds.
-    pub server_micros: f64,
-    pub generator_micros: f64,
+    /// Processor time; not measured where a turn is not one piece.
+    pub cost: Option<Cost>,
+}
+
+/// Who used the processors in a turn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cost {
+    /// Microseconds a request.
+    server: f64,
+    generator: f64,
+    /// Cores that neither had, on average: a machine that is not quiet makes figures worthless.
+    others: f64,
 }
 
 impl Expected {
@@ -113,26 +134,54 @@ pub async fn run(server: &Server, turn: &Turn, from: u64) -> Outcome<(Figures, u
     // A connection that was refused never reaches the barrier: hence the limit.
     within(PATIENCE, "the connections of a turn", all_connected.wait()).await?;
     tokio::time::sleep(WARM_UP).await;
-    let (server_before, own_before) = (machine::processor_time(Some(server.id()))?, machine::processor_time(None)?);
+    let before = ProcessorTimes::now(server)?;
     let begun = Instant::now();
     shared.until.set(Some(begun + turn.duration));
     tokio::time::sleep(turn.duration).await;
-    let (server_after, own_after) = (machine::processor_time(Some(server.id()))?, machine::processor_time(None)?);
+    let after = ProcessorTimes::now(server)?;
     for task in tasks {
         within(PATIENCE, "the last answers of a turn", task).await???;
     }
     let latencies = Latencies::of(shared.latencies.take());
-    let per_request = |time: Duration| millis(time) * 1e3 / length(latencies.count()).max(1.0);
     let figures = Figures {
         per_second: length(latencies.count()) / turn.duration.as_secs_f64(),
         p50: latencies.at(500),
         p99: latencies.at(990),
         errors: shared.errors.get(),
         first_error: shared.first_error.take(),
-        server_micros: per_request(server_after.saturating_sub(server_before)),
-        generator_micros: per_request(own_after.saturating_sub(own_before)),
+        cost: Some(after.since(before, turn.duration, latencies.count())),
     };
     Ok((figures, shared.next.get()))
+}
+
+/// Processor time so far.
+#[derive(Clone, Copy)]
+struct ProcessorTimes {
+    server: Duration,
+    generator: Duration,
+    all: Duration,
+}
+
+impl ProcessorTimes {
+    fn now(server: &Server) -> Outcome<Self> {
+        Ok(Self {
+            server: machine::processor_time(Some(server.id()))?,
+            generator: machine::processor_time(None)?,
+            all: machine::processor_time_of_all()?,
+        })
+    }
+
+    fn since(self, before: Self, duration: Duration, requests: usize) -> Cost {
+        let (server, generator) =
+            (self.server.saturating_sub(before.server), self.generator.saturating_sub(before.generator));
+        let per_request = |time: Duration| millis(time) * 1e3 / length(requests).max(1.0);
+        let others = self.all.saturating_sub(before.all).saturating_sub(server + generator);
+        Cost {
+            server: per_request(server),
+            generator: per_request(generator),
+            others: others.as_secs_f64() / duration.as_secs_f64(),
+        }
+    }
 }
 
 /// What was wrong, and whether the connection is of no use any more.
@@ -173,22 +222,29 @@ impl Shared {
 
 /// A line for people about the rounds of one server.
 pub fn describe(name: &str, rounds: &[Figures]) -> String {
-    let of = |value: fn(&Figures) -> f64| crate::figures::Spread::of(rounds.iter().map(value));
+    let of = |value: fn(&Figures) -> f64| Spread::of(rounds.iter().map(value));
     let (Some(rate), Some(p50), Some(p99)) = (of(|f| f.per_second), of(|f| f.p50), of(|f| f.p99)) else {
         return format!("{name:<11} not measured");
     };
-    let (server, own) = (of(|f| f.server_micros), of(|f| f.generator_micros));
     let errors: u64 = rounds.iter().map(|f| f.errors).sum();
     let mut text = format!(
-        "{name:<11} {:>8.0}/s ({:.0}–{:.0})  p50 {:.3} ms  p99 {:.3} ms  processor per request: server {:.0} µs, generator {:.0} µs",
-        rate.median,
-        rate.least,
-        rate.most,
-        p50.median,
-        p99.median,
-        server.map_or(f64::NAN, |s| s.median),
-        own.map_or(f64::NAN, |s| s.median),
+        "{name:<11} {:>8.0}/s ({:.0}–{:.0})  p50 {:.3} ms  p99 {:.3} ms",
+        rate.median, rate.least, rate.most, p50.median, p99.median,
     );
+    let costs: Vec<Cost> = rounds.iter().filter_map(|figures| figures.cost).collect();
+    let cost = |value: fn(&Cost) -> f64| Spread::of(costs.iter().map(value));
+    if let (Some(server), Some(generator), Some(others)) =
+        (cost(|c| c.server), cost(|c| c.generator), cost(|c| c.others))
+    {
+        let _ = write!(
+            text,
+            "  processor: server {:.0} µs, generator {:.0} µs a request, others {:.2} cores",
+            server.median, generator.median, others.median
+        );
+        if others.most > QUIET_CORES {
+            let _ = write!(text, " (NOT QUIET: up to {:.2})", others.most);
+        }
+    }
     if let Some(first) = rounds.iter().find_map(|f| f.first_error.as_ref()) {
         let _ = write!(text, "  {errors} ERRORS: {first}");
     }

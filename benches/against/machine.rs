@@ -76,6 +76,15 @@ pub fn processor_time(process: Option<u32>) -> Outcome<Duration> {
     Ok(TICK * ticks)
 }
 
+/// Processor time of every process there is; what interrupts took belongs to none.
+pub fn processor_time_of_all() -> Outcome<Duration> {
+    let line = line_of(Path::new("/proc/stat"), "cpu ").ok_or("a kernel without processor times")?;
+    // user, nice, system, idle, iowait, irq, softirq, steal
+    let ticks = line.split_whitespace().enumerate().filter(|(column, _)| matches!(column, 0..=2 | 7));
+    let ticks: u32 = ticks.filter_map(|(_, ticks)| ticks.parse::<u32>().ok()).sum();
+    Ok(TICK * ticks)
+}
+
 /// The version of a crate that was compiled in.
 pub fn locked_version(name: &str) -> &'static str {
     let wanted = format!("name = \"{name}\"\nversion = \"");
@@ -92,5 +101,5 @@ fn status_bytes(process: u32, field: &str) -> Outcome<f64> {
 fn line_of(path: &Path, field: &str) -> Option<String> {
     let text = std::fs::read_to_string(path).ok()?;
     let line = text.lines().find(|line| line.starts_with(field))?;
-    Some(line.split_once(':')?.1.trim().to_owned())
+    Some(line.strip_prefix(field)?.trim_start_matches(['\t', ' ', ':']).trim().to_owned())
 }

@@ -9,7 +9,9 @@ const VALUE_BYTES: usize = 1024;
 /// The objects of one namespace. Names are uniform and random, as are values.
 #[derive(Debug, Clone)]
 pub struct Objects {
+    /// Where they are.
     pub namespace: &'static str,
+    /// Size of each value, before encoding.
     pub value_bytes: usize,
     seed: u64,
 }

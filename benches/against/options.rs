@@ -31,6 +31,9 @@ pub struct Options {
     /// Secrets in the large home; with several sizes, each is compared with the first
     #[arg(long, value_delimiter = ',', default_value = "100000")]
     pub scale: Vec<u64>,
+    /// Let OpenBao audit into a file, as Strongroom audits what changes
+    #[arg(long)]
+    pub openbao_audit: bool,
     /// Folder for the homes, on the disk that is to be measured [default: in the target folder]
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -63,6 +66,11 @@ impl Options {
             return vec![Measure::Empty, Measure::Get, Measure::Write, Measure::List, Measure::Watch];
         }
         self.measures.clone()
+    }
+
+    /// Run by `cargo test --all-targets`, which is no time to measure.
+    pub fn is_by_the_way(&self) -> bool {
+        self.measures.is_empty() && !self.bench
     }
 
     /// Where homes are made.

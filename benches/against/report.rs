@@ -60,20 +60,26 @@ enum Of {
 /// The rounds of the three servers; empty where one is missing.
 #[derive(Debug, Default)]
 pub struct Rounds {
+    /// Strongroom's.
     pub ours: Vec<Figures>,
+    /// The bare handler's.
     pub bare: Vec<Figures>,
+    /// OpenBao's.
     pub openbao: Vec<Figures>,
 }
 
 impl Target {
+    /// Not less.
     pub fn at_least(value: f64) -> Self {
         Self { bound: Bound::AtLeast, value, of: Of::Figure }
     }
 
+    /// Not more.
     pub fn at_most(value: f64) -> Self {
         Self { bound: Bound::AtMost, value, of: Of::Figure }
     }
 
+    /// Less.
     pub fn below(value: f64) -> Self {
         Self { bound: Bound::Below, value, of: Of::Figure }
     }
@@ -139,15 +145,20 @@ impl Row {
         Self { ratio, ..self }
     }
 
+    /// Whether answers were wrong, so that the figure says nothing.
+    pub fn has_errors(&self) -> bool {
+        self.errors > 0
+    }
+
     fn met(&self) -> &'static str {
-        let Some(target) = self.target else { return "" };
+        let Some(target) = self.target else { return if self.has_errors() { "errors" } else { "" } };
         let value = match target.of {
             Of::Figure => self.ours,
             Of::Bare | Of::OpenBao | Of::Own(_) => self.ratio.map(|ratio| ratio.median),
         };
         match (value, target.bound) {
             (None, _) => "not measured",
-            _ if self.errors > 0 => "NO: errors",
+            _ if self.has_errors() => "NO: errors",
             (Some(value), Bound::AtLeast) if value >= target.value => "yes",
             (Some(value), Bound::AtMost) if value <= target.value => "yes",
             (Some(value), Bound::Below) if value < target.value => "yes",
@@ -163,6 +174,7 @@ impl Row {
             Bound::Below => "<",
         };
         match target.of {
+            Of::Figure if self.unit == Unit::Yes => show(target.value, self.unit),
             Of::Figure => format!("{sign} {}", show(target.value, self.unit)),
             Of::Bare => format!("{sign} {} × bare", target.value),
             Of::OpenBao => format!("{sign} {} × OpenBao", target.value),

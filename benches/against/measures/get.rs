@@ -46,7 +46,7 @@ pub async fn run(options: &Options, servers: &Servers, rows: &mut Vec<Row>) -> O
 async fn on_new_connections(server: &Comparable) -> Outcome<Figures> {
     let requests = reads(server);
     let (mut all, mut took) = (Vec::new(), Duration::ZERO);
-    let mut figures = Figures { server_micros: f64::NAN, generator_micros: f64::NAN, ..Figures::default() };
+    let mut figures = Figures::default();
     let mut request = Vec::new();
     for at in 0..NEW_CONNECTIONS {
         request.clear();

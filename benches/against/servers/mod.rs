@@ -34,6 +34,7 @@ pub enum Product {
 
 /// A running server.
 pub struct Server {
+    /// How it is asked.
     pub api: Api,
     process: Process,
     home: Rc<TempDir>,
@@ -42,22 +43,31 @@ pub struct Server {
 /// How a server is asked.
 #[derive(Clone)]
 pub struct Api {
+    /// Whose it is.
     pub product: Product,
+    /// Where it is.
     pub endpoint: Endpoint,
 }
 
 /// A server whose objects 0 to [`Comparable::count`] can be read.
 pub struct Comparable {
+    /// The process.
     pub server: Server,
+    /// What it holds.
     pub objects: Objects,
+    /// How many of them.
     pub count: u64,
+    /// What a read of one is answered with.
     pub expected: Expected,
 }
 
 /// The three servers of a run, where they are needed and installed.
 pub struct Servers {
+    /// Strongroom.
     pub ours: Option<Comparable>,
+    /// The bare handler.
     pub bare: Option<Comparable>,
+    /// OpenBao.
     pub openbao: Option<Comparable>,
     /// Who is missing, and why.
     pub left_out: Vec<String>,
@@ -95,8 +105,9 @@ impl Servers {
         );
         match openbao::program() {
             Ok(program) => {
-                println!("{}", version(&program, "version")?);
-                let server = openbao::start(&program, home(&folder)?).await?;
+                let audit = if options.openbao_audit { "with an audit file" } else { "without audit" };
+                println!("{}; raft, TLS, KV version 2, {audit}", version(&program, "version")?);
+                let server = openbao::start(&program, home(&folder)?, options.openbao_audit).await?;
                 servers.openbao = Some(Comparable::fill(server, Objects::new("default", 1), OBJECTS).await?);
             }
             Err(why) => servers.left_out.push(format!("OpenBao: {why}")),

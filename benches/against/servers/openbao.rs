@@ -1,5 +1,7 @@
-//! OpenBao with raft storage, TLS and a KV store of version 2; no audit device, which is to its advantage.
+//! OpenBao with raft storage, TLS and a KV store of version 2, asked with the root token.
+//! It audits into a file only when told to; without, it has less to do than a server that keeps a record.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -30,12 +32,12 @@ pub fn program() -> Result<PathBuf, String> {
 }
 
 /// Starts, initialises and unseals it.
-pub async fn start(program: &Path, home: Rc<TempDir>) -> Outcome<Server> {
+pub async fn start(program: &Path, home: Rc<TempDir>, with_audit: bool) -> Outcome<Server> {
     let (certificate, key) = self_signed(home.path())?;
     let (address, cluster) = (free_address()?, free_address()?);
     let (data, settings) = (home.path().join("data"), home.path().join("openbao.hcl"));
     std::fs::create_dir(&data)?;
-    let text = format!(
+    let mut text = format!(
         "storage \"raft\" {{\n  path = \"{}\"\n  node_id = \"one\"\n}}\n\
          listener \"tcp\" {{\n  address = \"{address}\"\n  tls_cert_file = \"{}\"\n  tls_key_file = \"{}\"\n}}\n\
          api_addr = \"https://{address}\"\ncluster_addr = \"https://{cluster}\"\n",
@@ -43,6 +45,14 @@ pub async fn start(program: &Path, home: Rc<TempDir>) -> Outcome<Server> {
         certificate.display(),
         key.display(),
     );
+    if with_audit {
+        let file = home.path().join("audit.log");
+        let _ = write!(
+            text,
+            "audit \"file\" \"requests\" {{\n  options {{\n    file_path = \"{}\"\n  }}\n}}\n",
+            file.display()
+        );
+    }
     std::fs::write(&settings, text)?;
     let arguments = ["server".into(), format!("-config={}", settings.display())];
     let mut process = Process::start(program, arguments, home.path().join("openbao.log"))?;
