@@ -15,6 +15,7 @@ mod session;
 mod status;
 mod stream;
 mod table;
+mod watch;
 
 use std::sync::Arc;
 

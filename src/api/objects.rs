@@ -5,22 +5,20 @@ use std::time::Duration;
 
 use actix_web::body::BoxBody;
 use actix_web::{HttpResponse, web};
-use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
 use super::negotiate::{self, Negotiated, Offer, Shape};
 use super::request_info::RequestInfo;
 use super::respond::Style;
 use super::status::Failure;
-use super::stream::{Lines, ListBody, default_lifetime};
+use super::stream::ListBody;
+use super::watch::{WatchStream, WatchWriter, default_lifetime};
 use super::{Context, body, respond, reviews, table};
 use crate::model::kinds::{Kind, Verb};
 use crate::model::schema;
 use crate::model::selector::{FieldSelector, LabelSelector};
 use crate::model::validation::options::{self, FieldValidation, OptionsError, ResourceVersionMatch, WriteOptions};
 use crate::objects::record::Form;
-use crate::objects::watch::{Event, EventType, Message};
 use crate::objects::{
     CollectionOptions, Created, Deleted, Error, Loaded, PageRequest, PatchBody, PatchType, Request, Updated,
 };
@@ -470,198 +468,47 @@ impl Call<'_> {
         let state = self.context.state;
         let initial = options.send_initial_events.unwrap_or(!matches!(options.resource_version, Some(1..)));
         let head = |style: &Style| respond::head(style, 200, "application/json", &[]);
+        let failed = |error: Error| {
+            let line = json!({"type": "ERROR", "object": Failure::from(error).body});
+            head(&style).set_body(BoxBody::new(format!("{line}\n")))
+        };
         let after = if initial { None } else { options.resource_version };
         let (watcher, missed) = match state.hub.watch(&state.objects, self.request(), after) {
             Ok(started) => started,
-            Err(error @ Error::Expired(..)) => {
-                let line = json!({"type": "ERROR", "object": Failure::from(error).body});
-                return Ok(head(&style).set_body(BoxBody::new(format!("{line}\n"))));
-            }
+            Err(error @ Error::Expired(..)) => return Ok(failed(error)),
             Err(error) => return Err(error.into()),
         };
+        if let (true, Some(asked)) = (initial, options.resource_version.filter(|asked| *asked > watcher.from)) {
+            return Ok(failed(Error::FutureRevision { asked, current: watcher.from }));
+        }
         let page = if initial {
             let at = PageRequest { at: Some(watcher.from).filter(|from| *from > 0), ..self.page_for_watch()? };
             Some(state.objects.list(self.request(), &at)?)
         } else {
             None
         };
-        let include = self.include()?;
         let mut jitter = [0];
         let _ = getrandom::fill(&mut jitter);
         let lifetime = options
             .timeout_seconds
             .filter(|seconds| *seconds > 0)
             .map_or_else(|| default_lifetime(jitter[0]), Duration::from_secs);
-        let (lines, receiver) = mpsc::channel(8);
-        let task = WatchTask {
+        let writer = WatchWriter {
             objects: Arc::clone(&state.objects),
             clock: Arc::clone(&state.clock),
             kind: self.kind,
             shape: agreed.shape,
-            include,
-            labels,
-            fields,
-            lines,
+            include: self.include()?,
             columns_sent: false,
-            bookmarks: options.allow_watch_bookmarks,
-            initial_events_end: initial && options.allow_watch_bookmarks,
         };
-        let hub = Arc::clone(&state.hub);
-        actix_web::rt::spawn(async move {
-            task.run(hub, watcher, page, missed, lifetime).await;
-        });
-        Ok(head(&style).set_body(BoxBody::new(actix_web::body::BodyStream::new(Lines(receiver)))))
+        let bookmarks = options.allow_watch_bookmarks;
+        let stream = WatchStream::new(writer, watcher, (labels, fields), (page, missed), bookmarks, lifetime);
+        let body = actix_web::body::BodyStream::new(stream.into_stream(Arc::clone(&state.hub)));
+        Ok(head(&style).set_body(BoxBody::new(body)))
     }
 
     fn page_for_watch(&self) -> Result<PageRequest, Failure> {
         let (labels, fields) = self.selectors()?;
         Ok(PageRequest { labels, fields, ..PageRequest::default() })
     }
-}
-
-/// Writes one watch.
-struct WatchTask {
-    objects: Arc<crate::objects::Objects>,
-    clock: crate::clock::SharedClock,
-    kind: &'static Kind,
-    shape: Shape,
-    include: table::IncludeObject,
-    labels: LabelSelector,
-    fields: FieldSelector,
-    lines: mpsc::Sender<Bytes>,
-    columns_sent: bool,
-    bookmarks: bool,
-    initial_events_end: bool,
-}
-
-/// How often a bookmark tells an idle watcher how far the store is.
-const BOOKMARK_INTERVAL: Duration = Duration::from_mins(1);
-
-impl WatchTask {
-    async fn run(
-        mut self,
-        hub: Arc<crate::objects::watch::Hub>,
-        mut watcher: crate::objects::watch::Watcher,
-        page: Option<crate::objects::Page>,
-        missed: Vec<Arc<Event>>,
-        lifetime: Duration,
-    ) {
-        let end = tokio::time::Instant::now() + lifetime;
-        if let Some(page) = page {
-            for revision in &page.rows {
-                let Ok(loaded) = self.objects.open_page(&page, *revision) else { continue };
-                let Some(line) = self.line(EventType::Added, &loaded) else { continue };
-                if self.lines.send(line).await.is_err() {
-                    return;
-                }
-            }
-            if self.initial_events_end && self.lines.send(self.bookmark(page.revision, true)).await.is_err() {
-                return;
-            }
-        }
-        for event in missed {
-            if !self.send(&event).await {
-                return;
-            }
-        }
-        let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + BOOKMARK_INTERVAL, BOOKMARK_INTERVAL);
-        loop {
-            tokio::select! {
-                message = watcher.events.recv() => match message {
-                    Some(Message::Event(event)) => {
-                        if !self.send(&event).await {
-                            return;
-                        }
-                    }
-                    Some(Message::Stop) | None => return,
-                },
-                _ = tick.tick(), if self.bookmarks => {
-                    if watcher.events.is_empty() && self.lines.send(self.bookmark(hub.revision(), false)).await.is_err() {
-                        return;
-                    }
-                }
-                () = tokio::time::sleep_until(end) => return,
-                () = self.lines.closed() => return,
-            }
-        }
-    }
-
-    async fn send(&mut self, event: &Arc<Event>) -> bool {
-        let Some(event_type) = event.seen_by(&self.labels, &self.fields) else { return true };
-        let line = if self.shape == Shape::Plain {
-            event.json(&self.objects).map(|text| framed(event_type.as_str(), &text))
-        } else {
-            event.now.as_ref().and_then(|loaded| self.line(event_type, loaded))
-        };
-        match line {
-            Some(line) => self.lines.send(line).await.is_ok(),
-            None => true,
-        }
-    }
-
-    fn line(&mut self, event_type: EventType, loaded: &Loaded) -> Option<Bytes> {
-        let text = match self.shape {
-            Shape::Plain => {
-                let mut text = Vec::new();
-                self.objects.write_json(loaded, Form::Object, &mut text).ok()?;
-                text
-            }
-            Shape::Partial(version) | Shape::PartialList(version) => {
-                table::partial_object_metadata(&loaded.bare().ok()?, version).to_string().into_bytes()
-            }
-            Shape::Table(version) => {
-                let object = loaded.bare().ok()?;
-                let now = self.clock.unix_seconds();
-                let row = table::row(self.kind, &object, loaded.data_keys(), self.include, now, version);
-                let metadata = json!({"resourceVersion": loaded.revision().to_string()});
-                let columns = (!std::mem::replace(&mut self.columns_sent, true)).then(|| table::columns(self.kind));
-                table::table(version, metadata, columns, vec![row]).to_string().into_bytes()
-            }
-        };
-        Some(framed(event_type.as_str(), &text))
-    }
-
-    fn bookmark(&self, revision: u64, initial_events_end: bool) -> Bytes {
-        let mut metadata = json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
-        if initial_events_end {
-            use base64::Engine as _;
-            let blueprint = format!(
-                "{{\"kind\":\"{}\",\"apiVersion\":\"{}\",\"metadata\":{{}},\"items\":null}}\n",
-                self.kind.list_kind, self.kind.api_version
-            );
-            let blueprint = base64::engine::general_purpose::STANDARD.encode(blueprint);
-            if let Some(fields) = metadata.as_object_mut() {
-                fields.insert(
-                    "annotations".to_owned(),
-                    json!({"k8s.io/initial-events-end": "true", "kubernetes.io/initial-events-list-blueprint": blueprint}),
-                );
-            }
-        }
-        let object = json!({"kind": self.kind.kind, "apiVersion": self.kind.api_version, "metadata": metadata});
-        let object = match self.shape {
-            Shape::Plain => object,
-            Shape::Partial(version) | Shape::PartialList(version) => {
-                json!({"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": object.get("metadata")})
-            }
-            Shape::Table(version) => {
-                let row = json!({"cells": [], "object": {"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": {}}});
-                {
-                    let metadata = json!({"resourceVersion": revision.to_string()});
-                    let columns = (!self.columns_sent).then(|| table::columns(self.kind));
-                    table::table(version, metadata, columns, vec![row])
-                }
-            }
-        };
-        framed("BOOKMARK", object.to_string().as_bytes())
-    }
-}
-
-fn framed(event_type: &str, object: &[u8]) -> Bytes {
-    let mut line = Vec::with_capacity(object.len() + 40);
-    line.extend_from_slice(b"{\"type\":\"");
-    line.extend_from_slice(event_type.as_bytes());
-    line.extend_from_slice(b"\",\"object\":");
-    line.extend_from_slice(object);
-    line.extend_from_slice(b"}\n");
-    Bytes::from(line)
 }

@@ -1,14 +1,11 @@
-//! Lists and watches, written while they are sent: memory does not grow with what is listed.
+//! Lists, written while they are sent: memory does not grow with what is listed.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
-use std::time::Duration;
 
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
-use futures_util::Stream;
-use tokio::sync::mpsc;
 
 use crate::objects::record::{Form, push_string};
 use crate::objects::{Error, Objects, Page};
@@ -114,33 +111,5 @@ impl MessageBody for ListBody {
             out.push(b'\n');
         }
         Poll::Ready(Some(Ok(Bytes::from(out))))
-    }
-}
-
-/// A stream of lines that a task writes.
-pub struct Lines(pub mpsc::Receiver<Bytes>);
-
-impl Stream for Lines {
-    type Item = Result<Bytes, std::convert::Infallible>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(context).map(|line| line.map(Ok))
-    }
-}
-
-/// How long a watch lasts that names no time: between 30 and 60 minutes, so that clients do not all come
-/// back at once.
-pub fn default_lifetime(jitter: u8) -> Duration {
-    Duration::from_secs(1800 + u64::from(jitter) * 1800 / 255)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn watches_live_between_half_an_hour_and_an_hour() {
-        assert_eq!(default_lifetime(0), Duration::from_mins(30));
-        assert_eq!(default_lifetime(255), Duration::from_hours(1));
     }
 }

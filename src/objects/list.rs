@@ -218,16 +218,20 @@ pub(super) fn selected(loaded: &Loaded, labels: &LabelSelector, fields: &FieldSe
     if labels.is_empty() && fields.is_empty() {
         return Ok(true);
     }
-    let object = loaded.bare()?;
+    Ok(object_matches(&loaded.bare()?, labels, fields))
+}
+
+/// Whether an object, of which neither secret values nor the last-applied annotation are needed, matches both.
+pub(super) fn object_matches(object: &Value, labels: &LabelSelector, fields: &FieldSelector) -> bool {
     let label = |name: &str| object.pointer("/metadata/labels")?.get(name)?.as_str();
     let field = |name: &str| {
-        let mut value = Some(&object);
+        let mut value = Some(object);
         for part in name.split('.') {
             value = value.and_then(|value| value.get(part));
         }
         value.and_then(Value::as_str).unwrap_or_default()
     };
-    Ok(labels.matches(label) && fields.matches(field))
+    labels.matches(label) && fields.matches(field)
 }
 
 fn snapshot_error(error: SnapshotError, continued: bool) -> Error {

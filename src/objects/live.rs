@@ -50,6 +50,11 @@ impl Loaded {
         Meta::parse(self.meta.expose())
     }
 
+    /// Memory of its stored form.
+    pub(super) fn stored_bytes(&self) -> usize {
+        self.row.sealed.meta().len() + self.row.sealed.data().len()
+    }
+
     /// Number of keys in `data`.
     pub fn data_keys(&self) -> usize {
         self.meta().map_or(0, |meta| meta.data_keys)

@@ -11,6 +11,10 @@ use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream as AsyncTcpStream;
 
+/// How long a client may leave what it was sent unread before the kernel ends its connection.
+#[cfg(target_os = "linux")]
+const WRITE_STALL_MILLIS: u32 = 30_000;
+
 /// The counts of every client address that has a connection.
 #[derive(Clone)]
 pub struct Connections {
@@ -51,6 +55,9 @@ impl Connections {
         let socket = tls.get_ref().0;
         let Ok(peer) = socket.peer_addr() else { return };
         if let Some(connection) = self.count(peer) {
+            // Without it a client that stops reading would be waited for without end.
+            #[cfg(target_os = "linux")]
+            let _ = rustix::net::sockopt::set_tcp_user_timeout(socket, WRITE_STALL_MILLIS);
             #[cfg(test)]
             data.insert(NoDelay(socket.nodelay().unwrap_or(false)));
             data.insert(connection);
