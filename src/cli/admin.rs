@@ -44,7 +44,7 @@ impl Admin {
             ..ServeFlags::default()
         };
         let config = ServeConfig::resolve(flags, environment)?;
-        server::rotate_admin_token(&config.home, &config.unlock, Arc::new(SystemClock))?;
+        server::rotate_admin_token(&config.home, config.unlock, Arc::new(SystemClock))?;
         print(&format!("The administrator's new token is in {}\n", config.home.kubeconfig().display()));
         Ok(())
     }

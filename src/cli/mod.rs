@@ -17,7 +17,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::log::LogFilter;
 use crate::config::{ConfigError, Environment};
-use crate::server::ServeError;
+use crate::server::{self, ServeError};
 
 const NOT_DONE: u8 = 1;
 const USAGE: u8 = 2;
@@ -69,6 +69,8 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<(), CliError> {
     let environment = Environment::of_process();
     start_log(&LogFilter::resolve(cli.log, &environment)?)?;
+    // Before a setting is read, for one of them may be a passphrase.
+    server::harden();
     match cli.command {
         Command::Serve(command) => command.run(&environment),
         Command::Healthcheck(command) => command.run(&environment),

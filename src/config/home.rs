@@ -64,6 +64,12 @@ impl HomePaths {
         self.root.join("strongroom.db")
     }
 
+    /// What SQLite has not yet carried over into the database file.
+    #[must_use]
+    pub fn write_ahead_log(&self) -> PathBuf {
+        self.root.join("strongroom.db-wal")
+    }
+
     /// How the administrator connects.
     #[must_use]
     pub fn kubeconfig(&self) -> PathBuf {

@@ -3,7 +3,7 @@
 //! What it never does: implement `Debug` for what may hold a passphrase, or take a passphrase from the command
 //! line, which every user of the machine can read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{ConfigError, Environment, HomePaths};
 use crate::sensitive::SecretBytes;
@@ -46,6 +46,12 @@ pub struct UnlockConfig {
 }
 
 impl UnlockConfig {
+    /// Every key file that is named, the default one last.
+    pub fn key_files(&self) -> impl Iterator<Item = &Path> {
+        let named = self.key_file_flag.iter().chain(&self.key_file_variable);
+        named.chain([&self.default_key_file]).map(PathBuf::as_path)
+    }
+
     pub(super) fn resolve(
         key_file: Option<PathBuf>,
         passphrase_file: Option<PathBuf>,

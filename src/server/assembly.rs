@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
+use tokio::sync::Mutex;
 
 use crate::api;
 use crate::audit::RequestFacts;
@@ -57,16 +58,16 @@ struct Credentials {
     store: Store,
     keyring: Arc<Keyring>,
     authenticator: Arc<Authenticator>,
+    /// Held while the token is replaced: two at once would leave store, file and memory with different ones.
+    changing: Arc<Mutex<()>>,
 }
 
-/// The keys of a home that exists; `None` at a first start.
-pub async fn read_keys(paths: &HomePaths) -> Result<Option<StoredKeys>, ServeError> {
-    let material = store::keys::read_key_material(&paths.database()).await.map_err(ServeError::store)?;
-    Ok(material.map(|material| StoredKeys {
-        store_id: material.store_id,
-        wrapped: material.keyring,
-        slots: material.slots,
-    }))
+/// The keys of a home that exists.
+pub async fn read_keys(paths: &HomePaths) -> Result<StoredKeys, ServeError> {
+    let database = paths.database();
+    let material = store::keys::read_key_material(&database).await.map_err(ServeError::store)?;
+    let material = material.ok_or(ServeError::NoKeys(database))?;
+    Ok(StoredKeys { store_id: material.store_id, wrapped: material.keyring, slots: material.slots })
 }
 
 /// Makes the database with its keys.
@@ -102,6 +103,7 @@ impl Assembly {
             store: store.clone(),
             keyring: Arc::clone(&keyring),
             authenticator: Arc::clone(&authenticator),
+            changing: Arc::default(),
         };
         let objects = Arc::new(Objects::new(store.clone(), Arc::clone(&keyring), Arc::clone(&clock)));
         let hub = Arc::new(Hub::new(objects.revision()));
@@ -114,15 +116,12 @@ impl Assembly {
 
     /// The home's certificate authority, made and sealed where there is none, or where the one there is ends within
     /// the life of a server certificate.
-    #[expect(clippy::disallowed_methods, reason = "the certificate is public; the key goes from seal to seal")]
+    #[expect(clippy::disallowed_methods, reason = "the new key is sealed")]
     pub async fn authority(&self, now_unix_seconds: i64) -> Result<Authority, ServeError> {
-        let certificate = self.store.read_state(AUTHORITY_CERTIFICATE).map_err(ServeError::store)?;
-        let key = self.store.read_state(AUTHORITY_KEY).map_err(ServeError::store)?;
-        if let (Some(certificate), Some(key)) = (certificate, key) {
-            let certificate = certificate.expose().to_vec();
-            let not_after = CertificateFacts::read(&certificate)?.not_after;
+        if let Some(stored) = self.stored_authority().await? {
+            let not_after = CertificateFacts::read(&stored.certificate)?.not_after;
             if now_unix_seconds < not_after.saturating_sub(LEAF_VALID_SECONDS) {
-                return Ok(Authority { certificate, key });
+                return Ok(stored);
             }
             tracing::warn!("the certificate authority ends soon and was replaced: clients need the new kubeconfig");
         }
@@ -135,18 +134,33 @@ impl Assembly {
         Ok(made)
     }
 
+    /// The home's certificate authority as it is.
+    #[expect(clippy::disallowed_methods, reason = "the certificate is public")]
+    pub async fn stored_authority(&self) -> Result<Option<Authority>, ServeError> {
+        let certificate = self.store.read_state(AUTHORITY_CERTIFICATE).map_err(ServeError::store)?;
+        let key = self.store.read_state(AUTHORITY_KEY).map_err(ServeError::store)?;
+        let both = certificate.zip(key);
+        Ok(both.map(|(certificate, key)| Authority { certificate: certificate.expose().to_vec(), key }))
+    }
+
     /// Puts address and trust into the kubeconfig. A token in it that still works stays; otherwise there is a new one.
     pub async fn write_kubeconfig(&self, server: &str, trust: Option<String>) -> Result<(), ServeError> {
         let path = self.credentials.paths.kubeconfig();
-        let stored = AdminKubeconfig::read(&path).map(|kubeconfig| kubeconfig.token);
         let server = server.to_owned();
-        match stored {
-            Some(token) if self.credentials.is_admin(&token) => {
-                AdminKubeconfig { server, trust, token }.write(&path)?;
-                Ok(())
-            }
-            _ => self.credentials.replace(|token| AdminKubeconfig { server, trust, token }).await,
+        let _changing = self.credentials.changing.lock().await;
+        if let Some(AdminKubeconfig { token, .. }) = AdminKubeconfig::read(&path)
+            && self.credentials.is_admin(&token)
+        {
+            AdminKubeconfig { server, trust, token }.write(&path)?;
+            return Ok(());
         }
+        if path.exists() {
+            tracing::warn!(
+                file = %path.display(),
+                "the file was open to others, or the token in it was not the administrator's: there is a new token in it"
+            );
+        }
+        self.credentials.replace(|token| AdminKubeconfig { server, trust, token }).await
     }
 
     /// Replaces the administrator's token, in the kubeconfig too; the one before is no longer accepted.
@@ -177,13 +191,14 @@ impl Credentials {
     }
 
     async fn rotate(&self) -> Result<(), ServeError> {
+        let _changing = self.changing.lock().await;
         let path = self.paths.kubeconfig();
         let old = AdminKubeconfig::read(&path).ok_or(ServeError::NoKubeconfig(path))?;
         self.replace(|token| AdminKubeconfig { token, ..old }).await
     }
 
-    /// Store first, then file, then memory: a full disk changes nothing, and a crash in between leaves a token that
-    /// the next start finds does not work, and replaces.
+    /// For a caller that holds `changing`. Store first, then file, then memory: a full disk changes nothing, and a
+    /// crash in between leaves a token that the next start finds does not work, and replaces.
     async fn replace(&self, kubeconfig: impl FnOnce(SecretBytes) -> AdminKubeconfig) -> Result<(), ServeError> {
         let before = self.store.read_state(ADMIN_STATE_KEY).map_err(ServeError::store)?;
         let made = AdminToken::make(&self.keyring).map_err(|_| ServeError::Random)?;
@@ -226,11 +241,14 @@ fn api_state(
     let authenticator = Arc::clone(&credentials.authenticator);
     let rotate_admin: api::RotateAdmin = Arc::new(move |_facts| {
         let credentials = credentials.clone();
+        // On its own, for a client that goes away ends its request, and this must not stop half-way.
+        let rotating = tokio::spawn(async move { credentials.rotate().await });
         Box::pin(async move {
-            credentials.rotate().await.map_err(|error| {
-                tracing::error!(%error, "the administrator's token was not replaced");
-                "the administrator's token was not replaced; the server's log says why"
-            })
+            let Err(error) = rotating.await.unwrap_or_else(|error| Err(ServeError::Io(error.into()))) else {
+                return Ok(());
+            };
+            tracing::error!(%error, "the administrator's token was not replaced");
+            Err("the administrator's token was not replaced; the server's log says why")
         })
     });
     api::State::new(objects, hub, authenticator, keyring, clock, rotate_admin)

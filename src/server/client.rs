@@ -20,7 +20,7 @@ use crate::pki::read_blocks;
 use crate::sensitive::SecretBytes;
 
 use super::kubeconfig::AdminKubeconfig;
-use super::lock;
+use super::lock::{self, LockError};
 
 const ANSWER_MAX_BYTES: usize = 1024 * 1024;
 
@@ -44,11 +44,14 @@ pub enum ClientError {
     /// Nobody holds the home's lock.
     #[error("no server runs on {}: start it with `strongroom serve`", .0)]
     NotRunning(String),
+    /// Whether somebody holds it cannot be told.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// It has not got as far as listening.
     #[error("the server is starting, or its files cannot be read by this user")]
     NotListening,
     /// The administrator's file is missing.
-    #[error("{0} cannot be read, or holds no token")]
+    #[error("{0} cannot be read, or holds no token: restart the server, which writes it anew")]
     NoToken(String),
     /// The connection or the handshake failed.
     #[error("{address}: {source}")]
@@ -70,7 +73,7 @@ impl LocalServer {
         reason = "the certificate is public; blocks are secret because they may be keys"
     )]
     pub fn find(paths: &HomePaths) -> Result<Self, ClientError> {
-        let holder = lock::holder(&paths.lock());
+        let holder = lock::holder(&paths.lock())?;
         let holder = holder.ok_or_else(|| ClientError::NotRunning(paths.root().display().to_string()))?;
         let address = holder.address.ok_or(ClientError::NotListening)?;
         let presented = std::fs::read(paths.presented_certificate()).map_err(|_| ClientError::NotListening)?;

@@ -3,14 +3,26 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Said of a key file that lies in the home, wherever it is mentioned.
-pub const COLOCATED_KEY: &str = "The key file lies beside the database: it protects copies of the database and \
-    backups, not against theft of this disk or against root.";
+/// Said of what lies in the home and opens it, wherever it is mentioned.
+pub const IN_THE_HOME: &str = "What unlocks this home lies in it, beside the database: that protects a copy of the \
+    database alone, not a copy of the whole home, and not against theft of this disk or against root.";
+const OUTSIDE_THE_HOME: &str = "What unlocks this home lies outside it, on this machine: that protects copies of the \
+    home and backups, not against theft of this machine or against root.";
+const KEEP_A_COPY: &str =
+    "Keep a copy of what unlocks this home in another place: without it nothing can be read again.";
+
+/// What opened the home, as far as it may be told.
+pub struct Opener {
+    /// What it is called, and its file, where it stays there for the next start.
+    pub file: Option<(&'static str, PathBuf)>,
+    /// Whether that file lies in the home.
+    pub is_in_home: bool,
+}
 
 /// What there is to say.
 pub struct FirstSteps<'a> {
-    /// Whether the home was made just now.
-    pub is_first_start: bool,
+    /// Whether there was a kubeconfig before. Without one this start is the first that got as far as serving.
+    pub is_first: bool,
     /// `https://HOST:PORT`
     pub server: &'a str,
     /// The home.
@@ -19,10 +31,8 @@ pub struct FirstSteps<'a> {
     pub kubeconfig: PathBuf,
     /// What `curl` has to trust, where that is a file of the home's.
     pub trust: Option<PathBuf>,
-    /// The key file, where there is one.
-    pub key_file: Option<&'a Path>,
-    /// Whether it lies in the home.
-    pub is_colocated: bool,
+    /// What opened the home.
+    pub opener: &'a Opener,
     /// Whether Swagger UI is served.
     pub swagger_ui: bool,
 }
@@ -32,95 +42,117 @@ impl FirstSteps<'_> {
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = format!("Strongroom listens on {}\n\n", self.server);
-        let mut field = |name: &str, path: &Path| {
+        let mut field = |name: &str, value: &dyn std::fmt::Display| {
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "  {name:<11} {}", path.display());
+            let _ = writeln!(text, "  {name:<11} {value}");
         };
-        field("home", self.home);
-        field("kubeconfig", &self.kubeconfig);
-        if let Some(path) = self.key_file {
-            field("key file", path);
+        field("home", &self.home.display());
+        field("kubeconfig", &self.kubeconfig.display());
+        if let Some((name, path)) = &self.opener.file {
+            field(name, &path.display());
         }
-        if self.is_first_start && self.key_file.is_some() {
-            text.push_str("\nKeep a copy of the key file in another place: without it nothing can be read again.\n");
-            if self.is_colocated {
-                text.push_str(COLOCATED_KEY);
-                text.push('\n');
+        if self.swagger_ui {
+            field("Swagger UI", &format_args!("{}/swagger-ui/", self.server));
+        }
+        if self.is_first {
+            let _ = writeln!(text, "\n{KEEP_A_COPY}");
+            if self.opener.file.is_some() {
+                let sentence = if self.opener.is_in_home { IN_THE_HOME } else { OUTSIDE_THE_HOME };
+                let _ = writeln!(text, "{sentence}");
             }
-        }
-        if self.is_first_start {
             self.add_examples(&mut text);
-        } else if self.swagger_ui {
-            let _ = writeln!(text, "  {:<11} {}/swagger-ui/", "Swagger UI", self.server);
         }
         text
     }
 
+    /// The token goes from the kubeconfig to `curl` through a pipe: other users may read a command line.
     fn add_examples(&self, text: &mut String) {
-        let kubeconfig = shell_word(&self.kubeconfig);
-        let trust = self.trust.as_ref().map_or_else(String::new, |path| format!("--cacert {} ", shell_word(path)));
-        let server = self.server;
+        let kubeconfig = shell_path(&self.kubeconfig);
+        let trust = self.trust.as_ref().map_or_else(String::new, |path| format!("--cacert {} ", shell_path(path)));
+        let secrets = shell_word(&format!("{}/api/v1/namespaces/default/secrets", self.server));
         let _ = write!(
             text,
             "\nTry next:\n\n  kubectl --kubeconfig {kubeconfig} create secret generic my-secret \
              --from-literal=username=admin\n  kubectl --kubeconfig {kubeconfig} get secrets\n\n  \
-             sed -n 's/^ *token: /Authorization: Bearer /p' {kubeconfig} | curl {trust}-H @- \
-             {server}/api/v1/namespaces/default/secrets\n"
+             sed -n 's/^ *token: /Authorization: Bearer /p' {kubeconfig} | curl {trust}-H @- {secrets}\n"
         );
         if self.swagger_ui {
-            let _ = writeln!(text, "\n  {server}/swagger-ui/");
+            let _ = writeln!(text, "\n  {}/swagger-ui/", self.server);
         }
     }
 }
 
-/// A path as a shell takes it.
-fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
+fn shell_path(path: &Path) -> String {
+    shell_word(&path.display().to_string())
+}
+
+/// A text as a shell takes it for one word. Brackets, as around an IPv6 address, are a pattern to some.
+fn shell_word(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
-    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn steps() -> FirstSteps<'static> {
+    fn opener(is_in_home: bool) -> Opener {
+        Opener { file: Some(("key file", "/h/keys/unlock.key".into())), is_in_home }
+    }
+
+    fn steps(opener: &Opener) -> FirstSteps<'_> {
         FirstSteps {
-            is_first_start: true,
+            is_first: true,
             server: "https://127.0.0.1:8443",
             home: Path::new("/h"),
             kubeconfig: "/h/admin.kubeconfig".into(),
             trust: Some("/h/tls/ca.crt".into()),
-            key_file: Some(Path::new("/h/keys/unlock.key")),
-            is_colocated: true,
+            opener,
             swagger_ui: true,
         }
     }
 
     #[test]
     fn a_first_start_shows_kubectl_curl_and_swagger_ui() {
-        let text = steps().text();
+        let text = steps(&opener(true)).text();
         assert!(text.contains("kubectl --kubeconfig /h/admin.kubeconfig get secrets\n"));
         assert!(text.contains("| curl --cacert /h/tls/ca.crt -H @- https://127.0.0.1:8443/api/v1/namespaces/default/"));
         assert!(text.contains("\n  https://127.0.0.1:8443/swagger-ui/\n"));
-        assert!(text.contains(COLOCATED_KEY));
+    }
+
+    #[test]
+    fn a_first_start_says_what_the_place_of_the_key_protects_and_what_not() {
+        let text = steps(&opener(true)).text();
+        assert!(text.contains("  key file    /h/keys/unlock.key\n") && text.contains(KEEP_A_COPY));
+        assert!(text.contains(IN_THE_HOME) && !text.contains(OUTSIDE_THE_HOME));
+        let text = steps(&opener(false)).text();
+        assert!(text.contains(OUTSIDE_THE_HOME) && !text.contains(IN_THE_HOME));
+        let typed = Opener { file: None, is_in_home: false };
+        let text = steps(&typed).text();
+        assert!(text.contains(KEEP_A_COPY) && !text.contains("lies") && !text.contains("key file"));
     }
 
     #[test]
     fn a_later_start_is_brief() {
-        let text = FirstSteps { is_first_start: false, ..steps() }.text();
-        assert!(!text.contains("Try next") && text.contains("Swagger UI") && text.contains("admin.kubeconfig"));
+        let text = FirstSteps { is_first: false, ..steps(&opener(true)) }.text();
+        assert_eq!(
+            text,
+            "Strongroom listens on https://127.0.0.1:8443\n\n  home        /h\n  kubeconfig  /h/admin.kubeconfig\n  \
+             key file    /h/keys/unlock.key\n  Swagger UI  https://127.0.0.1:8443/swagger-ui/\n"
+        );
     }
 
     #[test]
     fn what_is_off_or_elsewhere_is_not_shown() {
-        let text = FirstSteps { swagger_ui: false, is_colocated: false, trust: None, ..steps() }.text();
-        assert!(!text.contains("swagger") && !text.contains(COLOCATED_KEY) && !text.contains("--cacert"));
+        let text = FirstSteps { swagger_ui: false, trust: None, ..steps(&opener(true)) }.text();
+        assert!(!text.to_lowercase().contains("swagger") && !text.contains("--cacert"));
     }
 
     #[test]
-    fn paths_are_quoted_for_the_shell() {
-        assert_eq!(shell_word(Path::new("/a/b-c")), "/a/b-c");
-        assert_eq!(shell_word(Path::new("/a b/it's")), r"'/a b/it'\''s'");
+    fn paths_and_addresses_are_quoted_for_the_shell() {
+        assert_eq!(shell_word("/a/b-c"), "/a/b-c");
+        assert_eq!(shell_word("/a b/it's"), r"'/a b/it'\''s'");
+        let text = FirstSteps { server: "https://[::1]:8443", ..steps(&opener(true)) }.text();
+        assert!(text.contains(" -H @- 'https://[::1]:8443/api/v1/namespaces/default/secrets'\n"), "{text}");
     }
 }

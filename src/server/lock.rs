@@ -98,12 +98,18 @@ impl HomeLock {
 }
 
 /// Who holds the lock; `None` where nobody does, or the home is not there.
-pub fn holder(path: &Path) -> Option<Holder> {
-    let mut file = File::open(path).ok()?;
+pub fn holder(path: &Path) -> Result<Option<Holder>, LockError> {
+    let io = |source| LockError::Io { path: path.to_owned(), source };
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io(error)),
+    };
     // A shared lock: two who look at the same time do not take each other for the owner.
     match file.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => Some(read_note(&mut file)),
-        Ok(()) | Err(TryLockError::Error(_)) => None,
+        Err(TryLockError::WouldBlock) => Ok(Some(read_note(&mut file))),
+        Ok(()) => Ok(None),
+        Err(TryLockError::Error(source)) => Err(io(source)),
     }
 }
 
@@ -131,17 +137,18 @@ mod tests {
     fn the_second_one_is_told_who_holds_the_lock() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("lock");
-        assert_eq!(holder(&path), None);
+        assert_eq!(holder(&path).unwrap(), None);
         let mut first = HomeLock::take(&path).unwrap();
         let address = "127.0.0.1:8443".parse().unwrap();
         first.note(Some(address)).unwrap();
         let error = HomeLock::take(&path).err().unwrap().to_string();
         assert!(error.contains(&format!("(pid {})", std::process::id())), "{error}");
-        assert_eq!(holder(&path), Some(Holder { pid: Some(std::process::id()), address: Some(address) }));
+        let known = Holder { pid: Some(std::process::id()), address: Some(address) };
+        assert_eq!(holder(&path).unwrap(), Some(known));
         drop(first);
-        assert_eq!(holder(&path), None);
+        assert_eq!(holder(&path).unwrap(), None);
         let again = HomeLock::take(&path).unwrap();
-        assert_eq!(holder(&path).unwrap().address, None, "an old address is not kept");
+        assert_eq!(holder(&path).unwrap().unwrap().address, None, "an old address is not kept");
         drop(again);
     }
 
@@ -154,6 +161,14 @@ mod tests {
         let error = HomeLock::take(&path).err().unwrap().to_string();
         assert!(error.contains("is in use by another strongroom process:"), "{error}");
         drop(first);
+    }
+
+    #[test]
+    fn a_lock_that_cannot_be_looked_at_is_not_taken_for_a_free_one() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("file"), b"").unwrap();
+        let path = directory.path().join("file/lock");
+        assert!(matches!(holder(&path), Err(LockError::Io { .. })));
     }
 
     #[test]

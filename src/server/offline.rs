@@ -6,8 +6,9 @@ use crate::crypto::{Argon2Cost, Keyring, SlotLimits, make_unlock_key};
 
 use super::ServeError;
 use super::assembly::{self, Assembly};
-use super::first_steps::COLOCATED_KEY;
+use super::first_steps::{IN_THE_HOME, Opener};
 use super::home;
+use super::lifecycle::Signals;
 use super::lock::HomeLock;
 use super::root_key;
 use super::terminal::Prompt;
@@ -24,51 +25,57 @@ pub struct UnlockedHome {
     /// The keys.
     pub keyring: Keyring,
     /// How they were opened.
-    pub source: UnlockSource,
-    /// Whether the home was made just now.
-    pub is_first_start: bool,
+    pub opener: Opener,
 }
 
 /// Takes the lock, finds the unlock secret and opens the keys. Only where there is no store yet, and `may_create`
 /// says so, one is made. A wrong secret changes nothing.
 pub async fn unlock(
     paths: &HomePaths,
-    config: &UnlockConfig,
+    config: UnlockConfig,
     clock: &SharedClock,
     prompt: &mut dyn Prompt,
     may_create: bool,
 ) -> Result<UnlockedHome, ServeError> {
-    if !may_create && home::is_new(paths) {
+    if !may_create && home::is_new(paths)? {
         return Err(ServeError::NoHome(paths.root().to_owned()));
     }
     home::prepare(paths)?;
     let lock = HomeLock::take(&paths.lock())?;
+    home::clean(paths, config.key_files());
     let make_key = || make_unlock_key().ok();
-    let stored = if home::is_new(paths) { None } else { assembly::read_keys(paths).await? };
-    let (keyring, source, is_first_start) = if let Some(stored) = stored {
+    // Asked again, now that nobody else can make or move it.
+    let (keyring, opener) = if !home::is_new(paths)? {
+        let stored = assembly::read_keys(paths).await?;
         let slots = root_key::read_slots(stored.slots.iter().map(Vec::as_slice))?;
         let stage = root_key::stage(&slots);
-        let source = unlock::resolve(config, paths.root(), stage, &make_key, prompt)?;
+        let source = unlock::resolve(&config, paths.root(), stage, &make_key, prompt)?;
         let limits = SlotLimits::default();
         let keyring = root_key::open(&slots, &source, stored.store_id, &stored.wrapped, &limits)?;
-        (keyring, source, false)
-    } else {
-        let source = unlock::resolve(config, paths.root(), Stage::FirstStart, &make_key, prompt)?;
+        warn_about(&source);
+        (keyring, source.into_opener())
+    } else if may_create {
+        let source = unlock::resolve(&config, paths.root(), Stage::FirstStart, &make_key, prompt)?;
         let keys = root_key::make(&source, Argon2Cost::DEFAULT, clock.unix_seconds())?;
         assembly::create(paths, &keys).await?;
-        (keys.keyring, source, true)
+        warn_about(&source);
+        warn_about_length(&source);
+        (keys.keyring, source.into_opener())
+    } else {
+        return Err(ServeError::NoHome(paths.root().to_owned()));
     };
-    warn_about(&source, is_first_start);
-    Ok(UnlockedHome { lock, keyring, source, is_first_start })
+    Ok(UnlockedHome { lock, keyring, opener })
 }
 
 /// Replaces the administrator's token while no server runs.
 pub async fn rotate_admin_token(
     paths: &HomePaths,
-    config: &UnlockConfig,
+    config: UnlockConfig,
     clock: SharedClock,
     prompt: &mut dyn Prompt,
 ) -> Result<(), ServeError> {
+    // A signal in between would end the process with the terminal silent, or the token half replaced.
+    let _signals = Signals::install()?;
     let unlocked = unlock(paths, config, &clock, prompt, false).await?;
     let assembly = Assembly::open(paths, unlocked.keyring, clock, CACHE_BYTES, false).await?;
     let rotated = assembly.rotate_admin_token().await;
@@ -76,17 +83,20 @@ pub async fn rotate_admin_token(
     rotated
 }
 
-fn warn_about(source: &UnlockSource, is_first_start: bool) {
+fn warn_about(source: &UnlockSource) {
     if let Some(path) = source.path.as_ref().filter(|_| source.is_new) {
         tracing::info!(file = %path.display(), "a key file was made");
     }
-    if source.colocated && source.form == Form::Key {
-        tracing::warn!("{COLOCATED_KEY}");
+    if source.colocated {
+        tracing::warn!("{IN_THE_HOME}");
     }
     if source.origin == Origin::Environment {
         tracing::warn!("the passphrase came from the environment, which other processes may read");
     }
-    if is_first_start && source.form == Form::Passphrase && source.secret.len() < SHORT_PASSPHRASE_BYTES {
+}
+
+fn warn_about_length(source: &UnlockSource) {
+    if source.form == Form::Passphrase && source.secret.len() < SHORT_PASSPHRASE_BYTES {
         tracing::warn!("the passphrase has fewer than 12 characters: whoever gets the database may guess it");
     }
 }

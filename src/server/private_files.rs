@@ -20,6 +20,8 @@ pub const SECRET_FILE_MAX_BYTES: usize = 64 * 1024;
 const GROUP_AND_OTHERS: u32 = 0o077;
 const WRITE_BY_GROUP_OR_OTHERS: u32 = 0o022;
 const PERMISSION_BITS: u32 = 0o7777;
+/// Of the name of a file that is being written.
+const RANDOM_BYTES: usize = 8;
 
 /// Who besides the owner may have rights on a secret file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +57,8 @@ pub enum Problem {
     Open(u32),
     /// Others may replace it.
     OpenParent(u32),
+    /// Somebody else owns the folder it lies in, and may replace it.
+    ParentOwner(u32),
     /// A folder with something else in it, that others may enter.
     NotOurs(u32),
     /// Longer than it may be.
@@ -64,6 +68,11 @@ pub enum Problem {
 impl FileError {
     fn new(path: &Path, problem: Problem) -> Self {
         Self { path: path.to_owned(), problem }
+    }
+
+    /// What the operating system said of `path`.
+    pub(super) fn io(path: &Path, error: io::Error) -> Self {
+        Self::new(path, Problem::Io(error))
     }
 
     /// What was wrong.
@@ -96,6 +105,11 @@ impl fmt::Display for FileError {
             Problem::OpenParent(mode) => write!(
                 f,
                 "the directory of {path} has mode {mode:04o}, so others could replace the file: chmod go-w the directory"
+            ),
+            Problem::ParentOwner(uid) => write!(
+                f,
+                "the directory of {path} belongs to user id {uid}, who could replace the file: it must belong to the user \
+                 who runs strongroom, or to root"
             ),
             Problem::NotOurs(mode) => write!(
                 f,
@@ -137,6 +151,9 @@ pub fn read_secret(path: &Path, access: Access, max_bytes: usize) -> Result<Secr
     }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let parent_metadata = fs::metadata(parent).map_err(|error| fail(Problem::Io(error)))?;
+    if !is_trusted_owner(parent_metadata.uid()) {
+        return Err(fail(Problem::ParentOwner(parent_metadata.uid())));
+    }
     if parent_metadata.mode() & WRITE_BY_GROUP_OR_OTHERS != 0 {
         return Err(fail(Problem::OpenParent(parent_metadata.mode() & PERMISSION_BITS)));
     }
@@ -206,6 +223,28 @@ pub fn make_directory(path: &Path, is_ours: impl FnOnce() -> bool) -> Result<(),
     Ok(())
 }
 
+/// Removes what [`replace`] and [`create_new`] leave beside `path` when the process is killed in their midst.
+pub fn remove_leftovers(path: &Path) {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else { return };
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        if entry.file_name().to_str().is_some_and(|found| is_temporary_of(name, found)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn temporary_of(name: &str, random: [u8; RANDOM_BYTES]) -> String {
+    format!(".{name}.{}.new", hex::encode(random))
+}
+
+fn is_temporary_of(name: &str, found: &str) -> bool {
+    let middle = || found.strip_prefix('.')?.strip_prefix(name)?.strip_prefix('.')?.strip_suffix(".new");
+    middle().is_some_and(|random| {
+        random.len() == 2 * RANDOM_BYTES && random.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
 pub(super) fn raw_flags(flags: OFlags) -> i32 {
     // The bits go back to the type that the standard library takes them in.
     flags.bits().cast_signed()
@@ -221,9 +260,9 @@ fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<(PathBuf, File)> {
         return Err(io::ErrorKind::InvalidInput.into());
     };
     let directory = File::open(parent)?;
-    let mut random = [0; 8];
+    let mut random = [0; RANDOM_BYTES];
     getrandom::fill(&mut random).map_err(|_| io::Error::other("the operating system gave no randomness"))?;
-    let temporary = parent.join(format!(".{}.{}.new", name.to_string_lossy(), hex::encode(random)));
+    let temporary = parent.join(temporary_of(&name.to_string_lossy(), random));
     let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()

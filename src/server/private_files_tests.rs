@@ -70,6 +70,21 @@ fn a_file_in_a_directory_that_others_may_write_to_is_refused() {
 }
 
 #[test]
+fn a_file_in_a_directory_of_somebody_else_is_refused() {
+    if !rustix::process::geteuid().is_root() {
+        // Only root can give a directory away; the rule is the same for everybody.
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = secret(directory.path(), 0o600);
+    std::os::unix::fs::chown(directory.path(), Some(12_345), None).unwrap();
+    assert!(matches!(read(&path).err().unwrap().problem(), Problem::ParentOwner(12_345)));
+    std::os::unix::fs::chown(directory.path(), Some(0), None).unwrap();
+    std::os::unix::fs::chown(&path, Some(12_345), None).unwrap();
+    assert!(matches!(read(&path).err().unwrap().problem(), Problem::Owner(12_345)));
+}
+
+#[test]
 fn a_file_that_is_too_long_is_refused_and_a_missing_one_is_said_to_be_missing() {
     let directory = tempfile::tempdir().unwrap();
     let path = secret(directory.path(), 0o600);
@@ -100,6 +115,18 @@ fn creating_never_overwrites() {
     assert_eq!(fs::read(&path).unwrap(), b"one");
     assert_eq!(mode_of(&path), 0o600);
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn what_a_killed_process_left_half_written_is_known_by_its_name() {
+    let name = temporary_of("unlock.key", [0xab; RANDOM_BYTES]);
+    assert!(is_temporary_of("unlock.key", &name));
+    for other in
+        ["unlock.key", ".unlock.key.new", ".unlock.key.abababababababab.new2", ".unlock.key.ABABABABABABABAB.new"]
+    {
+        assert!(!is_temporary_of("unlock.key", other), "{other}");
+    }
+    assert!(!is_temporary_of("key", &name));
 }
 
 #[test]

@@ -47,8 +47,10 @@ impl Renewal {
         let now = self.clock.unix_seconds();
         let outcome = match &self.source {
             Source::Own(own) => own.reload(&self.paths, &self.presented, anyway, now),
-            Source::Generated => match self.assembly.authority(now).await {
-                Ok(authority) => renew_generated(&self.paths, &authority, &self.presented, now),
+            // An authority that ends soon is replaced at a start only, which tells clients in the kubeconfig.
+            Source::Generated => match self.assembly.stored_authority().await {
+                Ok(Some(authority)) => renew_generated(&self.paths, &authority, &self.presented, now),
+                Ok(None) => return,
                 Err(error) => {
                     tracing::warn!(%error, "the certificate authority cannot be read; the certificate stays");
                     return;

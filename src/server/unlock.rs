@@ -26,6 +26,7 @@ use zeroize::Zeroizing;
 use crate::config::{PassphraseFromEnvironment, UnlockConfig};
 use crate::sensitive::SecretBytes;
 
+use super::first_steps::Opener;
 use super::private_files::{Access, FileError, create_new, make_directory, read_secret};
 use super::terminal::Prompt;
 
@@ -75,6 +76,19 @@ pub struct UnlockSource {
     pub colocated: bool,
     /// Whether the file was made just now.
     pub is_new: bool,
+}
+
+impl UnlockSource {
+    /// What may be told of it. The secret is wiped.
+    pub fn into_opener(self) -> Opener {
+        let name = match self.origin {
+            Origin::KeyFile | Origin::DefaultKeyFile => Some("key file"),
+            Origin::PassphraseFile => Some("passphrase"),
+            // Those files are there for as long as the process is.
+            Origin::SystemdCredential | Origin::ContainerSecret | Origin::Environment | Origin::Terminal => None,
+        };
+        Opener { file: name.zip(self.path), is_in_home: self.colocated }
+    }
 }
 
 /// What is known of the home when its secret is looked for.
