@@ -1,0 +1,7 @@
+//! The process as the person who runs it meets it: starts, stops, unlocking, the administrator's token.
+
+mod process;
+mod rotate;
+mod start;
+mod stop;
+mod unlock;
