@@ -124,7 +124,9 @@ fn the_administrators_token_is_in_its_kubeconfig_alone() {
     leaks.extend(found_in_files(&token, app.logs()));
     let kubeconfig = app.kubeconfig().display().to_string();
     let mut in_home = found_in_files(&token, app.home());
+    let everywhere = in_home.len();
     in_home.retain(|leak| !leak.contains(&kubeconfig));
+    assert_eq!(everywhere, in_home.len() + 1, "the search does not find what is there");
     leaks.extend(in_home);
     assert_eq!(app.stop(), Some(0));
     leaks.extend(found_in_files(&token, app.logs()));

@@ -3,5 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod architecture;
+mod bad_input;
+mod crash;
+mod leaks;
+mod readme;
 mod support;
 mod wire;

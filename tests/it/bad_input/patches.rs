@@ -110,7 +110,8 @@ fn applies_that_cannot_be_read_or_merged_are_refused() {
         apply("fields of managers", object(json!({"metadata": {"name": "here", "managedFields": []}}))),
         apply("an unknown field", object(json!({"bogus": 1}))),
         apply("data that is text", object(json!({"data": "x"}))),
-        apply("data that is no base64", object(json!({"data": {"k": "!!!"}}))),
+        apply("data that is no base64", object(json!({"data": {"k": "!!!"}})))
+            .at(format!("{SECRETS}/here?fieldManager=m&force=true")),
         apply("a bad key", object(json!({"data": {"a b": ""}}))).invalid(),
         apply("a namespace that is not there", object(json!({})))
             .at("/api/v1/namespaces/none/secrets/here?fieldManager=m")

@@ -2,10 +2,12 @@
 //!
 //! Where one is missing the test says so and is left out; in CI it fails, so that nothing is left out there unseen.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -27,9 +29,12 @@ pub fn missing(what: &str) {
     let _ = writeln!(std::io::stderr(), "\n{text}");
 }
 
-/// Says, past the capture of the test harness, what a test drives.
+/// Says, past the capture of the test harness and once, what the tests drive.
 pub fn drives(what: &str) {
-    let _ = writeln!(std::io::stderr(), "drives {what}");
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    if SAID.lock().unwrap().insert(what.to_owned()) {
+        let _ = writeln!(std::io::stderr(), "drives {what}");
+    }
 }
 
 /// The file that a bare name means on PATH.

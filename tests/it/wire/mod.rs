@@ -1,3 +1,6 @@
 //! The Kubernetes API as genuine clients use it.
 
 mod kubectl;
+mod python_client;
+mod schemathesis;
+mod swagger_ui;

@@ -50,7 +50,7 @@ def test_create_read_replace_delete(core, namespace):
     refused(409, "Conflict", core.replace_namespaced_secret, "s", namespace, read)
 
     status = core.delete_namespaced_secret("s", namespace)
-    assert status.status == "Success" and status.details.uid == made.metadata.uid, status
+    assert (status["status"], status["details"]["uid"]) == ("Success", made.metadata.uid), status
     refused(404, "NotFound", core.read_namespaced_secret, "s", namespace)
 
 
@@ -286,7 +286,7 @@ def test_the_dynamic_client_finds_its_way_by_discovery(core, namespace):
 
 def test_a_wrong_token_is_unauthorized_and_none_is_forbidden(core, namespace):
     wrong = client.Configuration.get_default_copy()
-    wrong.api_key = {"authorization": "Bearer sr_wrong"}
+    wrong.api_key = {"BearerToken": "Bearer sr_wrong"}
     refused(401, "Unauthorized", client.CoreV1Api(client.ApiClient(wrong)).list_namespaced_secret, namespace)
     nobody = client.Configuration.get_default_copy()
     nobody.api_key = {}
