@@ -4,6 +4,7 @@
 //! as the README says. A block marked `text` that follows is what the commands print, where `…` stands for anything
 //! on a line. Blocks of other marks are for reading.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -52,9 +53,10 @@ fn run(app: &App, kubectl: &Kubectl, blocks: &[Block]) -> Vec<String> {
     }
     std::os::unix::fs::symlink(clients::on_path(kubectl.program()), file("bin/kubectl")).unwrap();
     std::os::unix::fs::symlink(app.home(), file(".local/share/strongroom")).unwrap();
-    // The editor of this person changes a label, and a watch ends by itself instead of by Ctrl-C.
+    write_program(&file("bin/editor"), "#!/bin/sh\nexec sed -i 's/^type:/immutable: false\\ntype:/' \"$1\"\n");
+    // A watch ends by itself instead of by Ctrl-C, and a difference is no failure.
     let mut script = String::from(
-        "exec 2>&1\nset -E\ntrap 'echo \"FAILED ($?): $BASH_COMMAND\"' ERR\n\
+        "exec 2>&1\nset -E -o pipefail\ntrap 'echo \"FAILED ($?): $BASH_COMMAND\"' ERR\n\
          kubectl() {\n  case \" $* \" in\n    *' -w '*|*' --watch '*) timeout 3 kubectl \"$@\" || [ $? = 124 ] ;;\n    \
          ' diff '*) command kubectl \"$@\" || [ $? = 1 ] ;;\n    *) command kubectl \"$@\" ;;\n  esac\n}\n",
     );
@@ -65,8 +67,7 @@ fn run(app: &App, kubectl: &Kubectl, blocks: &[Block]) -> Vec<String> {
     let path = format!("{}:{}", file("bin").display(), std::env::var("PATH").unwrap());
     let mut bash = Command::new("bash");
     bash.args(["--noprofile", "--norc", "-s"]).current_dir(file("work")).env_clear().env("PATH", path);
-    bash.env("HOME", person.path())
-        .env("KUBE_EDITOR", r"sed -i 's/^metadata:$/metadata:\n  labels: {edited: by-hand}/'");
+    bash.env("HOME", person.path()).env("KUBE_EDITOR", file("bin/editor"));
     let output = clients::run(&mut bash, script.as_bytes(), LIMIT);
     let printed = String::from_utf8(output.stdout).unwrap();
     let mut outputs: Vec<String> = printed.split(&format!("{BLOCK_ENDS}\n")).map(str::to_owned).collect();
@@ -74,6 +75,11 @@ fn run(app: &App, kubectl: &Kubectl, blocks: &[Block]) -> Vec<String> {
         outputs.pop();
     }
     outputs
+}
+
+fn write_program(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 fn blocks(readme: &str) -> Vec<Block> {
