@@ -286,9 +286,11 @@ def test_the_dynamic_client_finds_its_way_by_discovery(core, namespace):
 
 def test_a_wrong_token_is_unauthorized_and_none_is_forbidden(core, namespace):
     wrong = client.Configuration.get_default_copy()
+    wrong.refresh_api_key_hook = None
     wrong.api_key = {"BearerToken": "Bearer sr_wrong"}
     refused(401, "Unauthorized", client.CoreV1Api(client.ApiClient(wrong)).list_namespaced_secret, namespace)
     nobody = client.Configuration.get_default_copy()
+    nobody.refresh_api_key_hook = None
     nobody.api_key = {}
     nobody = client.ApiClient(nobody)
     refused(403, "Forbidden", client.CoreV1Api(nobody).list_namespaced_secret, namespace)
