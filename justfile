@@ -17,12 +17,12 @@ test *ARGUMENTS:
 
 # Take what the tests found as the expected output from now on; review the difference before you commit it.
 accept:
-    STRONGROOM_TEST_ACCEPT=1 cargo test --locked --test it
+    STRONGROOM_ACCEPT=1 cargo test --locked
     git diff --stat
 
 # Write the OpenAPI document that people read and Swagger UI shows.
 openapi:
-    STRONGROOM_TEST_ACCEPT=1 cargo test --locked --test it openapi
+    STRONGROOM_ACCEPT=1 cargo test --locked openapi
     git diff --stat -- openapi
 
 # Start a server in ./home.
