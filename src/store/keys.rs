@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use sqlx::{Connection as _, Row as _};
+use rusqlite::OptionalExtension as _;
+use sqlx::Connection as _;
 
-use super::StoreError;
 use super::connection::{connect, migrate, schema_hash};
 use super::writer::AUDIT_CHAIN;
+use super::{StoreError, reader};
 use crate::crypto::{Head, Keyring};
 
 /// What a home stores of its keys, none of it secret.
@@ -19,27 +20,33 @@ pub struct KeyMaterial {
     pub slots: Vec<Vec<u8>>,
 }
 
-/// The key material of a database; `None` if there is none at `path`.
+/// The key material of a database; `None` if there is none at `path`. Changes nothing, not even a write-ahead log
+/// that a crash has left.
 pub async fn read_key_material(path: &Path) -> Result<Option<KeyMaterial>, StoreError> {
     if !path.exists() {
         return Ok(None);
     }
+    let path = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || read_now(&path));
+    read.await.map_err(|_| StoreError::Incomplete("its keyring"))?.map(Some)
+}
+
+fn read_now(path: &Path) -> Result<KeyMaterial, StoreError> {
     let unreadable = "the keys cannot be read";
-    let mut connection = connect(path, false).await?;
-    let keys = sqlx::query("SELECT store_id, keyring FROM keys WHERE id = 1")
-        .fetch_optional(&mut connection)
-        .await
-        .map_err(StoreError::sqlite(unreadable))?
-        .ok_or(StoreError::Incomplete("its keyring"))?;
-    let slots = sqlx::query_scalar("SELECT slot FROM slots ORDER BY id")
-        .fetch_all(&mut connection)
-        .await
+    let connection = reader::connect_at_rest(path)?;
+    let keys = connection
+        .query_row("SELECT store_id, keyring FROM keys WHERE id = 1", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
         .map_err(StoreError::sqlite(unreadable))?;
-    let store_id: Vec<u8> = keys.try_get(0).map_err(StoreError::sqlite(unreadable))?;
+    let (store_id, keyring): (Vec<u8>, Vec<u8>) = keys.ok_or(StoreError::Incomplete("its keyring"))?;
+    let mut statement =
+        connection.prepare("SELECT slot FROM slots ORDER BY id").map_err(StoreError::sqlite(unreadable))?;
+    let slots = statement
+        .query_map([], |row| row.get(0))
+        .and_then(Iterator::collect)
+        .map_err(StoreError::sqlite(unreadable))?;
     let store_id = store_id.try_into().map_err(|_| StoreError::Incomplete("its store id"))?;
-    let keyring = keys.try_get(1).map_err(StoreError::sqlite(unreadable))?;
-    connection.close().await.map_err(StoreError::sqlite(unreadable))?;
-    Ok(Some(KeyMaterial { store_id, keyring, slots }))
+    Ok(KeyMaterial { store_id, keyring, slots })
 }
 
 /// Makes a database with its keys and an empty head. It appears whole or not at all: it is made beside its place,

@@ -2,6 +2,7 @@
 //!
 //! A read through sqlx costs three times as much as one here, because it hops to another thread and back.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -146,6 +147,27 @@ pub fn row_of(row: &Row<'_>, intern: &mut dyn FnMut(&str) -> Arc<str>) -> Option
         flags: Flags(u8::try_from(number(5)?).ok()?),
         sealed: Sealed::from_stored(u32::try_from(number(6)?).ok()?, bytes(7)?.to_vec(), bytes(8)?.to_vec()),
     })
+}
+
+/// A read-only connection to a database that nobody writes to. Where no write-ahead log was left, it makes none.
+pub fn connect_at_rest(path: &Path) -> Result<Connection, StoreError> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    if Path::new(&log).exists() {
+        return connect(path);
+    }
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-._~".contains(byte) {
+            uri.push(char::from(*byte));
+        } else {
+            // Writing to a String does not fail.
+            let _ = write!(uri, "%{byte:02X}");
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(uri, flags).map_err(StoreError::sqlite("the database cannot be opened for reading"))
 }
 
 /// A read-only connection.

@@ -7,5 +7,6 @@ mod bad_input;
 mod crash;
 mod leaks;
 mod readme;
+mod server;
 mod support;
 mod wire;

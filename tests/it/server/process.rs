@@ -15,6 +15,17 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 /// A folder for one test: `home` in it, and whatever else the test puts there.
 pub struct Place(tempfile::TempDir);
 
+/// What a file holds. A failed comparison prints its digest: the files hold secrets.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Content(pub Vec<u8>);
+
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        use sha2::Digest as _;
+        write!(f, "{} bytes, SHA-256 {}", self.0.len(), hex::encode(sha2::Sha256::digest(&self.0)))
+    }
+}
+
 /// A server that has said that it listens. Killed when dropped.
 pub struct Server {
     child: Child,
@@ -80,12 +91,12 @@ impl Place {
 
     /// Every file of the home with its content and mode, but for the lock, which says who looked last, and SQLite's
     /// table of who reads.
-    pub fn content(&self) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
-        fn walk(folder: &Path, found: &mut BTreeMap<PathBuf, (u32, Vec<u8>)>) {
+    pub fn content(&self) -> BTreeMap<PathBuf, (u32, Content)> {
+        fn walk(folder: &Path, found: &mut BTreeMap<PathBuf, (u32, Content)>) {
             for entry in fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
                 let content = if path.is_dir() { Vec::new() } else { fs::read(&path).unwrap() };
-                found.insert(path.clone(), (mode(&path), content));
+                found.insert(path.clone(), (mode(&path), Content(content)));
                 if path.is_dir() {
                     walk(&path, found);
                 }

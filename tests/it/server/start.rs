@@ -76,8 +76,8 @@ fn a_later_start_keeps_everything_but_the_address() {
         let path = place.home().join(name);
         assert_eq!(after.remove(&path).unwrap(), before[&path], "{name}");
     }
-    let old = String::from_utf8(before[&kubeconfig].1.clone()).unwrap();
-    let new = String::from_utf8(after[&kubeconfig].1.clone()).unwrap();
+    let old = String::from_utf8(before[&kubeconfig].1.0.clone()).unwrap();
+    let new = String::from_utf8(after[&kubeconfig].1.0.clone()).unwrap();
     let without_server =
         |text: &str| text.lines().filter(|line| !line.contains("server:")).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(without_server(&old), without_server(&new));
