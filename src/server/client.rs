@@ -5,6 +5,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use crate::sensitive::SecretBytes;
 
 use super::kubeconfig::AdminKubeconfig;
 use super::lock::{self, LockError};
+use super::private_files::Access;
 
 const ANSWER_MAX_BYTES: usize = 1024 * 1024;
 
@@ -147,11 +149,13 @@ impl LocalServer {
     }
 }
 
-/// The administrator's token, as the home's kubeconfig has it.
+/// The administrator's token, as the home's kubeconfig has it. Root may ask on behalf of the home's owner.
 pub fn admin_token(paths: &HomePaths) -> Result<SecretBytes, ClientError> {
     let path = paths.kubeconfig();
-    let kubeconfig = AdminKubeconfig::read(&path).ok_or_else(|| ClientError::NoToken(path.display().to_string()))?;
-    Ok(kubeconfig.token)
+    let owner = std::fs::metadata(paths.root()).map(|home| home.uid());
+    let access = owner.map_or(Access::OwnerOnly, Access::HomeOf);
+    let kubeconfig = AdminKubeconfig::read_as(&path, access);
+    Ok(kubeconfig.ok_or_else(|| ClientError::NoToken(path.display().to_string()))?.token)
 }
 
 /// A server that listens on every address is reached on this machine's own.

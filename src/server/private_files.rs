@@ -30,6 +30,14 @@ pub enum Access {
     OwnerOnly,
     /// The group may read. systemd grants its service user by an access list, whose mask shows as the group's bits.
     GroupMayRead,
+    /// Nobody, and the owner may be this user, whose home it lies in: root looks after the homes of others.
+    HomeOf(u32),
+}
+
+impl Access {
+    fn trusts(self, uid: u32) -> bool {
+        uid == 0 || uid == rustix::process::geteuid().as_raw() || self == Self::HomeOf(uid)
+    }
 }
 
 /// A file or folder that was not used or not written.
@@ -53,6 +61,8 @@ pub enum Problem {
     NotADirectory,
     /// Owned by somebody who is neither this user nor root.
     Owner(u32),
+    /// A folder owned by another user than this one.
+    FolderOwner(u32),
     /// Others have rights on it.
     Open(u32),
     /// Others may replace it.
@@ -97,6 +107,12 @@ impl fmt::Display for FileError {
             Problem::Owner(uid) => {
                 write!(f, "{path} belongs to user id {uid}: it must belong to the user who runs strongroom, or to root")
             }
+            Problem::FolderOwner(uid) => {
+                write!(
+                    f,
+                    "{path} belongs to user id {uid}: run strongroom as that user, or give the folder to this one (chown)"
+                )
+            }
             Problem::Open(mode) => write!(
                 f,
                 "{path} has mode {mode:04o}, so others may have read it: make it 0600 (chmod 600; for a container \
@@ -139,11 +155,11 @@ pub fn read_secret(path: &Path, access: Access, max_bytes: usize) -> Result<Secr
     if !metadata.is_file() {
         return Err(fail(Problem::NotAFile));
     }
-    if !is_trusted_owner(metadata.uid()) {
+    if !access.trusts(metadata.uid()) {
         return Err(fail(Problem::Owner(metadata.uid())));
     }
     let refused = match access {
-        Access::OwnerOnly => GROUP_AND_OTHERS,
+        Access::OwnerOnly | Access::HomeOf(_) => GROUP_AND_OTHERS,
         Access::GroupMayRead => GROUP_AND_OTHERS & !0o040,
     };
     if metadata.mode() & refused != 0 {
@@ -151,7 +167,7 @@ pub fn read_secret(path: &Path, access: Access, max_bytes: usize) -> Result<Secr
     }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let parent_metadata = fs::metadata(parent).map_err(|error| fail(Problem::Io(error)))?;
-    if !is_trusted_owner(parent_metadata.uid()) {
+    if !access.trusts(parent_metadata.uid()) {
         return Err(fail(Problem::ParentOwner(parent_metadata.uid())));
     }
     if parent_metadata.mode() & WRITE_BY_GROUP_OR_OTHERS != 0 {
@@ -202,8 +218,9 @@ pub fn create_new(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 pub fn make_directory(path: &Path, is_ours: impl FnOnce() -> bool) -> Result<(), FileError> {
     let fail = |problem| FileError::new(path, problem);
     let io = |error| FileError::new(path, Problem::Io(error));
+    let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
     match DirBuilder::new().recursive(true).mode(0o700).create(path) {
-        Ok(()) => {}
+        Ok(()) => missing.into_iter().for_each(sync_entry),
         Err(error) if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory) => {
             return Err(fail(Problem::NotADirectory));
         }
@@ -211,7 +228,7 @@ pub fn make_directory(path: &Path, is_ours: impl FnOnce() -> bool) -> Result<(),
     }
     let metadata = fs::metadata(path).map_err(io)?;
     if metadata.uid() != rustix::process::geteuid().as_raw() {
-        return Err(fail(Problem::Owner(metadata.uid())));
+        return Err(fail(Problem::FolderOwner(metadata.uid())));
     }
     if metadata.mode() & GROUP_AND_OTHERS != 0 {
         let is_empty = fs::read_dir(path).map_err(io)?.next().is_none();
@@ -221,6 +238,14 @@ pub fn make_directory(path: &Path, is_ours: impl FnOnce() -> bool) -> Result<(),
         fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(io)?;
     }
     Ok(())
+}
+
+/// Has the entry of a new folder survive a power cut: a key must not be lost with the folder it was put into.
+fn sync_entry(folder: &Path) {
+    // Where the folder above may be written to but not read, there is no way to.
+    if let Some(above) = folder.parent().and_then(|parent| File::open(parent).ok()) {
+        let _ = above.sync_all();
+    }
 }
 
 /// Removes what [`replace`] and [`create_new`] leave beside `path` when the process is killed in their midst.
@@ -248,10 +273,6 @@ fn is_temporary_of(name: &str, found: &str) -> bool {
 pub(super) fn raw_flags(flags: OFlags) -> i32 {
     // The bits go back to the type that the standard library takes them in.
     flags.bits().cast_signed()
-}
-
-fn is_trusted_owner(uid: u32) -> bool {
-    uid == 0 || uid == rustix::process::geteuid().as_raw()
 }
 
 /// The new file, written and on the disk under another name, and its folder.

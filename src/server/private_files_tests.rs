@@ -70,7 +70,7 @@ fn a_file_in_a_directory_that_others_may_write_to_is_refused() {
 }
 
 #[test]
-fn a_file_in_a_directory_of_somebody_else_is_refused() {
+fn a_file_of_somebody_else_or_in_a_directory_of_theirs_is_refused() {
     if !rustix::process::geteuid().is_root() {
         // Only root can give a directory away; the rule is the same for everybody.
         return;
@@ -79,8 +79,13 @@ fn a_file_in_a_directory_of_somebody_else_is_refused() {
     let path = secret(directory.path(), 0o600);
     std::os::unix::fs::chown(directory.path(), Some(12_345), None).unwrap();
     assert!(matches!(read(&path).err().unwrap().problem(), Problem::ParentOwner(12_345)));
-    std::os::unix::fs::chown(directory.path(), Some(0), None).unwrap();
+    let error = make_directory(directory.path(), || true).err().unwrap();
+    assert!(matches!(error.problem(), Problem::FolderOwner(12_345)), "{error}");
     std::os::unix::fs::chown(&path, Some(12_345), None).unwrap();
+    assert!(matches!(read(&path).err().unwrap().problem(), Problem::Owner(12_345)));
+    assert!(read_secret(&path, Access::HomeOf(12_345), 16).is_ok());
+    assert!(read_secret(&path, Access::HomeOf(12_346), 16).is_err());
+    std::os::unix::fs::chown(directory.path(), Some(0), None).unwrap();
     assert!(matches!(read(&path).err().unwrap().problem(), Problem::Owner(12_345)));
 }
 
