@@ -136,16 +136,33 @@ pub fn decode_object(kind: &'static Kind, format: Format, body: &SecretBytes) ->
 #[expect(clippy::disallowed_methods, reason = "the decoder reads the body it was given")]
 pub fn decode_message(message: &'static Message, format: Format, body: &SecretBytes) -> Result<Value, Failure> {
     let bad = |text: String| Failure::bad_request(format!("couldn't get version/kind; {text}"));
-    let mut value = match format {
-        Format::Json => json::parse(body.expose()).map_err(|error| bad(format!("json parse error: {error}")))?.value,
-        Format::Yaml => yaml::parse(body.expose()).map_err(|error| bad(error.to_string()))?.value,
+    let (mut value, api_version, name) = match format {
+        Format::Json => {
+            let error = |error: crate::codec::ParseError| bad(format!("json parse error: {error}"));
+            named(json::parse(body.expose()).map_err(error)?.value)
+        }
+        Format::Yaml => named(yaml::parse(body.expose()).map_err(|error| bad(error.to_string()))?.value),
         Format::Protobuf => {
             let envelope = protobuf::decode_envelope(body.expose()).map_err(|error| bad(error.to_string()))?;
-            protobuf::decode_message(message, envelope.raw).map_err(|error| bad(error.to_string()))?
+            let value = protobuf::decode_message(message, envelope.raw).map_err(|error| bad(error.to_string()))?;
+            (value, envelope.api_version.to_owned(), envelope.kind.to_owned())
         }
     };
+    if !name.is_empty() && name != message.name {
+        return Err(Failure::bad_request(format!(
+            "{name} in version \"{api_version}\" cannot be handled as a {}: the body is of another type",
+            message.name
+        )));
+    }
     typed::check(message, &mut value).map_err(|error| bad(error.to_string()))?;
     Ok(value)
+}
+
+/// A document with the version and kind that it says it is of.
+fn named(value: Value) -> (Value, String, String) {
+    let field = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (api_version, kind) = (field("apiVersion"), field("kind"));
+    (value, api_version, kind)
 }
 
 fn same_type(kind: &'static Kind, api_version: &str, name: &str) -> Result<(), Failure> {

@@ -31,6 +31,7 @@ use crate::auth::Authenticator;
 use crate::clock::SharedClock;
 use crate::crypto::Keyring;
 use crate::model::user::User;
+use crate::model::validation::options;
 use crate::objects::Objects;
 use crate::objects::watch::Hub;
 use crate::rbac;
@@ -142,6 +143,9 @@ async fn answer(state: &State, http: &HttpRequest, payload: web::Payload, receiv
 
 async fn route(context: &Context<'_>, payload: web::Payload) -> Result<HttpResponse, Failure> {
     let info = request_info(context.http.method().as_str(), context.http.path(), &context.query);
+    if info.attributes.verb != "watch" {
+        options::timeout(context.query.pairs()).map_err(Failure::options)?;
+    }
     if info.attributes.is_resource() {
         return objects::route(context, info, payload).await;
     }

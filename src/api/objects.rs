@@ -17,6 +17,7 @@ use super::{Context, body, respond, reviews, table};
 use crate::model::kinds::{Kind, Verb};
 use crate::model::schema;
 use crate::model::selector::{FieldSelector, LabelSelector};
+use crate::model::validation::names;
 use crate::model::validation::options::{self, FieldValidation, OptionsError, ResourceVersionMatch, WriteOptions};
 use crate::objects::record::Form;
 use crate::objects::{
@@ -56,6 +57,9 @@ pub(super) async fn route(
     let takes_name = matches!(verb, Verb::Get | Verb::Update | Verb::Patch | Verb::Delete);
     if matches!(context.http.method().as_str(), "HEAD" | "OPTIONS") || takes_name != has_name {
         return Err(Failure::method_not_allowed());
+    }
+    if let Some(problem) = names::path_segment(&info.path_name).first() {
+        return Err(Failure::bad_request(format!("Name parameter invalid: {:?}: {problem}", info.path_name)));
     }
     if !kind.stored {
         return reviews::create(context, &permit, kind, payload).await;

@@ -246,6 +246,40 @@ pub fn list(query: &[(String, String)]) -> Result<ListOptions, OptionsError> {
     })
 }
 
+/// The `timeout` that every request may have, a duration as Go writes it (`32s`, `1m30s`). Only whether it is one
+/// matters: answers do not take long enough to be cut off.
+pub fn timeout(query: &[(String, String)]) -> Result<(), OptionsError> {
+    let Some(text) = first(query, "timeout").filter(|text| !text.is_empty()) else { return Ok(()) };
+    if is_go_duration(text) {
+        return Ok(());
+    }
+    let text = format!("invalid timeout specified in the request URL - time: invalid duration {text:?}");
+    Err(OptionsError::BadRequest(text))
+}
+
+/// Go's `time.ParseDuration`: numbers with optional fractions, each with its unit; or a zero alone.
+fn is_go_duration(text: &str) -> bool {
+    let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if rest == "0" {
+        return true;
+    }
+    if rest.is_empty() {
+        return false;
+    }
+    while !rest.is_empty() {
+        let number_ends = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (number, behind) = rest.split_at(number_ends);
+        let unit_ends = behind.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(behind.len());
+        let (unit, next) = behind.split_at(unit_ends);
+        let is_number = number.matches('.').count() <= 1 && number.bytes().any(|byte| byte.is_ascii_digit());
+        if !is_number || !matches!(unit, "ns" | "us" | "µs" | "μs" | "ms" | "s" | "m" | "h") {
+            return false;
+        }
+        rest = next;
+    }
+    true
+}
+
 /// A resourceVersion in a query: `None` when empty. Kubernetes answers 500 with this text, we answer 400.
 pub fn resource_version(version: &str) -> Result<Option<u64>, OptionsError> {
     if version.is_empty() {

@@ -288,3 +288,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_timeout_is_a_duration_as_go_writes_it() {
+    let with = |text: &str| timeout(&[("timeout".to_owned(), text.to_owned())]);
+    for text in ["", "0", "32s", "8m33s", "1.5h", "-1s", ".5s", "1h2m3.4s", "10ms", "3µs"] {
+        assert!(with(text).is_ok(), "{text}");
+    }
+    for text in ["abc", "1", "s", ".s", "1.2.3s", "1x", "+", "1s2", "10 s"] {
+        let error = with(text).unwrap_err().message();
+        assert!(error.ends_with(&format!("invalid duration {text:?}")), "{error}");
+    }
+    assert!(timeout(&[]).is_ok());
+}
