@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 
 use actix_web::HttpResponse;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Context, respond};
 
@@ -30,7 +30,8 @@ impl Health {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner).retain(|(name, _)| *name != check);
     }
 
-    fn report(&self, verbose: bool, path: &str, only_alive: bool) -> (u16, String) {
+    /// Code and text of a health endpoint at `path`.
+    pub(super) fn report(&self, verbose: bool, path: &str, only_alive: bool) -> (u16, String) {
         let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         let ready = only_alive || failing.is_empty();
         if ready && !verbose {
@@ -63,21 +64,25 @@ pub(super) fn route(context: &Context<'_>, path: &str) -> Option<HttpResponse> {
         "/version" | "/version/" => {
             let mut style = context.style.clone();
             style.pretty = true;
-            let body = json!({
-                "major": "1",
-                "minor": MINOR,
-                "gitVersion": format!("v1.{MINOR}.0+strongroom-{}", env!("CARGO_PKG_VERSION")),
-                "gitCommit": "",
-                "gitTreeState": "clean",
-                "buildDate": "1970-01-01T00:00:00Z",
-                "goVersion": "",
-                "compiler": "rustc",
-                "platform": format!("{}/{}", std::env::consts::OS, go_arch(std::env::consts::ARCH)),
-            });
-            Some(respond::value(&style, 200, &body, &[]))
+            Some(respond::value(&style, 200, &version(), &[]))
         }
         _ => None,
     }
+}
+
+/// `/version`, as Kubernetes' `version.Info`.
+pub(super) fn version() -> Value {
+    json!({
+        "major": "1",
+        "minor": MINOR,
+        "gitVersion": format!("v1.{MINOR}.0+strongroom-{}", env!("CARGO_PKG_VERSION")),
+        "gitCommit": "",
+        "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": "",
+        "compiler": "rustc",
+        "platform": format!("{}/{}", std::env::consts::OS, go_arch(std::env::consts::ARCH)),
+    })
 }
 
 /// Go's name of an architecture.

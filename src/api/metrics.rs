@@ -26,7 +26,8 @@ impl Metrics {
         }
     }
 
-    fn text(&self, gauges: &[(&str, &str, u64)]) -> String {
+    /// The counters, and these gauges: name, help and value.
+    pub(super) fn text(&self, gauges: &[(&str, &str, u64)]) -> String {
         let mut text = String::from(
             "# HELP strongroom_requests_total Requests answered, by method and class of status.\n# TYPE strongroom_requests_total counter\n",
         );

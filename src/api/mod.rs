@@ -8,6 +8,7 @@ mod kube_openapi;
 mod metrics;
 mod negotiate;
 mod objects;
+mod openapi;
 mod request_info;
 mod respond;
 mod reviews;

@@ -99,6 +99,11 @@ impl Failure {
         }
     }
 
+    /// 500, which says nothing of what went wrong inside.
+    pub fn internal() -> Self {
+        Self::new(500, "InternalError", "Internal error occurred", Some(json!({})))
+    }
+
     /// 503, to be tried again.
     pub fn unavailable(message: impl Into<String>) -> Self {
         let mut failure = Self::new(503, "ServiceUnavailable", message, Some(json!({"retryAfterSeconds": 1})));
@@ -210,7 +215,7 @@ impl From<Error> for Failure {
             Error::Unavailable(text) => Self::unavailable(text),
             Error::Internal(text) => {
                 tracing::error!(error.text = text, "internal error");
-                Self::new(500, "InternalError", "Internal error occurred", Some(json!({})))
+                Self::internal()
             }
         }
     }

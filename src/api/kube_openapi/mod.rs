@@ -15,7 +15,9 @@ use actix_web::http::header::{self, HeaderValue};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha512};
 
-use self::operations::{add_paths, subresource_kind};
+pub(super) use self::operations::subresource_kind;
+
+use self::operations::add_paths;
 use self::schemas::{add_component, components};
 use super::respond::{self, Style};
 use super::{Context, discovery};

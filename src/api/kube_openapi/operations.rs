@@ -7,7 +7,7 @@ use crate::model::kinds::{self, Kind, Subresource, Verb};
 use crate::model::schema;
 
 /// The kind that a subresource takes and returns; most are their parent's own.
-pub(super) fn subresource_kind(parent: &'static Kind, sub: &Subresource) -> &'static Kind {
+pub(in crate::api) fn subresource_kind(parent: &'static Kind, sub: &Subresource) -> &'static Kind {
     let foreign = [&kinds::TOKEN_REQUEST];
     foreign.into_iter().find(|kind| kind.kind == sub.kind && kind.group == sub.group).unwrap_or(parent)
 }

@@ -1,0 +1,233 @@
+//! Objects that stand for all others in the document, as a client sends them and as the server returns them.
+//!
+//! What the server adds comes from the code that adds it; only what differs from run to run is made up.
+
+use serde_json::{Map, Value, json};
+
+use crate::api::table::{self, IncludeObject};
+use crate::model::defaults;
+use crate::model::kinds::Kind;
+use crate::model::schema::{Message, OBJECT_META};
+
+/// The namespace of every example.
+pub const NAMESPACE: &str = "default";
+/// The resourceVersion of every example.
+pub const REVISION: &str = "278";
+const UID: &str = "4e8a7b52-6d3c-4f19-9a0b-2c1d5e7f8a90";
+const CREATED: &str = "2026-01-15T09:30:00Z";
+/// Two hours later.
+const NOW_UNIX_SECONDS: i64 = 1_768_476_600;
+
+/// The name of a kind's example.
+pub fn name(kind: &Kind) -> &'static str {
+    match kind.kind {
+        "Secret" => "my-secret",
+        "Namespace" => "team-a",
+        "ServiceAccount" => "deployer",
+        "Role" => "secret-reader",
+        "RoleBinding" => "deployer-reads-secrets",
+        "ClusterRole" => "secret-auditor",
+        "ClusterRoleBinding" => "auditors-read-secrets",
+        _ => "",
+    }
+}
+
+/// The example as a client sends it.
+pub fn input(kind: &Kind) -> Value {
+    let mut object = json!({"kind": kind.kind, "apiVersion": kind.api_version});
+    if kind.stored {
+        put(&mut object, "metadata", json!({"name": name(kind)}));
+    }
+    if kind.stored && kind.namespaced {
+        put(&mut object, "metadata", json!({"name": name(kind), "namespace": NAMESPACE}));
+    }
+    let group = "rbac.authorization.k8s.io";
+    let service_account = json!({"kind": "ServiceAccount", "name": "deployer", "namespace": NAMESPACE});
+    let fields = match kind.kind {
+        "Secret" => json!({"data": {"username": "YWRtaW4=", "password": "cGEkJHcwcmQ="}, "type": "Opaque"}),
+        "ServiceAccount" => json!({"automountServiceAccountToken": false}),
+        "Role" | "ClusterRole" => {
+            json!({"rules": [{"verbs": ["get", "list", "watch"], "apiGroups": [""], "resources": ["secrets"]}]})
+        }
+        "RoleBinding" => json!({
+            "subjects": [service_account],
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": "secret-reader"},
+        }),
+        "ClusterRoleBinding" => json!({
+            "subjects": [{"kind": "Group", "apiGroup": group, "name": "auditors"}],
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "secret-auditor"},
+        }),
+        "TokenRequest" => json!({"spec": {"audiences": ["https://vault.example"], "expirationSeconds": 3600}}),
+        "TokenReview" => json!({"spec": {"token": "sr_admin_example"}}),
+        "SelfSubjectAccessReview" => json!({"spec": {"resourceAttributes": secret_attributes()}}),
+        "SubjectAccessReview" => json!({"spec": {"resourceAttributes": secret_attributes(), "user": "jane"}}),
+        "LocalSubjectAccessReview" => {
+            put(&mut object, "metadata", json!({"namespace": NAMESPACE}));
+            json!({"spec": {"resourceAttributes": secret_attributes(), "user": "jane"}})
+        }
+        "SelfSubjectRulesReview" => json!({"spec": {"namespace": NAMESPACE}}),
+        _ => json!({}),
+    };
+    extend(&mut object, fields);
+    object
+}
+
+fn secret_attributes() -> Value {
+    json!({"namespace": NAMESPACE, "verb": "get", "resource": "secrets", "name": "my-secret"})
+}
+
+/// The example as the server returns it.
+pub fn output(kind: &'static Kind) -> Value {
+    if !kind.stored {
+        return answered(kind);
+    }
+    let mut object = input(kind);
+    defaults::prepare_for_create(kind, &mut object);
+    defaults::apply_defaults(kind, &mut object);
+    if let Some(metadata) = object.get_mut("metadata") {
+        put(metadata, "uid", json!(UID));
+        put(metadata, "resourceVersion", json!(REVISION));
+        put(metadata, "creationTimestamp", json!(CREATED));
+        *metadata = in_order(&OBJECT_META, metadata);
+    }
+    let mut ordered = json!({"kind": kind.kind, "apiVersion": kind.api_version});
+    extend(&mut ordered, in_order(kind.message, &object));
+    ordered
+}
+
+/// A review or a token request with its answer.
+fn answered(kind: &Kind) -> Value {
+    let user = json!({"username": "admin", "groups": ["system:masters", "system:authenticated"]});
+    let mut metadata = json!({"creationTimestamp": null});
+    let (spec, status) = match kind.kind {
+        "TokenReview" => (Some(json!({})), json!({"authenticated": true, "user": user})),
+        "SelfSubjectReview" => {
+            metadata = json!({"creationTimestamp": CREATED});
+            (None, json!({"userInfo": user}))
+        }
+        "SelfSubjectRulesReview" => {
+            let resource_rules = json!([{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]);
+            let path_rules = json!([{"verbs": ["*"], "nonResourceURLs": ["*"]}]);
+            let rules = json!({"resourceRules": resource_rules, "nonResourceRules": path_rules, "incomplete": false});
+            (Some(json!({})), rules)
+        }
+        "TokenRequest" => {
+            metadata = json!({"name": "deployer", "namespace": NAMESPACE, "creationTimestamp": CREATED});
+            let status = json!({"token": "eyJhbGciOiJFUzI1NiJ9.e30.c2lnbmF0dXJl", "expirationTimestamp": "2026-01-15T10:30:00Z"});
+            (input(kind).get("spec").cloned(), status)
+        }
+        _ => (input(kind).get("spec").cloned(), json!({"allowed": true})),
+    };
+    let mut object = json!({"kind": kind.kind, "apiVersion": kind.api_version, "metadata": metadata});
+    if let Some(spec) = spec {
+        put(&mut object, "spec", spec);
+    }
+    put(&mut object, "status", status);
+    object
+}
+
+/// A list of the one example.
+pub fn list(kind: &'static Kind) -> Value {
+    let mut item = output(kind);
+    if let Some(fields) = item.as_object_mut() {
+        fields.shift_remove("kind");
+        fields.shift_remove("apiVersion");
+    }
+    json!({
+        "kind": kind.list_kind, "apiVersion": kind.api_version,
+        "metadata": {"resourceVersion": REVISION}, "items": [item],
+    })
+}
+
+/// A Table of the one example.
+pub fn table(kind: &'static Kind) -> Value {
+    let object = output(kind);
+    let keys = object.get("data").and_then(Value::as_object).map_or(0, Map::len);
+    let row = table::row(kind, &object, keys, IncludeObject::Metadata, NOW_UNIX_SECONDS, META);
+    table::table(META, json!({"resourceVersion": REVISION}), Some(table::columns(kind)), vec![row])
+}
+
+const META: &str = "meta.k8s.io/v1";
+
+/// The example reduced to its metadata.
+pub fn partial(kind: &'static Kind) -> Value {
+    table::partial_object_metadata(&output(kind), META)
+}
+
+/// A list of the example reduced to its metadata.
+pub fn partial_list(kind: &'static Kind) -> Value {
+    json!({
+        "kind": "PartialObjectMetadataList", "apiVersion": META,
+        "metadata": {"resourceVersion": REVISION}, "items": [partial(kind)],
+    })
+}
+
+/// The first line of a watch.
+pub fn watch_event(kind: &'static Kind) -> Value {
+    json!({"type": "ADDED", "object": output(kind)})
+}
+
+/// The example as it is while a finalizer holds it after a delete.
+pub fn terminating(kind: &'static Kind) -> Value {
+    let mut object = output(kind);
+    if kind.kind == "Namespace" {
+        put(&mut object, "status", json!({"phase": "Terminating"}));
+    }
+    if let Some(metadata) = object.get_mut("metadata") {
+        put(metadata, "deletionTimestamp", json!("2026-01-15T11:30:00Z"));
+        if kind.kind != "Namespace" {
+            put(metadata, "deletionGracePeriodSeconds", json!(0));
+            put(metadata, "finalizers", json!(["example.com/backup"]));
+        }
+        *metadata = in_order(&OBJECT_META, metadata);
+    }
+    object
+}
+
+/// What a delete that leaves nothing answers.
+pub fn deleted(kind: &Kind) -> Value {
+    let mut details = json!({"name": name(kind)});
+    if !kind.group.is_empty() {
+        put(&mut details, "group", json!(kind.group));
+    }
+    put(&mut details, "kind", json!(kind.plural));
+    put(&mut details, "uid", json!(UID));
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
+}
+
+/// A merge patch of the example.
+pub fn merge_patch(kind: &Kind) -> Value {
+    match kind.kind {
+        "Secret" => json!({"data": {"password": "bmV3LXBhJCR3MHJk"}}),
+        "Role" | "ClusterRole" => json!({"rules": [{"verbs": ["get"], "apiGroups": [""], "resources": ["secrets"]}]}),
+        _ => json!({"metadata": {"labels": {"team": "a"}}}),
+    }
+}
+
+/// A JSON patch of the example.
+pub fn json_patch(kind: &Kind) -> Value {
+    match kind.kind {
+        "Secret" => json!([{"op": "replace", "path": "/data/password", "value": "bmV3LXBhJCR3MHJk"}]),
+        _ => json!([{"op": "add", "path": "/metadata/labels", "value": {"team": "a"}}]),
+    }
+}
+
+fn in_order(message: &Message, object: &Value) -> Value {
+    let fields = message.fields.iter().filter_map(|field| {
+        let value = object.get(field.json)?;
+        Some((field.json.to_owned(), value.clone()))
+    });
+    fields.collect::<Map<_, _>>().into()
+}
+
+fn put(object: &mut Value, field: &str, value: Value) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert(field.to_owned(), value);
+    }
+}
+
+fn extend(object: &mut Value, fields: Value) {
+    if let (Some(object), Value::Object(fields)) = (object.as_object_mut(), fields) {
+        object.extend(fields);
+    }
+}

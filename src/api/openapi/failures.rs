@@ -1,0 +1,223 @@
+//! What can go wrong, with the texts that the server sends: each comes from the code that sends it.
+
+use serde_json::{Value, json};
+
+use super::examples;
+use super::routes::Route;
+use crate::api::body::{self, BODY_MAX_BYTES, Format};
+use crate::api::negotiate::{self, Offer};
+use crate::api::request_info::{Query, request_info};
+use crate::api::status::Failure;
+use crate::api::table::IncludeObject;
+use crate::codec;
+use crate::model::kinds::{NAMESPACE, Verb};
+use crate::model::selector::LabelSelector;
+use crate::model::user::User;
+use crate::model::validation::options::{self, FieldValidation};
+use crate::model::validation::{self, reviews};
+use crate::objects::fields::{ApplyError, Conflict};
+use crate::objects::{Error, Resource};
+use crate::rbac;
+use crate::sensitive::SecretBytes;
+
+/// A failure by a short name.
+pub type Case = (&'static str, Failure);
+
+/// The failures of one code of an operation. At least one.
+pub fn of(route: &Route, code: u16) -> Vec<Case> {
+    match code {
+        400 => bad_request(route),
+        403 => forbidden(route),
+        404 => not_found(route),
+        409 => conflict(route),
+        415 if route.verb == Verb::Patch => {
+            vec![("media-type", Failure::unsupported_media_type("415: Unsupported Media Type", Some(json!({}))))]
+        }
+        422 => invalid(route),
+        500 if matches!(route.verb, Verb::Get | Verb::Update | Verb::Patch | Verb::Delete) => {
+            vec![("integrity", Error::Integrity(resource(route)).into()), ("internal", Failure::internal())]
+        }
+        503 if matches!(route.verb, Verb::Get | Verb::List) => {
+            vec![("unavailable", Failure::unavailable("the store cannot be read"))]
+        }
+        other => general(other),
+    }
+}
+
+/// The failures that are the same for every operation.
+pub fn general(code: u16) -> Vec<Case> {
+    match code {
+        401 => vec![("unauthorized", Failure::unauthorized())],
+        406 => {
+            let refused = negotiate::negotiate(Some("text/html"), Offer::Object).err();
+            refused.map(|refused| ("accept", Failure::not_acceptable(refused.0))).into_iter().collect()
+        }
+        408 => vec![("slow", Failure::new(408, "Timeout", "the request body did not arrive in time", None))],
+        410 => vec![
+            ("revision", Error::Expired("The resourceVersion for the provided list is too old.".to_owned(), None).into()),
+            (
+                "continue",
+                Error::Expired(
+                    "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.".to_owned(),
+                    None,
+                )
+                .into(),
+            ),
+        ],
+        413 => vec![("size", Failure::too_large(format!("Request entity too large: limit is {BODY_MAX_BYTES}")))],
+        415 => body::format(Some("text/csv")).err().map(|failure| ("media-type", failure)).into_iter().collect(),
+        421 => vec![("host", Failure::new(421, "", MISDIRECTED, None))],
+        429 => vec![("busy", Failure::new(429, "TooManyRequests", BUSY, Some(json!({"retryAfterSeconds": 1}))))],
+        500 => vec![("internal", Failure::internal())],
+        503 => vec![("unavailable", Failure::unavailable("the store cannot be written"))],
+        504 => vec![("future", Error::FutureRevision { asked: 99_999, current: 278 }.into())],
+        _ => Vec::new(),
+    }
+}
+
+/// What the edge says before the API is reached.
+pub(super) const MISDIRECTED: &str =
+    "this server does not answer to the host name of the request: start it with --advertise HOST:PORT";
+pub(super) const BUSY: &str = "too many requests of this address are in progress, please try again later";
+
+fn resource(route: &Route) -> Resource {
+    Resource::new(route.kind, examples::name(route.kind))
+}
+
+fn bad_request(route: &Route) -> Vec<Case> {
+    let kind = route.shown();
+    match route.verb {
+        Verb::Get => IncludeObject::parse("All")
+            .err()
+            .map(|text| ("includeObject", Failure::bad_request(text)))
+            .into_iter()
+            .collect(),
+        Verb::List | Verb::Watch => {
+            let selector = LabelSelector::parse("app in web").err();
+            let selector = selector.map(|error| ("labelSelector", Failure::bad_request(error.to_string())));
+            let limit = options::list(&[("limit".to_owned(), "ten".to_owned())]).err();
+            selector.into_iter().chain(limit.map(|error| ("limit", Failure::options(error)))).collect()
+        }
+        Verb::Delete | Verb::DeleteCollection => {
+            let wrong = options::delete_from_body(&json!({"dryRun": "All"})).err();
+            wrong.map(|error| ("dryRun", Failure::options(error))).into_iter().collect()
+        }
+        Verb::Patch => {
+            let broken = codec::json::parse(b"{\"data\":").err();
+            let broken = broken.map(|error| Failure::bad_request(format!("error decoding patch: {error}")));
+            broken.map(|failure| ("patch", failure)).into_iter().collect()
+        }
+        Verb::Create | Verb::Update => {
+            let broken = body::decode_object(kind, Format::Json, &SecretBytes::new(b"{\"kind\":".to_vec())).err();
+            let findings = vec!["unknown field \"metadata.nmae\"".to_owned()];
+            let strict = body::judge(kind, FieldValidation::Strict, findings, &mut Vec::new()).err();
+            let broken = broken.map(|failure| ("json", failure));
+            broken.into_iter().chain(strict.map(|failure| ("strict", failure))).collect()
+        }
+    }
+}
+
+fn forbidden(route: &Route) -> Vec<Case> {
+    let info = request_info(route.method_name(), &route.example_path(), &Query::default());
+    let denied = rbac::authorize(&User::anonymous(), info.attributes).err();
+    let mut cases: Vec<Case> = denied.iter().map(|denial| ("anonymous", Failure::forbidden(denial))).collect();
+    match route.verb {
+        Verb::Create if route.kind.stored && route.in_namespace && route.sub.is_none() => {
+            let name = examples::NAMESPACE.to_owned();
+            cases.push(("terminating", Error::NamespaceTerminating(resource(route), name).into()));
+        }
+        Verb::Delete if route.kind.id == NAMESPACE.id => {
+            let resource = Resource::new(&NAMESPACE, "default");
+            cases
+                .push(("protected", Error::Forbidden(resource, "this namespace may not be deleted".to_owned()).into()));
+        }
+        _ => {}
+    }
+    cases
+}
+
+fn not_found(route: &Route) -> Vec<Case> {
+    if route.verb == Verb::Create && route.sub.is_none() {
+        return vec![("namespace", Error::NotFound(Resource::new(&NAMESPACE, examples::NAMESPACE)).into())];
+    }
+    vec![("missing", Error::NotFound(resource(route)).into())]
+}
+
+fn conflict(route: &Route) -> Vec<Case> {
+    const MODIFIED: &str =
+        "the object has been modified; please apply your changes to the latest version and try again";
+    match route.verb {
+        Verb::Create if route.sub.is_none() => vec![("exists", Error::AlreadyExists(resource(route), false).into())],
+        Verb::Create => {
+            let text = "the UID in the bound object reference (4e8a7b52-6d3c-4f19-9a0b-2c1d5e7f8a90) does not match the UID in record. The object might have been deleted and then recreated";
+            vec![("bound", Error::Conflict(resource(route), text.to_owned()).into())]
+        }
+        Verb::Delete | Verb::DeleteCollection => {
+            let text = "the ResourceVersion in the precondition (277) does not match the ResourceVersion in record (278). The object might have been modified";
+            vec![("precondition", Error::DeletePrecondition(resource(route), text.to_owned()).into())]
+        }
+        Verb::Patch => {
+            let conflict = Conflict { manager: "\"kubectl\"".to_owned(), field: ".metadata.labels.team".to_owned() };
+            vec![
+                ("modified", Error::Conflict(resource(route), MODIFIED.to_owned()).into()),
+                ("apply", Error::Apply(ApplyError::Conflicts(vec![conflict])).into()),
+            ]
+        }
+        _ => vec![("modified", Error::Conflict(resource(route), MODIFIED.to_owned()).into())],
+    }
+}
+
+fn invalid(route: &Route) -> Vec<Case> {
+    let query = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+    let refused = match route.verb {
+        Verb::List | Verb::Watch => options::list(&query("resourceVersionMatch", "Exact")).err(),
+        Verb::Delete => options::delete_from_query(&query("propagationPolicy", "Never")).err(),
+        Verb::DeleteCollection => options::delete_from_query(&query("dryRun", "Some")).err(),
+        Verb::Patch => options::patch(&[], true).err(),
+        Verb::Update => options::update(&query("fieldValidation", "Loose")).err(),
+        Verb::Get | Verb::Create => options::create(&query("dryRun", "Some")).err(),
+    };
+    let mut cases: Vec<Case> = refused.map(|error| ("options", Failure::options(error))).into_iter().collect();
+    if route.kind.stored && route.sub.is_none() && matches!(route.verb, Verb::Create | Verb::Update | Verb::Patch) {
+        let errors = validation::validate_create(route.kind, &broken(route));
+        cases.push(("object", Error::Invalid(resource(route), errors).into()));
+    }
+    if matches!(route.kind.kind, "SubjectAccessReview" | "SelfSubjectAccessReview" | "LocalSubjectAccessReview") {
+        let mut review = examples::input(route.kind);
+        review.pointer_mut("/spec/resourceAttributes").map(Value::take);
+        let refused = match route.kind.kind {
+            "SelfSubjectAccessReview" => reviews::self_subject_access_review(&review),
+            "LocalSubjectAccessReview" => reviews::local_subject_access_review(&review, examples::NAMESPACE),
+            _ => reviews::subject_access_review(&review),
+        };
+        if let Err(reviews::Refusal::Invalid(errors)) = refused {
+            cases.push(("review", Failure::invalid_options(&format!(".{}", route.kind.group), &errors)));
+        }
+    }
+    cases
+}
+
+/// The example with a mistake in it.
+fn broken(route: &Route) -> Value {
+    let mut object = examples::output(route.kind);
+    if let Some(fields) = object.as_object_mut() {
+        match route.kind.kind {
+            "Secret" => {
+                fields.insert("type".to_owned(), json!("kubernetes.io/tls"));
+            }
+            "Role" | "ClusterRole" => {
+                fields.insert("rules".to_owned(), json!([{"verbs": [], "apiGroups": [""], "resources": ["secrets"]}]));
+            }
+            "RoleBinding" | "ClusterRoleBinding" => {
+                fields.insert("subjects".to_owned(), json!([{"kind": "Team", "name": "a"}]));
+            }
+            _ => {
+                let metadata = fields.entry("metadata").or_insert_with(|| json!({}));
+                if let Some(metadata) = metadata.as_object_mut() {
+                    metadata.insert("labels".to_owned(), json!({"team": "not a label"}));
+                }
+            }
+        }
+    }
+    object
+}
