@@ -9,17 +9,16 @@ use serde_json::json;
 
 use super::status::Failure;
 use super::{Context, body, respond};
-use crate::audit::RequestFacts;
+use crate::audit;
 use crate::rbac::Permit;
 
 /// Makes a new administrator's token, stores its hash, writes `admin.kubeconfig`, and ends the former token.
-/// Supplied by `server`, which owns the home.
-pub type RotateAdmin =
-    Arc<dyn Fn(RequestFacts) -> Pin<Box<dyn Future<Output = Result<(), &'static str>>>> + Send + Sync>;
+/// Takes the audit record of it. Supplied by `server`, which owns the home.
+pub type RotateAdmin = Arc<dyn Fn(Vec<u8>) -> Pin<Box<dyn Future<Output = Result<(), &'static str>>>> + Send + Sync>;
 
 pub(super) async fn route(
     context: &Context<'_>,
-    _permit: &Permit,
+    permit: &Permit,
     payload: web::Payload,
 ) -> Result<Option<HttpResponse>, Failure> {
     if context.http.path() != "/strongroom/v1/admin/rotate" {
@@ -29,7 +28,8 @@ pub(super) async fn route(
         return Err(Failure::method_not_allowed());
     }
     body::read(payload).await?;
-    (context.state.rotate_admin)(context.facts.clone()).await.map_err(Failure::unavailable)?;
+    let record = audit::mutation(&context.facts, permit.user(), permit.attributes(), "", "", 200);
+    (context.state.rotate_admin)(record).await.map_err(Failure::unavailable)?;
     // The token goes into the kubeconfig of the home and nowhere else.
     let body = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",

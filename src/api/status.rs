@@ -213,6 +213,11 @@ impl From<Error> for Failure {
                 Self::new(500, "IntegrityFailure", text, Some(details(&resource)))
             }
             Error::Unavailable(text) => Self::unavailable(text),
+            Error::TooMany(text) => {
+                let details = json!({"retryAfterSeconds": 1});
+                let failure = Self::new(429, "TooManyRequests", text, Some(details));
+                Self { retry_after_seconds: Some(1), ..failure }
+            }
             Error::Internal(text) => {
                 tracing::error!(error.text = text, "internal error");
                 Self::internal()

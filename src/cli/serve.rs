@@ -42,6 +42,9 @@ pub struct Serve {
     /// Unanswered requests of one client address [env: STRONGROOM_MAX_REQUESTS_PER_ADDRESS] [default: 1024]
     #[arg(long, value_name = "N")]
     max_requests_per_address: Option<u32>,
+    /// Open watches of one user [env: STRONGROOM_MAX_WATCHES_PER_USER] [default: 2000]
+    #[arg(long, value_name = "N")]
+    max_watches_per_user: Option<usize>,
     /// Sealed objects kept in memory, in MiB [env: STRONGROOM_CACHE_SIZE] [default: 64]
     #[arg(long, value_name = "MIB")]
     cache_size: Option<usize>,
@@ -63,6 +66,7 @@ impl Serve {
             max_connections: self.max_connections,
             max_connections_per_address: self.max_connections_per_address,
             max_requests_per_address: self.max_requests_per_address,
+            max_watches_per_user: self.max_watches_per_user,
             cache_size_mib: self.cache_size,
         };
         let config = ServeConfig::resolve(flags, environment)?;

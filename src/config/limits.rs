@@ -13,6 +13,8 @@ pub struct Limits {
     pub connections_per_address: u32,
     /// Requests of one client address that have no response yet; more are answered 429.
     pub requests_per_address: u32,
+    /// Open watches of one user; more are answered 429.
+    pub watches_per_user: usize,
     /// From a connection's first byte to the end of a request's head.
     pub request_head: Duration,
     /// A TLS handshake.
@@ -30,6 +32,7 @@ impl Default for Limits {
             connections: 10_000,
             connections_per_address: 4_096,
             requests_per_address: 1_024,
+            watches_per_user: 2_000,
             request_head: Duration::from_secs(5),
             tls_handshake: Duration::from_secs(3),
             keep_alive: Duration::from_secs(95),
@@ -43,6 +46,7 @@ impl Limits {
         connections: Option<usize>,
         connections_per_address: Option<u32>,
         requests_per_address: Option<u32>,
+        watches_per_user: Option<usize>,
         environment: &Environment,
     ) -> Result<Self, ConfigError> {
         let usual = Self::default();
@@ -63,12 +67,17 @@ impl Limits {
                     environment.number("STRONGROOM_MAX_REQUESTS_PER_ADDRESS")?.unwrap_or(usual.requests_per_address)
                 }
             },
+            watches_per_user: match watches_per_user {
+                Some(number) => number,
+                None => environment.number("STRONGROOM_MAX_WATCHES_PER_USER")?.unwrap_or(usual.watches_per_user),
+            },
             ..usual
         };
         let zero = [
             ("--max-connections", limits.connections == 0),
             ("--max-connections-per-address", limits.connections_per_address == 0),
             ("--max-requests-per-address", limits.requests_per_address == 0),
+            ("--max-watches-per-user", limits.watches_per_user == 0),
         ];
         match zero.into_iter().find(|(_, is_zero)| *is_zero) {
             Some((setting, _)) => Err(ConfigError::new(setting, "zero would refuse everybody: give at least 1")),
@@ -84,10 +93,10 @@ mod tests {
     #[test]
     fn limits_are_settings_and_none_is_zero() {
         let environment = Environment::of(&[("STRONGROOM_MAX_CONNECTIONS", "7")]);
-        assert_eq!(Limits::resolve(None, None, None, &environment).unwrap().connections, 7);
-        assert_eq!(Limits::resolve(Some(8), None, None, &environment).unwrap().connections, 8);
-        assert!(Limits::resolve(None, Some(0), None, &environment).is_err());
+        assert_eq!(Limits::resolve(None, None, None, None, &environment).unwrap().connections, 7);
+        assert_eq!(Limits::resolve(Some(8), None, None, None, &environment).unwrap().connections, 8);
+        assert!(Limits::resolve(None, Some(0), None, None, &environment).is_err());
         let wrong = Environment::of(&[("STRONGROOM_MAX_CONNECTIONS", "many")]);
-        assert!(Limits::resolve(None, None, None, &wrong).is_err());
+        assert!(Limits::resolve(None, None, None, None, &wrong).is_err());
     }
 }

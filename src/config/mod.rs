@@ -73,6 +73,8 @@ pub struct ServeFlags {
     pub max_connections_per_address: Option<u32>,
     /// `--max-requests-per-address`
     pub max_requests_per_address: Option<u32>,
+    /// `--max-watches-per-user`
+    pub max_watches_per_user: Option<usize>,
     /// `--cache-size`
     pub cache_size_mib: Option<usize>,
 }
@@ -128,6 +130,7 @@ impl ServeConfig {
             flags.max_connections,
             flags.max_connections_per_address,
             flags.max_requests_per_address,
+            flags.max_watches_per_user,
             environment,
         )?;
         let cache = CacheSize::resolve(flags.cache_size_mib, environment)?;

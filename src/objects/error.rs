@@ -41,6 +41,8 @@ pub enum Error {
     Integrity(Resource),
     /// The store cannot be written or read now.
     Unavailable(&'static str),
+    /// A limit on what one user may have at once; the whole text.
+    TooMany(&'static str),
     /// A defect or a failing system call; the text is for the log only.
     Internal(&'static str),
 }

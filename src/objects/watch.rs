@@ -163,6 +163,7 @@ impl Queue {
 /// A running watch. Ends when it is dropped.
 pub struct Watcher {
     queue: Arc<Queue>,
+    _counted: Arc<()>,
     /// The revision after which events follow.
     pub from: u64,
     /// Events up to this one were seen by the client, also where the store has not got there yet.
@@ -210,9 +211,25 @@ impl Drop for Watcher {
 #[derive(Default)]
 struct Subscribers {
     by_kind: HashMap<u8, Vec<Subscriber>>,
+    /// One reference here and one in each watch of the user.
+    users: HashMap<String, Arc<()>>,
     /// Revision of the last change that was fanned out.
     revision: u64,
     stopped: bool,
+}
+
+impl Subscribers {
+    /// Counts a watch of `user` for as long as the value is held.
+    fn count(&mut self, user: &str, limit: usize) -> Result<Arc<()>, Error> {
+        if !self.users.contains_key(user) {
+            self.users.retain(|_, held| Arc::strong_count(held) > 1);
+        }
+        let held = self.users.entry(user.to_owned()).or_default();
+        if Arc::strong_count(held) > limit {
+            return Err(Error::TooMany("too many watches of this user are open, please try again later"));
+        }
+        Ok(Arc::clone(held))
+    }
 }
 
 struct Subscriber {
@@ -221,16 +238,17 @@ struct Subscriber {
 }
 
 /// Fans the store's changes out to watchers.
-#[derive(Default)]
 pub struct Hub {
     subscribers: Mutex<Subscribers>,
     dropped: AtomicU64,
+    watches_per_user: usize,
 }
 
 impl Hub {
-    /// Starts at the store's present revision.
-    pub fn new(revision: u64) -> Self {
-        Self { subscribers: Mutex::new(Subscribers { revision, ..Subscribers::default() }), ..Self::default() }
+    /// Starts at the store's present revision; every user may have so many watches open.
+    pub fn new(revision: u64, watches_per_user: usize) -> Self {
+        let subscribers = Mutex::new(Subscribers { revision, ..Subscribers::default() });
+        Self { subscribers, dropped: AtomicU64::new(0), watches_per_user }
     }
 
     fn subscribers(&self) -> MutexGuard<'_, Subscribers> {
@@ -280,6 +298,7 @@ impl Hub {
         if subscribers.stopped {
             return Err(Error::Unavailable("the server is stopping"));
         }
+        let counted = subscribers.count(&request.permit.user().name, self.watches_per_user)?;
         let from = subscribers.revision;
         let missed = match after {
             Some(after) if after < from => objects.replay(kind, namespace, after, from)?,
@@ -287,7 +306,7 @@ impl Hub {
         };
         let watchers = subscribers.by_kind.entry(kind.id).or_default();
         watchers.push(Subscriber { namespace: namespace.map(Into::into), queue: Arc::clone(&queue) });
-        Ok((Watcher { queue, from, after: after.unwrap_or_default() }, missed))
+        Ok((Watcher { queue, _counted: counted, from, after: after.unwrap_or_default() }, missed))
     }
 
     /// Watchers that were dropped because they did not keep up.

@@ -9,7 +9,7 @@ use actix_web::web::ServiceConfig;
 use tokio::sync::Mutex;
 
 use crate::api;
-use crate::audit::RequestFacts;
+use crate::audit::{self, RequestFacts};
 use crate::auth::{ADMIN_STATE_KEY, AdminToken, Authenticator, TokenHash};
 use crate::clock::SharedClock;
 use crate::config::HomePaths;
@@ -80,21 +80,31 @@ pub async fn create(paths: &HomePaths, keys: &NewKeys) -> Result<(), ServeError>
     store::keys::create(&paths.database(), &material, &keys.keyring).await.map_err(ServeError::store)
 }
 
+/// What of the configuration concerns what is assembled here.
+#[derive(Clone, Copy)]
+pub struct Settings {
+    /// Memory for sealed objects, in bytes.
+    pub cache_bytes: usize,
+    /// Open watches of one user.
+    pub watches_per_user: usize,
+    /// Whether Swagger UI and its document are served.
+    pub swagger_ui: bool,
+}
+
 impl Assembly {
     /// Opens the store with its keys and builds the API over it.
     pub async fn open(
         paths: &HomePaths,
         keyring: Keyring,
         clock: SharedClock,
-        cache_bytes: usize,
-        _swagger_ui: bool,
+        settings: Settings,
     ) -> Result<Self, ServeError> {
         let keyring = Arc::new(keyring);
         let options = store::OpenOptions {
             path: paths.database(),
             keyring: Arc::clone(&keyring),
             clock: Arc::clone(&clock),
-            cache_bytes,
+            cache_bytes: settings.cache_bytes,
         };
         let (store, feed) = Store::open(options).await.map_err(ServeError::store)?;
         let authenticator = Arc::new(Authenticator::new(admin_hash(&store)?));
@@ -106,7 +116,7 @@ impl Assembly {
             changing: Arc::default(),
         };
         let objects = Arc::new(Objects::new(store.clone(), Arc::clone(&keyring), Arc::clone(&clock)));
-        let hub = Arc::new(Hub::new(objects.revision()));
+        let hub = Arc::new(Hub::new(objects.revision(), settings.watches_per_user));
         tokio::spawn(controllers::run(Arc::clone(&objects), Arc::clone(&hub), feed));
         let state = api_state(Arc::clone(&objects), hub, keyring, clock, credentials.clone());
         report(store.findings(), &state.health);
@@ -130,7 +140,7 @@ impl Assembly {
             (AUTHORITY_CERTIFICATE, SecretBytes::new(made.certificate.clone())),
             (AUTHORITY_KEY, SecretBytes::new(made.key.expose().to_vec())),
         ];
-        self.store.write_state(rows).await.map_err(ServeError::store)?;
+        self.store.write_state(rows, Some(own_work(AUTHORITY_KEY))).await.map_err(ServeError::store)?;
         Ok(made)
     }
 
@@ -160,12 +170,12 @@ impl Assembly {
                 "the file was open to others, or the token in it was not the administrator's: there is a new token in it"
             );
         }
-        self.credentials.replace(|token| AdminKubeconfig { server, trust, token }).await
+        self.credentials.replace(own_work(ADMIN_STATE_KEY), |token| AdminKubeconfig { server, trust, token }).await
     }
 
     /// Replaces the administrator's token, in the kubeconfig too; the one before is no longer accepted.
     pub async fn rotate_admin_token(&self) -> Result<(), ServeError> {
-        self.credentials.rotate().await
+        self.credentials.rotate(own_work(ADMIN_STATE_KEY)).await
     }
 
     /// Ends the store: what was acknowledged is on the disk and the database file stands alone.
@@ -190,22 +200,26 @@ impl Credentials {
         self.authenticator.token_user(&self.keyring, token.expose()).is_ok()
     }
 
-    async fn rotate(&self) -> Result<(), ServeError> {
+    async fn rotate(&self, audit: Vec<u8>) -> Result<(), ServeError> {
         let _changing = self.changing.lock().await;
         let path = self.paths.kubeconfig();
         let old = AdminKubeconfig::read(&path).ok_or(ServeError::NoKubeconfig(path))?;
-        self.replace(|token| AdminKubeconfig { token, ..old }).await
+        self.replace(audit, |token| AdminKubeconfig { token, ..old }).await
     }
 
     /// For a caller that holds `changing`. Store first, then file, then memory: a full disk changes nothing, and a
     /// crash in between leaves a token that the next start finds does not work, and replaces.
-    async fn replace(&self, kubeconfig: impl FnOnce(SecretBytes) -> AdminKubeconfig) -> Result<(), ServeError> {
+    async fn replace(
+        &self,
+        audit: Vec<u8>,
+        kubeconfig: impl FnOnce(SecretBytes) -> AdminKubeconfig,
+    ) -> Result<(), ServeError> {
         let before = self.store.read_state(ADMIN_STATE_KEY).map_err(ServeError::store)?;
         let made = AdminToken::make(&self.keyring).map_err(|_| ServeError::Random)?;
-        self.write_hash(SecretBytes::new(made.hash.0.to_vec())).await?;
+        self.write_hash(SecretBytes::new(made.hash.0.to_vec()), audit).await?;
         if let Err(error) = kubeconfig(made.token).write(&self.paths.kubeconfig()) {
             if let Some(before) = before {
-                self.write_hash(before).await?;
+                self.write_hash(before, own_work(ADMIN_STATE_KEY)).await?;
             }
             return Err(error.into());
         }
@@ -213,9 +227,15 @@ impl Credentials {
         Ok(())
     }
 
-    async fn write_hash(&self, hash: SecretBytes) -> Result<(), ServeError> {
-        self.store.write_state(vec![(ADMIN_STATE_KEY, hash)]).await.map_err(ServeError::store)
+    async fn write_hash(&self, hash: SecretBytes, audit: Vec<u8>) -> Result<(), ServeError> {
+        self.store.write_state(vec![(ADMIN_STATE_KEY, hash)], Some(audit)).await.map_err(ServeError::store)
     }
+}
+
+/// The audit record of what the server, or a command without one, does for itself.
+fn own_work(what: &str) -> Vec<u8> {
+    let attributes = Attributes::path("update", &format!("/strongroom/v1/state/{what}"));
+    audit::mutation(&RequestFacts::default(), &User::system("server"), &attributes, what, "", 200)
 }
 
 /// The stored hash; where there is none, one that no token has.
@@ -239,10 +259,10 @@ fn api_state(
     credentials: Credentials,
 ) -> api::State {
     let authenticator = Arc::clone(&credentials.authenticator);
-    let rotate_admin: api::RotateAdmin = Arc::new(move |_facts| {
+    let rotate_admin: api::RotateAdmin = Arc::new(move |audit| {
         let credentials = credentials.clone();
         // On its own, for a client that goes away ends its request, and this must not stop half-way.
-        let rotating = tokio::spawn(async move { credentials.rotate().await });
+        let rotating = tokio::spawn(async move { credentials.rotate(audit).await });
         Box::pin(async move {
             let Err(error) = rotating.await.unwrap_or_else(|error| Err(ServeError::Io(error.into()))) else {
                 return Ok(());

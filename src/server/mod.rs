@@ -48,7 +48,7 @@ pub use client::ClientError;
 pub use error::ServeError;
 pub use hygiene::harden;
 
-use assembly::Assembly;
+use assembly::{Assembly, Settings};
 use certificates::{CertificateError, OwnCertificate, Presented, present_generated};
 use client::LocalServer;
 use edge::Hosts;
@@ -105,7 +105,8 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
     let ServeConfig { home: paths, listen, advertise, tls, swagger_ui, unlock, limits, cache } = config;
     let UnlockedHome { mut lock, keyring, opener } =
         offline::unlock(&paths, unlock, &clock, &mut Terminal, true).await?;
-    let assembly = Assembly::open(&paths, keyring, Arc::clone(&clock), cache.bytes(), swagger_ui).await?;
+    let settings = Settings { cache_bytes: cache.bytes(), watches_per_user: limits.watches_per_user, swagger_ui };
+    let assembly = Assembly::open(&paths, keyring, Arc::clone(&clock), settings).await?;
 
     let names = names(listen, &advertise);
     let now = clock.unix_seconds();

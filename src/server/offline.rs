@@ -5,7 +5,7 @@ use crate::config::{HomePaths, UnlockConfig};
 use crate::crypto::{Argon2Cost, Keyring, SlotLimits, make_unlock_key};
 
 use super::ServeError;
-use super::assembly::{self, Assembly};
+use super::assembly::{self, Assembly, Settings};
 use super::first_steps::{IN_THE_HOME, Opener};
 use super::home;
 use super::lifecycle::Signals;
@@ -77,7 +77,8 @@ pub async fn rotate_admin_token(
     // A signal in between would end the process with the terminal silent, or the token half replaced.
     let _signals = Signals::install()?;
     let unlocked = unlock(paths, config, &clock, prompt, false).await?;
-    let assembly = Assembly::open(paths, unlocked.keyring, clock, CACHE_BYTES, false).await?;
+    let settings = Settings { cache_bytes: CACHE_BYTES, watches_per_user: 0, swagger_ui: false };
+    let assembly = Assembly::open(paths, unlocked.keyring, clock, settings).await?;
     let rotated = assembly.rotate_admin_token().await;
     assembly.close().await?;
     rotated

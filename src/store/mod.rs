@@ -395,10 +395,14 @@ impl Store {
         opened.map(Some).map_err(|error| StoreError::Integrity(error.to_string()))
     }
 
-    /// Writes values of the store's own, together.
-    pub async fn write_state(&self, rows: Vec<(&'static str, SecretBytes)>) -> Result<(), StoreError> {
+    /// Writes values of the store's own, together, with the audit record of it if there is one.
+    pub async fn write_state(
+        &self,
+        rows: Vec<(&'static str, SecretBytes)>,
+        audit: Option<Vec<u8>>,
+    ) -> Result<(), StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(Command::State { rows, reply }).await.map_err(|_| StoreError::Closed)?;
+        self.commands.send(Command::State { rows, audit, reply }).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 

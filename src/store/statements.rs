@@ -131,7 +131,7 @@ pub async fn commit(
     let Some(text) = transactions.text(versions.len(), audit.len()) else {
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         insert(&mut transaction, &VERSIONS, versions, bind_version).await?;
-        insert(&mut transaction, &AUDIT, audit, bind_audit).await?;
+        insert_audit(&mut transaction, audit).await?;
         put_head(&mut transaction, head).await?;
         return transaction.commit().await;
     };
@@ -149,6 +149,11 @@ pub async fn commit(
         let _ = sqlx::query("ROLLBACK").execute(connection).await;
     }
     done.map(|_| ())
+}
+
+/// Appends audit records.
+pub async fn insert_audit(connection: &mut SqliteConnection, rows: &[NewAudit]) -> Result<(), sqlx::Error> {
+    insert(connection, &AUDIT, rows, bind_audit).await
 }
 
 /// Removes versions.

@@ -93,8 +93,8 @@ async fn what_is_committed_is_there_after_a_restart() {
         .flat_map(|batch| batch.iter().map(|change| change.previous))
         .collect();
     assert_eq!(changes, [None, Some(1)]);
-    store.write_state(vec![("k", SecretBytes::new(b"v1".to_vec()))]).await.unwrap();
-    store.write_state(vec![("k", SecretBytes::new(b"v2".to_vec()))]).await.unwrap();
+    store.write_state(vec![("k", SecretBytes::new(b"v1".to_vec()))], Some(b"{}".to_vec())).await.unwrap();
+    store.write_state(vec![("k", SecretBytes::new(b"v2".to_vec()))], Some(b"{}".to_vec())).await.unwrap();
     store.close().await.unwrap();
     assert!(!Path::new(&format!("{}-wal", home.path().display())).exists(), "the file stands alone");
 
@@ -216,7 +216,7 @@ async fn written() -> Home {
     put(&store, "b", Expect::Absent).await.unwrap();
     put(&store, "b", Expect::Revision(2)).await.unwrap();
     put(&store, "c", Expect::Absent).await.unwrap();
-    store.write_state(vec![("k", SecretBytes::new(b"v1".to_vec()))]).await.unwrap();
+    store.write_state(vec![("k", SecretBytes::new(b"v1".to_vec()))], Some(b"{}".to_vec())).await.unwrap();
     store.close().await.unwrap();
     home
 }
@@ -297,7 +297,7 @@ async fn what_everything_depends_on_must_be_whole() {
         connection.query_row("SELECT data FROM state WHERE key = 'k'", [], |row| row.get(0)).unwrap()
     };
     let store = home.open().await;
-    store.write_state(vec![("k", SecretBytes::new(b"v2".to_vec()))]).await.unwrap();
+    store.write_state(vec![("k", SecretBytes::new(b"v2".to_vec()))], Some(b"{}".to_vec())).await.unwrap();
     store.close().await.unwrap();
     let connection = rusqlite::Connection::open(home.path()).unwrap();
     connection.execute("UPDATE state SET data = ?1, sequence = 5 WHERE key = 'k'", [old]).unwrap();
@@ -308,7 +308,7 @@ async fn what_everything_depends_on_must_be_whole() {
 #[tokio::test]
 async fn a_missing_audit_record_makes_the_store_read_only() {
     let home = written().await;
-    home.sql("DELETE FROM audit WHERE sequence = 4");
+    home.sql("DELETE FROM audit WHERE sequence = 5");
     let store = home.open().await;
     assert!(store.findings().audit_broken && store.findings().forbids_writes());
 }

@@ -85,10 +85,22 @@ pub const STATE_KIND: &str = "state";
 
 /// What the writer is asked for.
 pub enum Command {
-    Commit { group: Group, reply: oneshot::Sender<Result<Committed, CommitError>> },
-    State { rows: Vec<(&'static str, SecretBytes)>, reply: oneshot::Sender<Result<(), StoreError>> },
-    Compact { line: u64, reply: oneshot::Sender<Result<(), StoreError>> },
-    Close { reply: oneshot::Sender<Result<(), StoreError>> },
+    Commit {
+        group: Group,
+        reply: oneshot::Sender<Result<Committed, CommitError>>,
+    },
+    State {
+        rows: Vec<(&'static str, SecretBytes)>,
+        audit: Option<Vec<u8>>,
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
+    Compact {
+        line: u64,
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
+    Close {
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
 }
 
 /// See the module.
@@ -161,8 +173,8 @@ impl Writer {
             while let Some(command) = next.take() {
                 match command {
                     Command::Commit { group, reply } => next = self.commit(group, reply, &mut queue).await,
-                    Command::State { rows, reply } => {
-                        let _ = reply.send(self.write_state(rows).await);
+                    Command::State { rows, audit, reply } => {
+                        let _ = reply.send(self.write_state(rows, audit).await);
                     }
                     Command::Compact { line, reply } => {
                         let _ = reply.send(self.compact_to(line).await);
@@ -232,7 +244,11 @@ impl Writer {
             .map(|(revision, mutation)| seal(keyring, mutation, revision))
             .collect::<Result<Vec<_>, _>>()
             .map_err(unsealed)?;
-        let audit = group.audit.map(|line| link(keyring, batch, line)).transpose().map_err(unsealed)?;
+        let audit = group
+            .audit
+            .map(|line| link(keyring, &batch.head, batch.audit_sequence, line))
+            .transpose()
+            .map_err(unsealed)?;
         // From here on nothing fails: the group is part of the batch.
         if let Some(audit) = audit {
             batch.head.audit_chain_head = audit.link;
@@ -357,7 +373,11 @@ impl Writer {
         Err(UNCERTAIN)
     }
 
-    pub(super) async fn write_state(&mut self, rows: Vec<(&'static str, SecretBytes)>) -> Result<(), StoreError> {
+    async fn write_state(
+        &mut self,
+        rows: Vec<(&'static str, SecretBytes)>,
+        audit: Option<Vec<u8>>,
+    ) -> Result<(), StoreError> {
         if let Some(why) = self.closed_for_writing {
             return Err(StoreError::ReadOnly(why));
         }
@@ -367,18 +387,29 @@ impl Writer {
         for (key, value) in rows {
             made.push((key, self.replace_state(&mut head, key, &value)?));
         }
+        let audit: Vec<NewAudit> = audit
+            .map(|line| link(&self.shared.keyring, &head, self.audit_sequence, line))
+            .transpose()
+            .map_err(|_| StoreError::Random)?
+            .into_iter()
+            .collect();
+        if let Some(record) = audit.first() {
+            head.audit_chain_head = record.link;
+        }
         let sealed = self.shared.keyring.seal_head(&head.encode()).map_err(|_| StoreError::Random)?;
         let written = async {
             let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
             for (key, row) in &made {
                 put_state(&mut transaction, key, row.sequence, &row.sealed).await?;
             }
+            statements::insert_audit(&mut transaction, &audit).await?;
             put_head(&mut transaction, sealed).await?;
             transaction.commit().await
         };
         let outcome = written.await;
         self.judge(outcome).map_err(StoreError::ReadOnly)?;
         self.head = head;
+        self.audit_sequence += audit.len() as u64;
         let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
         state.extend(made.into_iter().map(|(key, row)| (key.to_owned(), row)));
         Ok(())
@@ -438,11 +469,12 @@ fn seal(keyring: &Keyring, mutation: Mutation, revision: u64) -> Result<NewVersi
     Ok(NewVersion { row: Arc::new(row), created_at: mutation.created_at })
 }
 
-fn link(keyring: &Keyring, batch: &Batch, line: Vec<u8>) -> Result<NewAudit, crate::crypto::SealError> {
-    let sequence = batch.audit_sequence + 1;
+/// Seals a record and links it to the one that `head` ends with, which is number `last`.
+fn link(keyring: &Keyring, head: &Head, last: u64, line: Vec<u8>) -> Result<NewAudit, crate::crypto::SealError> {
+    let sequence = last + 1;
     let id = audit_id(sequence);
     let sealed = keyring.seal(&id, &SecretBytes::new(line), &SecretBytes::new(Vec::new()))?;
-    let link = keyring.audit_link(&batch.head.audit_chain_head, sealed.meta());
+    let link = keyring.audit_link(&head.audit_chain_head, sealed.meta());
     Ok(NewAudit { sequence, term: sealed.term(), record: sealed.meta().to_vec(), link })
 }
 
