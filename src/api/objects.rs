@@ -21,7 +21,7 @@ use crate::model::validation::names;
 use crate::model::validation::options::{self, FieldValidation, OptionsError, ResourceVersionMatch, WriteOptions};
 use crate::objects::record::Form;
 use crate::objects::{
-    CollectionOptions, Created, Deleted, Error, Loaded, PageRequest, PatchBody, PatchType, Request, Updated,
+    CollectionOptions, Created, Deleted, Error, Loaded, Page, PageRequest, PatchBody, PatchType, Request, Updated,
 };
 use crate::rbac::{self, Permit};
 use crate::sensitive::Document;
@@ -74,6 +74,16 @@ pub(super) async fn route(
         Verb::Patch => call.patch(payload).await,
         Verb::Delete => call.delete(payload).await,
         Verb::DeleteCollection => call.delete_collection(payload).await,
+    }
+}
+
+/// Longer lists are written while they are sent.
+const STREAMED_ROWS: usize = 64;
+
+fn withheld_warning(page: &Page) -> Vec<String> {
+    match page.withheld {
+        0 => Vec::new(),
+        count => vec![format!("{count} of the objects are left out: their stored rows do not pass authentication")],
     }
 }
 
@@ -192,14 +202,20 @@ impl Call<'_> {
         let (agreed, style) = self.negotiate(Offer::List)?;
         let state = self.context.state;
         let page = state.objects.list(self.request(), &self.page()?)?;
+        let warnings = withheld_warning(&page);
         if agreed.shape == Shape::Plain {
             let objects = Arc::clone(&state.objects);
-            if style.is_compact_json() && !style.gzip {
-                let head = respond::head(&style, 200, style.content_type(), &[]);
-                return Ok(head.set_body(BoxBody::new(ListBody::new(objects, page))));
+            let is_long = page.rows.len() > STREAMED_ROWS;
+            let list = ListBody::new(objects, page);
+            if !style.is_compact_json() || !is_long {
+                return Ok(respond::json_text(&style, 200, list.into_text()?, &warnings));
             }
-            let text = ListBody::new(objects, page).into_text();
-            return Ok(respond::json_text(&style, 200, text, &[]));
+            let mut head = respond::head(&style, 200, style.content_type(), &warnings);
+            if !style.gzip {
+                return Ok(head.set_body(BoxBody::new(list)));
+            }
+            respond::mark_compressed(head.headers_mut());
+            return Ok(head.set_body(BoxBody::new(list.compressed())));
         }
         let mut metadata = json!({"resourceVersion": page.revision.to_string()});
         if let Some(fields) = metadata.as_object_mut() {
@@ -225,7 +241,7 @@ impl Call<'_> {
             }),
             Shape::Plain => Value::Null,
         };
-        Ok(respond::value(&style, 200, &body, &[]))
+        Ok(respond::value(&style, 200, &body, &warnings))
     }
 
     async fn create(&self, payload: web::Payload) -> Result<HttpResponse, Failure> {

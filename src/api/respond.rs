@@ -7,7 +7,7 @@ use std::io::Write as _;
 use actix_web::HttpResponse;
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 use serde_json::Value;
 
@@ -116,9 +116,7 @@ pub fn finished(
     let body = if style.gzip && bytes.len() > GZIP_FROM_BYTES {
         match compressed(&bytes) {
             Some(small) => {
-                let headers = response.headers_mut();
-                headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-                headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+                mark_compressed(response.headers_mut());
                 Bytes::from(small)
             }
             None => Bytes::from(bytes),
@@ -147,6 +145,12 @@ pub fn head(style: &Style, code: u16, content_type: &'static str, warnings: &[St
         }
     }
     response
+}
+
+/// Says that the body is gzip.
+pub fn mark_compressed(headers: &mut HeaderMap) {
+    headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
 }
 
 /// Whether a client's `If-None-Match` (RFC 9110) names `etag`, which is given with its quotes.

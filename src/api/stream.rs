@@ -1,11 +1,14 @@
 //! Lists, written while they are sent: memory does not grow with what is listed.
 
+use std::io::{self, Write as _};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use crate::objects::record::{Form, push_string};
 use crate::objects::{Error, Objects, Page};
@@ -21,25 +24,31 @@ pub struct ListBody {
     begun: bool,
     written: usize,
     ended: bool,
-    skipped: usize,
+    gzip: Option<GzEncoder<Vec<u8>>>,
 }
 
 impl ListBody {
     /// The body of `page`.
     pub fn new(objects: Arc<Objects>, page: Page) -> Self {
-        Self { objects, page, next: 0, begun: false, written: 0, ended: false, skipped: 0 }
+        Self { objects, page, next: 0, begun: false, written: 0, ended: false, gzip: None }
+    }
+
+    /// The body, compressed.
+    #[must_use]
+    pub fn compressed(self) -> Self {
+        Self { gzip: Some(GzEncoder::new(Vec::new(), Compression::fast())), ..self }
     }
 
     /// The whole list at once.
-    pub fn into_text(mut self) -> Vec<u8> {
+    pub fn into_text(mut self) -> Result<Vec<u8>, Error> {
         let mut text = Vec::new();
         while !self.ended {
-            self.fill(&mut text, usize::MAX);
+            self.fill(&mut text, usize::MAX)?;
         }
-        text
+        Ok(text)
     }
 
-    fn fill(&mut self, out: &mut Vec<u8>, until: usize) {
+    fn fill(&mut self, out: &mut Vec<u8>, until: usize) -> Result<(), Error> {
         if !self.begun {
             self.begun = true;
             self.open(out);
@@ -48,7 +57,7 @@ impl ListBody {
             let Some(revision) = self.page.rows.get(self.next).copied() else {
                 out.extend_from_slice(b"]}");
                 self.ended = true;
-                return;
+                return Ok(());
             };
             self.next += 1;
             let before = out.len();
@@ -61,19 +70,21 @@ impl ListBody {
                 .and_then(|loaded| self.objects.write_json(&loaded, Form::Item, out));
             match written {
                 Ok(()) => self.written += 1,
-                Err(error) => {
+                Err(Error::Integrity(_)) => {
                     out.truncate(before);
-                    self.skipped += 1;
-                    if let Error::Integrity(resource) = error {
-                        tracing::error!(
-                            object.kind = resource.kind.kind,
-                            object.name = resource.name,
-                            "a row that does not pass authentication was left out of a list"
-                        );
-                    }
+                    let kind = self.page.kind().kind;
+                    tracing::error!(
+                        object.kind = kind,
+                        revision,
+                        "a row that does not pass authentication was left out"
+                    );
                 }
+                // The row was compacted away under a reader that took minutes, or the disk fails: half a list must
+                // not look like a whole one.
+                Err(error) => return Err(error),
             }
         }
+        Ok(())
     }
 
     fn open(&self, out: &mut Vec<u8>) {
@@ -92,24 +103,37 @@ impl ListBody {
         }
         out.extend_from_slice(b"},\"items\":[");
     }
+
+    fn chunk(&mut self) -> io::Result<Bytes> {
+        let mut out = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
+        self.fill(&mut out, CHUNK_BYTES).map_err(|_| io::Error::other("the list cannot be read to its end"))?;
+        if self.ended {
+            out.push(b'\n');
+        }
+        let Some(gzip) = &mut self.gzip else { return Ok(Bytes::from(out)) };
+        gzip.write_all(&out)?;
+        if self.ended {
+            gzip.try_finish()?;
+        }
+        // Compressed chunks are small: an empty one would end the body.
+        if gzip.get_ref().is_empty() {
+            gzip.flush()?;
+        }
+        Ok(Bytes::from(std::mem::take(gzip.get_mut())))
+    }
 }
 
 impl MessageBody for ListBody {
-    type Error = std::convert::Infallible;
+    type Error = io::Error;
 
     fn size(&self) -> BodySize {
         BodySize::Stream
     }
 
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<Option<io::Result<Bytes>>> {
         if self.ended {
             return Poll::Ready(None);
         }
-        let mut out = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
-        self.fill(&mut out, CHUNK_BYTES);
-        if self.ended {
-            out.push(b'\n');
-        }
-        Poll::Ready(Some(Ok(Bytes::from(out))))
+        Poll::Ready(Some(self.chunk()))
     }
 }

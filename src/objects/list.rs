@@ -42,6 +42,8 @@ pub struct Page {
     pub continue_token: Option<String>,
     /// How many objects follow this page; absent with selectors.
     pub remaining: Option<u64>,
+    /// Objects of the page that are left out because their rows do not pass authentication.
+    pub withheld: usize,
 }
 
 impl Page {
@@ -80,7 +82,7 @@ impl Objects {
             let remaining = cursor.as_ref().and_then(|cursor| cursor.remaining);
             let snapshot = self
                 .store
-                .snapshot(kind.id, &Range { namespace, at, after, limit: page.limit, remaining })
+                .snapshot(kind.id, &Range { namespace, at, after, limit: page.limit, remaining, name: None })
                 .map_err(|error| snapshot_error(error, cursor.is_some()))?;
             let more = snapshot.remaining.is_some_and(|count| count > 0);
             let continue_token = if more {
@@ -88,13 +90,10 @@ impl Objects {
             } else {
                 None
             };
-            return Ok(Page {
-                kind,
-                revision: snapshot.revision,
-                remaining: snapshot.remaining.filter(|_| more),
-                rows: snapshot.revisions,
-                continue_token,
-            });
+            let mut rows = snapshot.revisions;
+            let withheld = self.store.withhold(&mut rows);
+            let remaining = snapshot.remaining.filter(|_| more);
+            return Ok(Page { kind, revision: snapshot.revision, remaining, rows, continue_token, withheld });
         }
         self.list_selected(request, page, at, after, cursor.is_some())
     }
@@ -109,20 +108,23 @@ impl Objects {
     ) -> Result<Page, Error> {
         let kind = request.kind()?;
         let namespace = Some(request.namespace()).filter(|namespace| !namespace.is_empty());
-        let mut snapshot = self
-            .store
-            .snapshot(kind.id, &Range { namespace, at, after, ..Range::default() })
-            .map_err(|error| snapshot_error(error, continued))?;
+        // What every `kubectl get NAME -w` and `wait` asks: one name needs no search.
+        let name = page.fields.exact("metadata.name");
+        let range = Range { namespace, at, after, name, ..Range::default() };
+        let mut snapshot = self.store.snapshot(kind.id, &range).map_err(|error| snapshot_error(error, continued))?;
+        let withheld = self.store.withhold(&mut snapshot.revisions);
         let limit = page.limit.unwrap_or(usize::MAX);
         let mut rows = Vec::new();
         let mut more = false;
         for revision in &snapshot.revisions {
-            // A damaged row cannot be judged: it stays in the page, where reading it reports the damage.
-            let matches = self
-                .load(kind, "", *revision)
-                .and_then(|loaded| selected(&loaded, &page.labels, &page.fields))
-                .unwrap_or(true);
-            if !matches {
+            let matches = self.load_in_passing(kind, *revision).and_then(|loaded| {
+                if page.labels.needs().any(|key| !loaded.mentions(key)) {
+                    return Ok(false);
+                }
+                selected(&loaded, &page.labels, &page.fields)
+            });
+            // A row that cannot be judged stays in the page, where reading it reports why.
+            if !matches.unwrap_or(true) {
                 continue;
             }
             if rows.len() == limit {
@@ -137,12 +139,13 @@ impl Objects {
         } else {
             None
         };
-        Ok(Page { kind, revision: snapshot.revision, rows: snapshot.revisions, continue_token, remaining: None })
+        let Snapshot { revision, revisions: rows, .. } = snapshot;
+        Ok(Page { kind, revision, rows, continue_token, remaining: None, withheld })
     }
 
     /// Opens one row of a page.
     pub fn open_page(&self, page: &Page, revision: u64) -> Result<Loaded, Error> {
-        self.load(page.kind, "", revision)
+        self.load_in_passing(page.kind, revision)
     }
 
     fn cursor_behind(

@@ -86,6 +86,12 @@ impl Objects {
         self.open(kind, row)
     }
 
+    /// As [`Objects::load`], for one who reads many objects once.
+    pub(super) fn load_in_passing(&self, kind: &'static Kind, revision: u64) -> Result<Loaded, Error> {
+        let row = self.store.row_in_passing(revision).map_err(|error| read_error(&error, kind, ""))?;
+        self.open(kind, row)
+    }
+
     pub(super) fn open(&self, kind: &'static Kind, row: Arc<SealedRow>) -> Result<Loaded, Error> {
         let meta = self
             .keyring

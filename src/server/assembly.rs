@@ -298,7 +298,7 @@ async fn bootstrap(objects: &Objects) -> Result<(), ServeError> {
 
 /// Says what the check of the store has found.
 fn report(findings: &Findings, health: &api::Health) {
-    for row in &findings.damaged {
+    for row in findings.damaged.values() {
         tracing::error!(store.row = row, "a stored row does not pass authentication and is not served");
     }
     for row in &findings.in_refused {

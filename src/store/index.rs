@@ -226,6 +226,25 @@ impl Index {
         Ok(part)
     }
 
+    /// The objects of one name that existed at `at`, behind `after`.
+    pub fn named(
+        &self,
+        kind_id: u8,
+        namespace: Option<&str>,
+        at: u64,
+        after: After<'_>,
+        name: &str,
+    ) -> Result<Vec<u64>, SnapshotError> {
+        self.check(at)?;
+        let spaces = self.kinds.get(&kind_id).into_iter().flatten();
+        Ok(spaces
+            .filter(|(space, _)| namespace.is_none_or(|only| only == &***space))
+            .filter(|(space, _)| after.is_none_or(|after| after < (&***space, name)))
+            .filter_map(|(_, space)| space.nodes.get(name)?.at(at))
+            .map(|version| version.revision)
+            .collect())
+    }
+
     /// The changes of a kind (in a namespace) since `after`, in order.
     pub fn replay(&self, kind_id: u8, namespace: Option<&str>, after: u64) -> Result<Vec<LoggedChange>, ReplayError> {
         if after < self.compacted {

@@ -113,6 +113,9 @@ proptest! {
                 let expected: Vec<u64> = history[usize::try_from(at).unwrap()].values().copied().collect();
                 prop_assert_eq!(all_at(&index, None, at), expected);
             }
+            let named = index.named(SECRET, None, revision, None, "s1").unwrap();
+            let expected: Vec<u64> = plain.iter().filter(|(key, _)| key.1 == "s1").map(|(_, at)| *at).collect();
+            prop_assert_eq!(named, expected);
             prop_assert_eq!(index.count(SECRET, None), plain.len());
         }
     }

@@ -227,6 +227,8 @@ pub struct Range<'a> {
     pub namespace: Option<&'a str>,
     /// At this revision; `None` is the latest.
     pub at: Option<u64>,
+    /// Only this name.
+    pub name: Option<&'a str>,
     /// Only what comes behind this namespace and name.
     pub after: index::After<'a>,
     /// At most so many.
@@ -318,6 +320,22 @@ impl Store {
         self.shared.rows.row(revision)
     }
 
+    /// Takes out of `revisions` what is not served because it does not pass authentication; how many those were.
+    pub fn withhold(&self, revisions: &mut Vec<u64>) -> usize {
+        let findings = &self.shared.findings;
+        if !findings.withholds() {
+            return 0;
+        }
+        let before = revisions.len();
+        revisions.retain(|revision| {
+            !findings.damaged.contains_key(revision)
+                && self
+                    .row_in_passing(*revision)
+                    .is_ok_and(|row| !findings.refuses(&self.shared.keyring, row.kind_id, &row.namespace, &row.name))
+        });
+        before - revisions.len()
+    }
+
     /// As [`Store::row`], for a reader of many rows once: leaves the cache as it is.
     pub fn row_in_passing(&self, revision: u64) -> Result<Arc<SealedRow>, ReadError> {
         self.shared.rows.row_in_passing(revision)
@@ -338,6 +356,11 @@ impl Store {
                 None => range.after,
                 Some((namespace, name)) => Some((namespace.as_ref(), name.as_ref())),
             };
+            if let Some(name) = range.name {
+                revisions = index.named(kind_id, range.namespace, at, range.after, name)?;
+                count = None;
+                break;
+            }
             let most = PART_NAMES.min((limit - revisions.len()).max(1));
             let part = index.part(kind_id, range.namespace, at, after, most)?;
             let first = reached.is_none() && range.after.is_none();

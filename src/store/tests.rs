@@ -230,8 +230,10 @@ async fn an_edited_row_is_named_and_not_served_and_the_rest_goes_on() {
     assert_eq!(home.sql(edit), 1);
     let store = home.open().await;
     let findings = store.findings();
-    assert!(findings.damaged[0].contains("name \"a\""), "{findings:?}");
+    assert!(findings.damaged[&1].contains("name \"a\""), "{findings:?}");
     assert!(!findings.forbids_writes());
+    let mut listed = listed(&store, None);
+    assert_eq!((store.withhold(&mut listed), listed), (1, vec![3, 4]));
     let row = store.row(1).unwrap();
     assert!(home.keyring.open_data(&row.record_id(), &row.sealed).is_err());
     assert!(put(&store, "d", Expect::Absent).await.is_ok());
@@ -269,7 +271,7 @@ async fn rows_that_changed_places_do_not_open() {
         "UPDATE versions SET (meta, data) = (SELECT meta, data FROM versions WHERE revision = 4) WHERE revision = 1",
     );
     let store = home.open().await;
-    assert!(store.findings().damaged[0].contains("name \"a\""), "{:?}", store.findings());
+    assert!(store.findings().damaged[&1].contains("name \"a\""), "{:?}", store.findings());
     assert!(store.find(SECRET.id, "n", "a").is_err());
 }
 

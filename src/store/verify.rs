@@ -3,7 +3,7 @@
 //! A row that does not open is named. A row that was taken away, added or rolled back shows in the accumulator of
 //! its bucket: then the bucket is refused and the rows left in it are named. Nothing is repaired here.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,8 +23,8 @@ const TOLD_ROWS: usize = 16;
 /// What a scan found wrong.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// Rows that do not pass authentication, each named.
-    pub damaged: Vec<String>,
+    /// Rows that do not pass authentication, by revision, each named.
+    pub damaged: BTreeMap<u64, String>,
     /// Buckets whose rows together are not what was sealed.
     refused: BTreeSet<u16>,
     /// The rows left in the refused buckets, named, a bounded number of each.
@@ -54,6 +54,11 @@ impl Findings {
         self.refused.contains(&bucket)
     }
 
+    /// Whether some rows are kept from those who ask.
+    pub(super) fn withholds(&self) -> bool {
+        !self.damaged.is_empty() || !self.refused.is_empty()
+    }
+
     /// Whether the object of this name lies in a refused bucket.
     pub fn refuses(&self, keyring: &Keyring, kind_id: u8, namespace: &str, name: &str) -> bool {
         if self.refused.is_empty() {
@@ -70,8 +75,8 @@ pub struct Scan {
     pub known: Vec<Known>,
     /// The sums over all rows.
     pub accumulators: Accumulators,
-    /// Rows that did not open.
-    pub damaged: Vec<String>,
+    /// Rows that did not open, by revision, each named.
+    pub damaged: BTreeMap<u64, String>,
 }
 
 /// Reads and authenticates every version.
@@ -99,7 +104,7 @@ pub fn scan(path: &Path, keyring: &Arc<Keyring>, threads: usize) -> Result<Scan,
             .map(|worker| worker.join().unwrap_or(Err(StoreError::Incomplete("a part of its rows"))))
             .collect()
     });
-    let mut whole = Scan { known: Vec::new(), accumulators: Accumulators::empty(), damaged: Vec::new() };
+    let mut whole = Scan { known: Vec::new(), accumulators: Accumulators::empty(), damaged: BTreeMap::new() };
     for part in parts {
         let part = part?;
         whole.known.extend(part.known);
@@ -117,7 +122,7 @@ fn scan_range(path: &Path, keyring: &Keyring, from: u64, until: u64) -> Result<S
         .map_err(StoreError::sqlite(unreadable))?;
     let mut rows =
         statement.query([from.cast_signed(), until.cast_signed()]).map_err(StoreError::sqlite(unreadable))?;
-    let mut part = Scan { known: Vec::new(), accumulators: Accumulators::empty(), damaged: Vec::new() };
+    let mut part = Scan { known: Vec::new(), accumulators: Accumulators::empty(), damaged: BTreeMap::new() };
     let mut namespaces: HashMap<Box<str>, Arc<str>> = HashMap::new();
     let mut intern = |text: &str| {
         if let Some(known) = namespaces.get(text) {
@@ -132,11 +137,12 @@ fn scan_range(path: &Path, keyring: &Keyring, from: u64, until: u64) -> Result<S
     while let Some(row) = rows.next().map_err(StoreError::sqlite(unreadable))? {
         let Some(row) = row_of(row, &mut intern) else {
             let revision: i64 = row.get(0).unwrap_or_default();
-            part.damaged.push(format!("row of versions, revision {revision}: a clear column is not what it must be"));
+            let text = format!("row of versions, revision {revision}: a clear column is not what it must be");
+            part.damaged.insert(revision.cast_unsigned(), text);
             continue;
         };
         if let Err(error) = keyring.verify_in(&row.record_id(), &row.sealed, &mut scratch) {
-            part.damaged.push(error.to_string());
+            part.damaged.insert(row.revision, error.to_string());
         }
         toggle(&mut part.accumulators, keyring, &row);
         part.known.push(Known {

@@ -90,6 +90,14 @@ impl LabelSelector {
         &self.0
     }
 
+    /// Labels that an object must have to match.
+    pub fn needs(&self) -> impl Iterator<Item = &str> {
+        let absent_may_match = |operator: &Operator| {
+            matches!(operator, Operator::DoesNotExist | Operator::NotEquals(_) | Operator::NotIn(_))
+        };
+        self.0.iter().filter(move |one| !absent_may_match(&one.operator)).map(|one| one.key.as_str())
+    }
+
     /// Whether an object matches, whose labels `value_of` gives.
     pub fn matches<'v>(&self, value_of: impl Fn(&str) -> Option<&'v str>) -> bool {
         self.0.iter().all(|requirement| requirement.operator.matches(value_of(&requirement.key)))

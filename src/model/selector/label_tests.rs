@@ -272,3 +272,13 @@ proptest! {
         prop_assert_eq!(matches(&parse(&parts.join(",")), &labels), each);
     }
 }
+
+#[test]
+fn the_labels_that_a_match_needs_are_those_whose_absence_never_matches() {
+    let selector = LabelSelector::parse("a,!b,c=1,d!=1,e in (1),f notin (1),g>1,h<1").unwrap();
+    assert_eq!(selector.needs().collect::<Vec<_>>(), ["a", "c", "e", "g", "h"]);
+    for requirement in selector.requirements() {
+        let alone = LabelSelector(vec![requirement.clone()]);
+        assert_eq!(alone.needs().next().is_none(), alone.matches(|_| None), "{requirement:?}");
+    }
+}
