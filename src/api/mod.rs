@@ -15,6 +15,7 @@ mod reviews;
 mod session;
 mod status;
 mod stream;
+mod swagger_ui;
 mod table;
 mod watch;
 
