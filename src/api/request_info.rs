@@ -179,6 +179,8 @@ mod tests {
         ("GET", "/api/v1/secrets", "watch=1", ["watch", "", "secrets", "", "", ""]),
         ("GET", "/api/v1/secrets", "watch=false", ["list", "", "secrets", "", "", ""]),
         ("GET", "/api/v1/watch/namespaces/foo/secrets", "", ["watch", "", "secrets", "", "foo", ""]),
+        ("GET", "/api/v1/watch/namespaces/foo/secrets/x", "", ["watch", "", "secrets", "", "foo", "x"]),
+        ("HEAD", "/api/v1/namespaces/foo/secrets/x", "", ["get", "", "secrets", "", "foo", "x"]),
         ("GET", "/api/v1/namespaces/foo", "", ["get", "", "namespaces", "", "foo", "foo"]),
         ("PUT", "/api/v1/namespaces/foo/finalize", "", ["update", "", "namespaces", "finalize", "foo", "foo"]),
         ("DELETE", "/api/v1/namespaces/foo/secrets", "", ["deletecollection", "", "secrets", "", "foo", ""]),

@@ -85,10 +85,12 @@ impl Failure {
         Self::new(415, "UnsupportedMediaType", message, details)
     }
 
-    /// 422 of an options object, whose qualified kind is given (`PatchOptions.meta.k8s.io`).
+    /// 422 of an options object, whose qualified kind is given (`PatchOptions.meta.k8s.io`), or of a review, whose
+    /// kind Kubernetes leaves out (`.authorization.k8s.io`).
     pub fn invalid_options(kind: &str, errors: &[FieldError]) -> Self {
         let (name, group) = kind.split_once('.').unwrap_or((kind, ""));
-        invalid(&format!("{kind} \"\""), json!({"group": group, "kind": name}), errors)
+        let details = if name.is_empty() { json!({"group": group}) } else { json!({"group": group, "kind": name}) };
+        invalid(&format!("{kind} \"\""), details, errors)
     }
 
     /// Options of a request that are refused.
@@ -282,6 +284,92 @@ mod tests {
             "Secret \"k1\" is invalid: [data[tls.crt]: Required value, data[tls.key]: Required value]"
         );
         assert_eq!(failure.body["details"]["causes"][0]["reason"], "FieldValueRequired");
+    }
+
+    #[test]
+    fn each_error_has_its_code_its_reason_and_what_it_is_about() {
+        let secret = || Resource::new(&kinds::SECRET, "x");
+        let role = || Resource::new(&kinds::ROLE, "r");
+        for (error, code, reason, text, about) in [
+            (
+                Error::AlreadyExists(secret(), true),
+                409,
+                "AlreadyExists",
+                "object is being deleted: secrets \"x\" already exists",
+                json!({"name": "x", "kind": "secrets"}),
+            ),
+            (
+                Error::DeletePrecondition(role(), "t".into()),
+                409,
+                "Conflict",
+                "Operation cannot be fulfilled on Role.rbac.authorization.k8s.io \"r\": t",
+                json!({"name": "r", "group": "rbac.authorization.k8s.io", "kind": "Role"}),
+            ),
+            (
+                Error::Forbidden(Resource::new(&kinds::NAMESPACE, "default"), "t".into()),
+                403,
+                "Forbidden",
+                "namespaces \"default\" is forbidden: t",
+                json!({"name": "default", "kind": "namespaces"}),
+            ),
+            (
+                Error::Unprocessable,
+                422,
+                "Invalid",
+                "the server rejected our request due to an error in our request",
+                json!({}),
+            ),
+            (
+                Error::Integrity(secret()),
+                500,
+                "IntegrityFailure",
+                "secrets \"x\" cannot be read: its stored row does not pass authentication",
+                json!({"name": "x", "kind": "secrets"}),
+            ),
+        ] {
+            let failure = Failure::from(error);
+            assert_eq!((failure.code, message(&failure)), (code, text));
+            assert_eq!((&failure.body["reason"], &failure.body["details"]), (&json!(reason), &about), "{text}");
+            assert_eq!((&failure.body["status"], &failure.body["code"]), (&json!("Failure"), &json!(code)));
+        }
+    }
+
+    #[test]
+    fn what_passes_says_when_to_come_back_and_what_is_old_how_to_go_on() {
+        let future = Failure::from(Error::FutureRevision { asked: 99_999, current: 278 });
+        assert_eq!(message(&future), "Timeout: Too large resource version: 99999, current: 278");
+        assert_eq!((future.code, future.retry_after_seconds), (504, Some(1)));
+        assert_eq!(future.body["details"]["causes"][0]["reason"], "ResourceVersionTooLarge");
+        let unavailable = Failure::from(Error::Unavailable("t"));
+        assert_eq!((unavailable.code, unavailable.retry_after_seconds), (503, Some(1)));
+        let old = Failure::from(Error::Expired("t".into(), Some("next".into())));
+        assert_eq!((old.code, &old.body["reason"]), (410, &json!("Expired")));
+        assert_eq!(old.body["metadata"], json!({"continue": "next"}));
+        assert_eq!(Failure::from(Error::Expired("t".into(), None)).body["metadata"], json!({}));
+    }
+
+    #[test]
+    fn options_and_reviews_are_named_by_their_group() {
+        let errors = [FieldError::forbidden("force", "no")];
+        let options = Failure::invalid_options("PatchOptions.meta.k8s.io", &errors);
+        assert_eq!(message(&options), "PatchOptions.meta.k8s.io \"\" is invalid: force: Forbidden: no");
+        assert_eq!(options.body["details"]["kind"], "PatchOptions");
+        let review = Failure::invalid_options(".authorization.k8s.io", &errors);
+        assert_eq!(message(&review), ".authorization.k8s.io \"\" is invalid: force: Forbidden: no");
+        assert_eq!(review.body["details"]["group"], "authorization.k8s.io");
+        assert!(review.body["details"].get("kind").is_none());
+    }
+
+    #[test]
+    fn conflicts_of_an_apply_name_managers_and_fields_and_no_object() {
+        let conflict = |field: &str| fields::Conflict { manager: "\"m1\"".into(), field: field.into() };
+        let failure = Failure::from(Error::Apply(fields::ApplyError::Conflicts(vec![conflict(".data.k1")])));
+        assert_eq!(
+            (failure.code, message(&failure)),
+            (409, "Apply failed with 1 conflict: conflict with \"m1\": .data.k1")
+        );
+        let cause = json!({"reason": "FieldManagerConflict", "message": "conflict with \"m1\"", "field": ".data.k1"});
+        assert_eq!(failure.body["details"], json!({"causes": [cause]}));
     }
 
     #[test]

@@ -46,7 +46,8 @@ where Kubernetes answers 500 for a client's mistake, this server answers 400.
 
 Answers are JSON, or YAML for `Accept: application/yaml`. Bodies may be JSON, YAML or Kubernetes' protobuf. \
 `Accept: application/json;as=Table;v=v1;g=meta.k8s.io` asks for rows and cells, `…;as=PartialObjectMetadata;…` for \
-metadata alone. Failures are `Status` objects. HEAD and methods that a path does not list answer 405.";
+metadata alone. Failures are `Status` objects. A method \
+that a path does not list is answered with 405, and so is HEAD of an object or a list.";
 
 static JSON: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut json = serde_json::to_vec(&document()).unwrap_or_default();
