@@ -58,6 +58,8 @@ pub struct State {
     pub health: Arc<Health>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Whether Swagger UI and its document are served.
+    pub swagger_ui: bool,
     /// Rotates the administrator's credential.
     pub rotate_admin: RotateAdmin,
 }
@@ -70,10 +72,11 @@ impl State {
         authenticator: Arc<Authenticator>,
         keyring: Arc<Keyring>,
         clock: SharedClock,
+        swagger_ui: bool,
         rotate_admin: RotateAdmin,
     ) -> Self {
         let (health, metrics) = (Arc::default(), Arc::default());
-        Self { objects, hub, authenticator, keyring, clock, health, metrics, rotate_admin }
+        Self { objects, hub, authenticator, keyring, clock, health, metrics, swagger_ui, rotate_admin }
     }
 
     /// The server stops: watches end cleanly, and it is no longer ready.
@@ -116,6 +119,9 @@ async fn handle(state: web::Data<State>, http: HttpRequest, payload: web::Payloa
 }
 
 async fn answer(state: &State, http: &HttpRequest, payload: web::Payload, received_unix_millis: i64) -> HttpResponse {
+    if let Some(page) = swagger_ui::route(http.method().as_str(), http.path(), http.headers(), state.swagger_ui) {
+        return page;
+    }
     let header = |name: &str| http.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let user_agent = header("user-agent");
     let query = Query::parse(http.query_string());

@@ -118,7 +118,7 @@ impl Assembly {
         let objects = Arc::new(Objects::new(store.clone(), Arc::clone(&keyring), Arc::clone(&clock)));
         let hub = Arc::new(Hub::new(objects.revision(), settings.watches_per_user));
         tokio::spawn(controllers::run(Arc::clone(&objects), Arc::clone(&hub), feed));
-        let state = api_state(Arc::clone(&objects), hub, keyring, clock, credentials.clone());
+        let state = api_state(Arc::clone(&objects), hub, keyring, clock, settings.swagger_ui, credentials.clone());
         report(store.findings(), &state.health);
         bootstrap(&objects).await?;
         Ok(Self { store, credentials, state })
@@ -256,6 +256,7 @@ fn api_state(
     hub: Arc<Hub>,
     keyring: Arc<Keyring>,
     clock: SharedClock,
+    swagger_ui: bool,
     credentials: Credentials,
 ) -> api::State {
     let authenticator = Arc::clone(&credentials.authenticator);
@@ -271,7 +272,7 @@ fn api_state(
             Err("the administrator's token was not replaced; the server's log says why")
         })
     });
-    api::State::new(objects, hub, authenticator, keyring, clock, rotate_admin)
+    api::State::new(objects, hub, authenticator, keyring, clock, swagger_ui, rotate_admin)
 }
 
 /// Makes namespace `default` where there is none: at a first start.
