@@ -112,9 +112,9 @@ pub fn configure(config: &mut web::ServiceConfig, state: State) {
 }
 
 async fn handle(state: web::Data<State>, http: HttpRequest, payload: web::Payload) -> HttpResponse {
-    let started = state.clock.unix_millis();
-    let response = answer(&state, &http, payload, started).await;
-    state.metrics.observe(http.method().as_str(), response.status().as_u16());
+    let begun = std::time::Instant::now();
+    let response = answer(&state, &http, payload, state.clock.unix_millis()).await;
+    state.metrics.observe(http.method().as_str(), response.status().as_u16(), begun.elapsed());
     response
 }
 

@@ -1,5 +1,6 @@
 //! `delete` and `deletecollection`.
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::Value;
 
 use super::create::{set, text};
@@ -16,6 +17,8 @@ use crate::store::Range;
 /// Namespaces that cannot be deleted, as in Kubernetes.
 const PROTECTED_NAMESPACES: &[&str] = &["default", "kube-system", "kube-public"];
 const ATTEMPTS: usize = 16;
+/// Deletions that wait for the disk together.
+pub(super) const AT_ONCE: usize = 64;
 
 /// What a delete did.
 pub enum Deleted {
@@ -107,18 +110,19 @@ impl Objects {
     ) -> Result<(u64, Vec<Loaded>), Error> {
         let kind = request.kind()?;
         let page = self.list(request, &options.page)?;
-        let mut deleted = Vec::new();
-        for revision in &page.rows {
-            let loaded = self.load(kind, "", *revision)?;
+        let deletions = stream::iter(page.rows).map(|revision| async move {
+            let loaded = self.load_in_passing(kind, revision)?;
             let permit = request.permit.consequence_of_collection(loaded.namespace(), loaded.name());
             let one = Request { permit: &permit, facts: request.facts };
             match self.delete(one, &options.delete).await {
-                Ok(Deleted::Gone(last) | Deleted::Terminating(last)) => deleted.push(last),
-                Ok(Deleted::DryRun(..)) => deleted.push(loaded),
-                Err(Error::NotFound(_)) => {}
-                Err(error) => return Err(error),
+                Ok(Deleted::Gone(last) | Deleted::Terminating(last)) => Ok(Some(last)),
+                Ok(Deleted::DryRun(..)) => Ok(Some(loaded)),
+                Err(Error::NotFound(_)) => Ok(None),
+                Err(error) => Err(error),
             }
-        }
+        });
+        let deleted = deletions.buffered(AT_ONCE).try_filter_map(|last| std::future::ready(Ok(last)));
+        let deleted = deleted.try_collect().await?;
         Ok((self.revision(), deleted))
     }
 

@@ -1,18 +1,14 @@
 //! `list`: a collection at one revision, in pages if asked, read row by row while it is sent.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use super::cursor::Cursor;
 use super::live::Loaded;
 use super::{Error, Objects, Request};
 use crate::model::kinds::Kind;
 use crate::model::selector::{FieldSelector, LabelSelector};
 use crate::store::{Range, Snapshot, SnapshotError};
-
-/// How long a continue token may be used, at the most; compaction usually ends it sooner.
-const TOKEN_LIFETIME_SECONDS: i64 = 3600;
 
 /// Which part of a collection, at which revision.
 #[derive(Debug, Default)]
@@ -53,14 +49,6 @@ impl Page {
     }
 }
 
-struct Cursor {
-    revision: u64,
-    namespace: String,
-    name: String,
-    /// How many objects follow, where nothing selects.
-    remaining: Option<u64>,
-}
-
 impl Objects {
     /// The page that `page` asks for, of the collection that the permit names.
     pub fn list(&self, request: Request<'_>, page: &PageRequest) -> Result<Page, Error> {
@@ -75,7 +63,10 @@ impl Objects {
             Some(token) => Some(self.open_cursor(request, page, token)?),
             None => None,
         };
-        let at = cursor.as_ref().map(|cursor| cursor.revision).or(page.at);
+        let at = match &cursor {
+            Some(cursor) => cursor.revision,
+            None => page.at,
+        };
         let after = cursor.as_ref().map(|cursor| (cursor.namespace.as_str(), cursor.name.as_str()));
         let selects = !page.labels.is_empty() || !page.fields.is_empty();
         if !selects {
@@ -110,7 +101,7 @@ impl Objects {
         let namespace = Some(request.namespace()).filter(|namespace| !namespace.is_empty());
         // What every `kubectl get NAME -w` and `wait` asks: one name needs no search.
         let name = page.fields.exact("metadata.name");
-        let range = Range { namespace, at, after, name, ..Range::default() };
+        let range = Range { namespace, at, name, after, ..Range::default() };
         let mut snapshot = self.store.snapshot(kind.id, &range).map_err(|error| snapshot_error(error, continued))?;
         let withheld = self.store.withhold(&mut snapshot.revisions);
         let limit = page.limit.unwrap_or(usize::MAX);
@@ -158,44 +149,29 @@ impl Objects {
     ) -> Result<String, Error> {
         let last = last.ok_or(Error::Internal("a page without a last row"))?;
         let row = self.store.row(*last).map_err(|error| super::live::read_error(&error, kind, ""))?;
-        let plain = json!({
-            "scope": scope(request, page),
-            "revision": snapshot.revision,
-            "namespace": &*row.namespace,
-            "name": &*row.name,
-            "remaining": snapshot.remaining,
-            "expires": self.clock.unix_seconds() + TOKEN_LIFETIME_SECONDS,
-        });
-        let sealed = self
-            .keyring
-            .seal_cursor(plain.to_string().as_bytes())
-            .map_err(|_| Error::Internal("no randomness for a continue token"))?;
-        Ok(URL_SAFE_NO_PAD.encode(sealed))
+        let cursor = Cursor {
+            revision: Some(snapshot.revision),
+            namespace: row.namespace.to_string(),
+            name: row.name.to_string(),
+            remaining: snapshot.remaining,
+        };
+        cursor.seal(&self.keyring, &scope(request, page), self.clock.unix_seconds())
     }
 
+    /// Where `token` leads, or that the list it belongs to cannot be gone on with as it was.
     fn open_cursor(&self, request: Request<'_>, page: &PageRequest, token: &str) -> Result<Cursor, Error> {
-        let refused =
-            |why: &str| Error::BadRequest(format!("invalid continue token: continue key is not valid: {why}"));
-        let sealed = URL_SAFE_NO_PAD.decode(token).map_err(|_| refused("it is not base64"))?;
-        let plain = self.keyring.open_cursor(&sealed).map_err(|_| refused("it was not issued by this server"))?;
-        let plain: Value = serde_json::from_slice(&plain).map_err(|_| refused("it has another form"))?;
-        let field = |name: &str| plain.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        if field("scope") != scope(request, page) {
-            return Err(refused("it belongs to another request"));
+        let (scope, now) = (scope(request, page), self.clock.unix_seconds());
+        let (cursor, expired) = Cursor::open(&self.keyring, token, &scope, now)?;
+        let compacted = cursor.revision.is_some_and(|revision| revision < self.store.compacted());
+        if !expired && !compacted {
+            return Ok(cursor);
         }
-        if plain.get("expires").and_then(Value::as_i64).unwrap_or_default() < self.clock.unix_seconds() {
-            return Err(Error::Expired(TOKEN_EXPIRED.to_owned(), None));
-        }
-        Ok(Cursor {
-            revision: plain.get("revision").and_then(Value::as_u64).unwrap_or_default(),
-            namespace: field("namespace"),
-            name: field("name"),
-            remaining: plain.get("remaining").and_then(Value::as_u64),
-        })
+        let fresh = Cursor { revision: None, remaining: None, ..cursor };
+        Err(Error::Expired(TOKEN_EXPIRED.to_owned(), Some(fresh.seal(&self.keyring, &scope, now)?)))
     }
 }
 
-const TOKEN_EXPIRED: &str = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.";
+const TOKEN_EXPIRED: &str = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
 
 /// What a continue token is bound to: the collection, the selectors and the user.
 fn scope(request: Request<'_>, page: &PageRequest) -> String {

@@ -5,6 +5,7 @@
 
 pub mod controllers;
 mod create;
+mod cursor;
 mod delete;
 mod error;
 pub mod fields;
@@ -85,6 +86,16 @@ impl Objects {
     /// The latest revision.
     pub fn revision(&self) -> u64 {
         self.store.revision()
+    }
+
+    /// The oldest revision that can be listed and watched from.
+    pub fn compacted(&self) -> u64 {
+        self.store.compacted()
+    }
+
+    /// Number of rows that did not pass authentication when the store was opened.
+    pub fn rows_withheld(&self) -> usize {
+        self.store.findings().damaged.len() + self.store.findings().in_refused.len()
     }
 
     /// Number of objects of a kind.

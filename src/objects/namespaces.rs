@@ -1,7 +1,9 @@
 //! Namespaces that are being deleted: their content goes first, then the finalizer, then they themselves.
 
+use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
 
+use super::delete::AT_ONCE;
 use super::finish::Change;
 use super::{Error, Objects, Request};
 use crate::audit::RequestFacts;
@@ -25,20 +27,24 @@ impl Objects {
     #[expect(clippy::disallowed_methods, reason = "the namespace's own object is changed")]
     pub async fn empty_namespace(&self, cause: &Permit, facts: &RequestFacts, namespace: &str) -> Result<bool, Error> {
         let mut held = false;
-        for kind in kinds::KINDS.iter().filter(|kind| kind.stored && kind.namespaced) {
+        for kind in kinds::KINDS.iter().copied().filter(|kind| kind.stored && kind.namespaced) {
             let Ok(snapshot) = self.store.snapshot(kind.id, &Range { namespace: Some(namespace), ..Range::default() })
             else {
                 continue;
             };
-            for revision in snapshot.revisions {
-                let Ok(row) = self.store.row(revision) else { continue };
-                let permit =
-                    cause.consequence("namespace-controller", Attributes::object("delete", kind, namespace, &row.name));
+            let deletions = stream::iter(snapshot.revisions).map(|revision| async move {
+                let Ok(row) = self.store.row_in_passing(revision) else { return Ok(false) };
+                let attributes = Attributes::object("delete", kind, namespace, &row.name);
+                let permit = cause.consequence("namespace-controller", attributes);
                 match self.delete(Request { permit: &permit, facts }, &DeleteOptions::default()).await {
-                    Ok(super::Deleted::Terminating(_)) => held = true,
-                    Ok(_) | Err(Error::NotFound(_)) => {}
-                    Err(error) => return Err(error),
+                    Ok(super::Deleted::Terminating(_)) => Ok(true),
+                    Ok(_) | Err(Error::NotFound(_)) => Ok(false),
+                    Err(error) => Err(error),
                 }
+            });
+            let mut outcomes = std::pin::pin!(deletions.buffered(AT_ONCE));
+            while let Some(waits) = outcomes.next().await {
+                held |= waits?;
             }
         }
         if held {

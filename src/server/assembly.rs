@@ -128,7 +128,7 @@ impl Assembly {
     /// the life of a server certificate.
     #[expect(clippy::disallowed_methods, reason = "the new key is sealed")]
     pub async fn authority(&self, now_unix_seconds: i64) -> Result<Authority, ServeError> {
-        if let Some(stored) = self.stored_authority().await? {
+        if let Some(stored) = self.stored_authority()? {
             let not_after = CertificateFacts::read(&stored.certificate)?.not_after;
             if now_unix_seconds < not_after.saturating_sub(LEAF_VALID_SECONDS) {
                 return Ok(stored);
@@ -146,7 +146,7 @@ impl Assembly {
 
     /// The home's certificate authority as it is.
     #[expect(clippy::disallowed_methods, reason = "the certificate is public")]
-    pub async fn stored_authority(&self) -> Result<Option<Authority>, ServeError> {
+    pub fn stored_authority(&self) -> Result<Option<Authority>, ServeError> {
         let certificate = self.store.read_state(AUTHORITY_CERTIFICATE).map_err(ServeError::store)?;
         let key = self.store.read_state(AUTHORITY_KEY).map_err(ServeError::store)?;
         let both = certificate.zip(key);

@@ -48,7 +48,7 @@ impl Renewal {
         let outcome = match &self.source {
             Source::Own(own) => own.reload(&self.paths, &self.presented, anyway, now),
             // An authority that ends soon is replaced at a start only, which tells clients in the kubeconfig.
-            Source::Generated => match self.assembly.stored_authority().await {
+            Source::Generated => match self.assembly.stored_authority() {
                 Ok(Some(authority)) => renew_generated(&self.paths, &authority, &self.presented, now),
                 Ok(None) => return,
                 Err(error) => {

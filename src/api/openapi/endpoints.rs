@@ -120,8 +120,9 @@ fn version(shared: &mut Shared) -> (String, HttpMethod, Operation) {
 fn metrics(shared: &mut Shared) -> (String, HttpMethod, Operation) {
     let (path, id) = ("/metrics", "getMetrics");
     let metrics = Metrics::default();
-    metrics.observe("GET", 200);
-    let example = metrics.text(&[("strongroom_store_revision", "Revision of the store.", 278)]);
+    metrics.observe("GET", 200, std::time::Duration::from_millis(1));
+    let mut example = String::new();
+    metrics.write(&mut example);
     let answer = response("Metrics in Prometheus' text format.", [("text/plain", plain_text(&example))]);
     let operation = get(path, id, HEALTH, "Metrics", Access::Granted, shared).response("200", answer);
     (path.to_owned(), HttpMethod::Get, operation.build())
