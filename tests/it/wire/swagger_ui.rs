@@ -20,6 +20,7 @@ fn a_person_authorizes_in_swagger_ui_and_lists_secrets() {
 }
 
 fn list_before_and_after_authorizing(browser: &mut Browser, token: &str) {
+    browser.click("//*[@id='operations-tag-Secret']");
     browser.click(&format!("{LIST}//button[contains(@class,'opblock-summary-control')]"));
     browser.click(&format!("{LIST}//button[contains(@class,'try-out__btn')]"));
     let namespace = format!("{LIST}//tr[@data-param-name='namespace']//input");
