@@ -151,7 +151,7 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
 
     let on_hangup = || {
         let renewal = Arc::clone(&renewal);
-        tokio::spawn(async move { renewal.look(true).await });
+        tokio::task::spawn_blocking(move || renewal.look(true));
     };
     let served = run_until_stopped(server, &assembly, &mut signals, on_hangup).await;
     looking.abort();

@@ -38,12 +38,12 @@ impl Renewal {
     pub async fn run(self: Arc<Self>) {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            self.look(false).await;
+            self.look(false);
         }
     }
 
     /// Replaces the certificate if it is time. `anyway` reads the user's files even if they look unchanged.
-    pub async fn look(&self, anyway: bool) {
+    pub fn look(&self, anyway: bool) {
         let now = self.clock.unix_seconds();
         let outcome = match &self.source {
             Source::Own(own) => own.reload(&self.paths, &self.presented, anyway, now),
