@@ -83,7 +83,9 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
         findings,
     });
     let writer = Writer::new(connection, Arc::clone(&shared), head, audit_sequence, clock, feed);
-    tokio::spawn(writer.run(queue));
+    // A thread of its own: among the tasks of a shared runtime each commit would wake several threads.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || runtime.block_on(writer.run(queue)))?;
     Ok((Store { shared, commands }, changes))
 }
 
