@@ -1,7 +1,7 @@
 //! What texts must look like beyond being texts, field by field: the grammars of `model::validation` as patterns.
 //!
-//! A pattern never refuses what the server takes in practice, with one exception: lists may hold `null` where Go
-//! reads a zero value, which no client should send. Patterns keep to what ECMA 262 and Python read alike.
+//! What the server returns always fits. Of what it takes, parameters leave out some odd forms, and lists the `null`
+//! for which Go reads a zero value. Patterns keep to what ECMA 262 and Python read alike.
 
 use crate::model::kinds::Kind;
 use crate::model::schema::Field;
@@ -55,7 +55,7 @@ pub const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{
 pub const LABEL_SELECTOR: &str = concat!("^(", label_requirement!(), "(,", label_requirement!(), ")*)?$");
 /// A resourceVersion: 19 digits always fit into 64 bits.
 pub const REVISION: &str = "^[0-9]{0,19}$";
-/// Printable ASCII. The server takes every printable character.
+/// Printable ASCII, for what is sent. The server takes every printable character.
 pub const PRINTABLE: &str = "^[ -~]*$";
 /// At most 63 bytes.
 const DNS_LABEL: &str = concat!("^", dns_label!(), "$");
@@ -130,11 +130,11 @@ pub fn name(kind: &Kind) -> Text {
     }
 }
 
-/// What a kind's generated names may begin with; empty is none.
+/// What a kind's generated names may begin with; empty is none. A dash at the end does not count.
 pub fn name_prefix(kind: &Kind) -> Text {
     match name_rule(kind) {
-        NameRule::Subdomain => Text::like(concat!("^(", subdomain!(), "-?)?$")).at_most(253),
-        NameRule::Label => Text::like(concat!("^(", dns_label!(), "-?)?$")).at_most(63),
+        NameRule::Subdomain => Text::like(concat!("^(", subdomain!(), "-?)?$")).at_most(254),
+        NameRule::Label => Text::like(concat!("^(", dns_label!(), "-?)?$")).at_most(64),
         NameRule::PathSegment | NameRule::AnyPathSegment => Text::like("^[^/%]*$"),
     }
 }
@@ -161,7 +161,7 @@ pub fn text(message: &str, field: &str) -> Text {
         ("OwnerReference", "kind" | "name" | "uid")
         | ("Subject" | "TokenRequestStatus", "name" | "token")
         | ("FieldSelectorRequirement", "key") => Text::some(),
-        ("ManagedFieldsEntry", "manager") => Text::like(PRINTABLE).at_most(FIELD_MANAGER_MAX_BYTES),
+        ("ManagedFieldsEntry", "manager") => Text::default().at_most(FIELD_MANAGER_MAX_BYTES),
         ("ManagedFieldsEntry", "operation") => Text::one_of(&["Apply", "Update"]),
         ("ManagedFieldsEntry", "fieldsType") => Text::one_of(&["FieldsV1"]),
         ("ManagedFieldsEntry", "subresource") => Text::default().at_most(256),
@@ -207,7 +207,7 @@ pub fn min_items(message: &str, field: &str) -> Option<usize> {
 pub fn is_required(message: &str, field: &Field) -> bool {
     match (message, field.json) {
         ("RoleRef", "apiGroup") | ("TokenRequest", "spec") | ("TokenRequestSpec", "audiences") => false,
-        ("ManagedFieldsEntry", "operation") => true,
+        ("ManagedFieldsEntry", "operation") | ("AggregationRule", "clusterRoleSelectors") => true,
         _ => field.required,
     }
 }

@@ -150,7 +150,7 @@ fn pages() -> [Parameter; 4] {
         text(
             "resourceVersionMatch",
             "How `resourceVersion` is meant: exactly that version, or at least that one.",
-            Text::one_of(&["Exact", "NotOlderThan"]),
+            Text::one_of(&["", "Exact", "NotOlderThan"]),
         ),
     ]
 }

@@ -181,7 +181,7 @@ fn own_property(kind: &'static Kind, field: &Field) -> Option<RefOr<Schema>> {
             Some(list(nullable(Type::Array), Schema::from(subject).into(), kind.message, field))
         }
         ("LocalSubjectAccessReview", "spec") => {
-            let of_resource = ObjectBuilder::new().required("resourceAttributes");
+            let of_resource = RefOr::from(Rule::default().object("resourceAttributes"));
             Some(described(AllOfBuilder::new().item(reference("SubjectAccessReviewSpec")).item(of_resource)))
         }
         ("ClusterRoleBinding", "roleRef") => {
