@@ -43,8 +43,16 @@ pub enum Offer {
     List,
     /// A stream of events: JSON only.
     Watch,
+    /// A stream that begins with what there is (KEP-3157): never a Table.
+    WatchList,
     /// As itself only (reviews).
     Plain,
+}
+
+impl Offer {
+    fn is_stream(self) -> bool {
+        matches!(self, Self::Watch | Self::WatchList)
+    }
 }
 
 /// Nothing that the client accepts is served; the text of the 406.
@@ -71,7 +79,7 @@ pub fn negotiate(accept: Option<&str>, offer: Offer) -> Result<Negotiated, NotAc
         }
         let encoding = match entry.media_type.as_str() {
             "*/*" | "application/*" | "application/json" => Encoding::Json,
-            "application/yaml" if offer != Offer::Watch => Encoding::Yaml,
+            "application/yaml" if !offer.is_stream() => Encoding::Yaml,
             _ => continue,
         };
         match shape(&entry, offer) {
@@ -79,7 +87,7 @@ pub fn negotiate(accept: Option<&str>, offer: Offer) -> Result<Negotiated, NotAc
             None => unknown_shape = true,
         }
     }
-    Err(NotAcceptable(if offer == Offer::Watch {
+    Err(NotAcceptable(if offer.is_stream() {
         "only the following media types are accepted: application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch".to_owned()
     } else if unknown_shape {
         "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf".to_owned()
@@ -132,8 +140,8 @@ fn shape(entry: &Entry<'_>, offer: Offer) -> Option<Shape> {
         _ => return None,
     };
     match (as_kind, offer) {
-        ("Table", _) => Some(Shape::Table(version)),
-        ("PartialObjectMetadata", Offer::Object | Offer::Watch) => Some(Shape::Partial(version)),
+        ("Table", offer) if offer != Offer::WatchList => Some(Shape::Table(version)),
+        ("PartialObjectMetadata", Offer::Object | Offer::Watch | Offer::WatchList) => Some(Shape::Partial(version)),
         ("PartialObjectMetadataList", Offer::List) => Some(Shape::PartialList(version)),
         _ => None,
     }
@@ -188,6 +196,9 @@ mod tests {
         assert!(negotiate(Some("text/html"), Offer::Object).unwrap_err().0.starts_with("406: Not Acceptable"));
         assert!(negotiate(Some("application/yaml"), Offer::Watch).unwrap_err().0.contains("stream=watch"));
         let only_table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+        assert!(negotiate(Some(only_table), Offer::WatchList).is_err());
+        let or_plain = format!("{only_table},application/json");
+        assert_eq!(negotiate(Some(&or_plain), Offer::WatchList).unwrap(), json(Shape::Plain));
         assert!(negotiate(Some(only_table), Offer::Plain).unwrap_err().0.starts_with("only the following"));
     }
 

@@ -14,7 +14,7 @@ use super::status::Failure;
 use super::stream::ListBody;
 use super::watch::{WatchStream, WatchWriter, default_lifetime};
 use super::{Context, body, respond, reviews, table};
-use crate::model::kinds::{Kind, Verb};
+use crate::model::kinds::{KINDS, Kind, Verb};
 use crate::model::schema;
 use crate::model::selector::{FieldSelector, LabelSelector};
 use crate::model::validation::names;
@@ -36,7 +36,13 @@ pub(super) async fn route(
     if info.malformed {
         return Err(Failure::no_such_resource());
     }
-    let Some(kind) = attributes.kind else { return Err(Failure::no_such_resource()) };
+    let Some(kind) = attributes.kind else {
+        let is_served = KINDS.iter().any(|kind| kind.group == attributes.group && kind.version == attributes.version);
+        if is_served {
+            return Err(Failure::no_such_resource());
+        }
+        return Ok(respond::text(&context.style, 404, "404 page not found\n"));
+    };
     let allowed = if attributes.subresource.is_empty() {
         kind.verbs
     } else {
@@ -324,7 +330,8 @@ impl Call<'_> {
         };
         let body = PatchBody { patch_type, document };
         let objects = &self.context.state.objects;
-        if patch_type == PatchType::Apply && !objects.exists(self.request())? {
+        let creates = patch_type == PatchType::Apply && self.permit.attributes().subresource.is_empty();
+        if creates && !objects.exists(self.request())? {
             let attributes = self.permit.attributes().with_verb("create");
             rbac::authorize(&self.context.user, attributes).map_err(|denial| Failure::forbidden(&denial))?;
             let updated = objects.apply_create(self.request(), &body, &options, &mut warnings).await?;
@@ -482,7 +489,8 @@ impl Call<'_> {
     }
 
     fn watch(&self) -> Result<HttpResponse, Failure> {
-        let (agreed, style) = self.negotiate(Offer::Watch)?;
+        let asks_list = self.context.query.flag("sendInitialEvents");
+        let (agreed, style) = self.negotiate(if asks_list { Offer::WatchList } else { Offer::Watch })?;
         let (labels, fields) = self.selectors()?;
         let options = self.list_options()?;
         let state = self.context.state;

@@ -12,7 +12,6 @@ use crate::model::kinds::{self, Kind};
 use crate::model::user::User;
 use crate::model::validation::options;
 use crate::model::validation::reviews::{self, Refusal};
-use crate::objects::{Error, Resource};
 use crate::rbac::{self, Attributes, Permit};
 
 /// Said where another subject than the caller is asked about: stored roles are not consulted yet.
@@ -37,7 +36,8 @@ pub(super) async fn create(
     let review = decoded.document.expose_mut();
     check(kind, review, permit.namespace()).map_err(|refusal| match refusal {
         Refusal::BadRequest(text) => Failure::bad_request(text),
-        Refusal::Invalid(errors) => Error::Invalid(Resource::new(kind, ""), errors).into(),
+        // Kubernetes names no kind here.
+        Refusal::Invalid(errors) => Failure::invalid_options(&format!(".{}", kind.group), &errors),
     })?;
     let status = answer(context, kind, review)?;
     let spec = match kind.kind {

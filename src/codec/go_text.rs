@@ -59,7 +59,7 @@ fn exponent_form(scientific: &str, min_digits: usize) -> String {
 pub(super) fn canonical_base64(text: &str) -> Result<Cow<'_, str>, usize> {
     let bytes = text.as_bytes();
     let mut out: Option<String> = None;
-    let mut at = 0;
+    let mut at = plain_prefix(bytes);
     while let Some(quantum) = quantum(bytes, at)? {
         let as_written = bytes.get(at..quantum.end).unwrap_or_default();
         match &mut out {
@@ -78,6 +78,17 @@ pub(super) fn canonical_base64(text: &str) -> Result<Cow<'_, str>, usize> {
         // Line breaks may be all that is left after the last quantum.
         None => Cow::Borrowed(text.get(..at).unwrap_or(text)),
     })
+}
+
+/// Length of a beginning that is canonical at a glance: whole quanta of the alphabet, all but the last.
+fn plain_prefix(bytes: &[u8]) -> usize {
+    let length = bytes.len().saturating_sub(4) / 4 * 4;
+    let prefix = bytes.get(..length).unwrap_or_default();
+    // Without a way out of the loop it is done many bytes at a time.
+    let is_plain = prefix
+        .iter()
+        .fold(true, |plain, byte| plain & matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/'));
+    if is_plain { length } else { 0 }
 }
 
 /// Number of bytes that canonical base64 text stands for.

@@ -21,7 +21,7 @@ pub(super) struct Change {
     uid: [u8; 16],
     expect: Expect,
     /// `None` deletes.
-    plain: Option<record::Plain>,
+    plain: Option<Arc<record::Plain>>,
     created_at: i64,
     flags: Flags,
     code: u16,
@@ -51,7 +51,7 @@ impl Change {
             name: name_of(object),
             uid: text(object, "uid").and_then(parse_uid).unwrap_or_default(),
             expect,
-            plain: Some(record::encode(kind, object)),
+            plain: Some(Arc::new(record::encode(kind, object))),
             created_at: text(object, "creationTimestamp").and_then(parse_rfc3339).unwrap_or_default(),
             flags: Flags::PUT
                 .with(Flags::TERMINATING, text(object, "deletionTimestamp").is_some())
@@ -72,7 +72,7 @@ impl Change {
             namespace_must_be_active: self.kind.namespaced && matches!(self.expect, Expect::Absent),
             expect: self.expect,
             seal: Box::new(move |keyring, id| {
-                let plain = plain.unwrap_or_else(record::Plain::empty);
+                let plain = plain.unwrap_or_else(|| Arc::new(record::Plain::empty()));
                 keyring.seal(id, &plain.meta, &plain.data)
             }),
         }
@@ -103,6 +103,7 @@ impl Objects {
             return Ok(Outcome::DryRun);
         }
         let namespace = change.namespace.clone();
+        let plain = change.plain.clone();
         let last = match &change.expect {
             Expect::Revision(revision) if change.plain.is_none() => Some(*revision),
             _ => None,
@@ -128,7 +129,10 @@ impl Objects {
                 let before = self.store.row(last).map_err(|error| super::live::read_error(&error, kind, &name))?;
                 self.open_as_of(kind, before, row.revision).map(Outcome::Stored)
             }
-            None => self.open(kind, Arc::clone(row)).map(Outcome::Stored),
+            None => Ok(Outcome::Stored(match plain {
+                Some(plain) => Self::sealed_now(kind, Arc::clone(row), plain),
+                None => self.open(kind, Arc::clone(row))?,
+            })),
         }
     }
 

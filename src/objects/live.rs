@@ -4,17 +4,25 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::record::{Form, Meta, RecordFormatError};
+use super::record::{Form, Meta, Plain, RecordFormatError};
 use super::{Error, Objects, Resource};
 use crate::model::kinds::Kind;
 use crate::sensitive::{Document, SecretBytes};
 use crate::store::{ReadError, SealedRow};
 
+/// What of an object is open.
+enum Opened {
+    /// Its `meta`.
+    Meta(SecretBytes),
+    /// All of it, because it was sealed just now.
+    Whole(Arc<Plain>),
+}
+
 /// An object whose `meta` is open. Its `data` is opened only while it is written out.
 pub struct Loaded {
     kind: &'static Kind,
     row: Arc<SealedRow>,
-    meta: SecretBytes,
+    opened: Opened,
     /// The revision it is shown with: its own, or that of its deletion.
     revision: u64,
 }
@@ -47,7 +55,10 @@ impl Loaded {
 
     #[expect(clippy::disallowed_methods, reason = "meta holds no secret values")]
     fn meta(&self) -> Result<Meta<'_>, RecordFormatError> {
-        Meta::parse(self.meta.expose())
+        Meta::parse(match &self.opened {
+            Opened::Meta(meta) => meta.expose(),
+            Opened::Whole(plain) => plain.meta.expose(),
+        })
     }
 
     /// Memory of its stored form.
@@ -97,7 +108,12 @@ impl Objects {
             .keyring
             .open_meta(&row.record_id(), &row.sealed)
             .map_err(|_| Error::Integrity(Resource::new(kind, &row.name)))?;
-        Ok(Loaded { kind, revision: row.revision, row, meta })
+        Ok(Loaded { kind, revision: row.revision, row, opened: Opened::Meta(meta) })
+    }
+
+    /// A version that was sealed from `plain` just now.
+    pub(super) fn sealed_now(kind: &'static Kind, row: Arc<SealedRow>, plain: Arc<Plain>) -> Loaded {
+        Loaded { kind, revision: row.revision, row, opened: Opened::Whole(plain) }
     }
 
     /// As [`Objects::open`], shown with the revision of the object's deletion.
@@ -109,6 +125,10 @@ impl Objects {
     #[expect(clippy::disallowed_methods, reason = "the answer to a permitted read")]
     pub fn write_json(&self, loaded: &Loaded, form: Form, out: &mut Vec<u8>) -> Result<(), Error> {
         let meta = loaded.meta().map_err(|_| loaded.damaged())?;
+        if let Opened::Whole(plain) = &loaded.opened {
+            let written = meta.write_full(loaded.kind, form, loaded.revision, plain.data.expose(), out);
+            return written.map_err(|_| loaded.damaged());
+        }
         let data = if meta.needs_data() {
             self.keyring.open_data(&loaded.row.record_id(), &loaded.row.sealed).map_err(|_| loaded.damaged())?
         } else {
