@@ -58,6 +58,10 @@ pub(super) fn route(context: &Context<'_>, path: &str) -> Option<HttpResponse> {
     match path {
         "/livez" | "/healthz" | "/readyz" => {
             let verbose = context.query.value("verbose").is_some();
+            match context.state.objects.write_refusal() {
+                Some(why) => context.state.health.fail("store-writable", why),
+                None => context.state.health.pass("store-writable"),
+            }
             let (code, text) = context.state.health.report(verbose, path, path == "/livez");
             Some(respond::text(&context.style, code, &text))
         }

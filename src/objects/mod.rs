@@ -98,6 +98,11 @@ impl Objects {
         self.store.findings().damaged.len() + self.store.findings().in_refused.len()
     }
 
+    /// Why nothing can be written now, and what to do about it.
+    pub fn write_refusal(&self) -> Option<&'static str> {
+        self.store.refusal()
+    }
+
     /// Number of objects of a kind.
     pub fn count(&self, kind: &Kind) -> usize {
         self.store.count(kind.id)

@@ -28,7 +28,7 @@ mod verify;
 mod writer;
 
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -262,6 +262,8 @@ struct Shared {
     rows: Rows,
     state: RwLock<StateRows>,
     findings: Findings,
+    /// Why the last commit failed, where it did.
+    refusal: Mutex<Option<&'static str>>,
 }
 
 impl Shared {
@@ -285,6 +287,11 @@ impl Store {
     /// What was found wrong with the stored rows when the store was opened.
     pub fn findings(&self) -> &Findings {
         &self.shared.findings
+    }
+
+    /// Why nothing can be written now, and what to do about it.
+    pub fn refusal(&self) -> Option<&'static str> {
+        *self.shared.refusal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The latest revision.

@@ -1,7 +1,7 @@
 //! Opening: the schema and the sealed head are checked, every row is authenticated, the index is built.
 
 use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
@@ -11,7 +11,7 @@ use super::connection::{connect, migrate, schema_hash};
 use super::index::Index;
 use super::reader::Rows;
 use super::verify::{compare, scan};
-use super::writer::{AUDIT_CHAIN, COMPACTED, STATE_KIND, StateRow, StateRows, Writer};
+use super::writer::{AUDIT_CHAIN, COMPACTED, StateRow, StateRows, Writer};
 use super::{Change, OpenOptions, Shared, Store, StoreError, statements};
 use crate::crypto::{Head, Keyring, Sealed};
 
@@ -55,14 +55,8 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
     }
     let mut findings = compare(&scanned, &accumulators, &head, &keyring);
     // Everything depends on these: an older value of one (a token that was replaced) must not come back.
-    for key in state.keys().map(String::as_str) {
-        if findings.refuses_bucket(keyring.bucket(STATE_KIND, "", key)) {
-            return Err(StoreError::Integrity(format!("the store's own value {key:?}, or a row beside it")));
-        }
-    }
-    let own = state.len() as u64;
-    if head.counts.get(STATE_KIND).copied().unwrap_or_default() != own {
-        return Err(StoreError::Integrity("one of the store's own values is missing".to_owned()));
+    if findings.refuses_state() {
+        return Err(StoreError::Integrity("one of the store's own values is missing or an older one".to_owned()));
     }
     let (audit_sequence, audit_link) = last_audit(&mut connection).await?;
     findings.audit_broken = audit_link.unwrap_or_else(|| keyring.audit_start(AUDIT_CHAIN)) != head.audit_chain_head;
@@ -81,6 +75,7 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
         rows: Rows::new(&path, cache_bytes, processors + MORE_READERS),
         state: RwLock::new(state),
         findings,
+        refusal: Mutex::default(),
     });
     let writer = Writer::new(connection, Arc::clone(&shared), head, audit_sequence, clock, feed);
     // A thread of its own: among the tasks of a shared runtime each commit would wake several threads.

@@ -258,8 +258,9 @@ async fn rows_deleted_rolled_back_swapped_or_added_are_found_and_their_buckets_r
         assert!(matches!(store.find(SECRET.id, "n", name), Err(ReadError::Integrity { .. })), "{tampering}");
         let refused = put(&store, "z", Expect::Absent).await;
         assert!(matches!(refused, Err(CommitError::Unavailable(_))), "{tampering}");
-        let served = ["a", "b", "c"].iter().filter(|name| store.find(SECRET.id, "n", name).is_ok()).count();
-        assert!(served >= 1, "{tampering}: the rest is served");
+        // Of many other names all but a few in a thousand are served.
+        let served = (0..100).filter(|number| store.find(SECRET.id, "n", &format!("o{number}")).is_ok()).count();
+        assert!(served >= 95, "{tampering}: {served}");
     }
 }
 

@@ -49,9 +49,9 @@ impl Findings {
         self.refused.len()
     }
 
-    /// Whether this bucket's rows together are not what was sealed.
-    pub(super) fn refuses_bucket(&self, bucket: u16) -> bool {
-        self.refused.contains(&bucket)
+    /// Whether the store's own values together are not what was sealed.
+    pub(super) fn refuses_state(&self) -> bool {
+        self.refused.contains(&STATE_BUCKET)
     }
 
     /// Whether some rows are kept from those who ask.
@@ -65,7 +65,7 @@ impl Findings {
             return false;
         }
         let kind = kinds::by_id(kind_id).map_or("", kinds::Kind::stored_name);
-        self.refused.contains(&keyring.bucket(kind, namespace, name))
+        self.refused.contains(&bucket(keyring, kind, namespace, name))
     }
 }
 
@@ -156,10 +156,18 @@ fn scan_range(path: &Path, keyring: &Keyring, from: u64, until: u64) -> Result<S
     Ok(part)
 }
 
+/// The bucket of the store's own values, which no object shares: where it differs, nothing works.
+pub const STATE_BUCKET: u16 = 0;
+
+/// The bucket of an object.
+fn bucket(keyring: &Keyring, kind: &str, namespace: &str, name: &str) -> u16 {
+    keyring.bucket(kind, namespace, name).max(STATE_BUCKET + 1)
+}
+
 /// Adds a version to the sums, or takes it out.
 pub fn toggle(accumulators: &mut Accumulators, keyring: &Keyring, row: &SealedRow) {
     let id = row.record_id();
-    accumulators.toggle(keyring.bucket(id.kind, id.namespace, id.name), &keyring.accumulator_item(&id, &row.sealed));
+    accumulators.toggle(bucket(keyring, id.kind, id.namespace, id.name), &keyring.accumulator_item(&id, &row.sealed));
 }
 
 /// What the sums say: which buckets differ, and which rows are left in them.
@@ -176,7 +184,7 @@ pub fn compare(scan: &Scan, accumulators: &Accumulators, head: &Head, keyring: &
         names.sort_unstable_by_key(|(name, _)| *name);
         for ((kind_id, namespace, name), _) in names {
             let kind = kinds::by_id(kind_id).map_or("", kinds::Kind::stored_name);
-            let bucket = keyring.bucket(kind, namespace, name);
+            let bucket = bucket(keyring, kind, namespace, name);
             let told = left.entry(bucket).or_default();
             if refused.contains(&bucket) && *told < TOLD_ROWS {
                 *told += 1;

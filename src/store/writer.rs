@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::compaction::Marks;
 use super::index::Known;
 use super::statements::{self, NewAudit, NewVersion, Transactions, put_head, put_state};
-use super::verify::toggle;
+use super::verify::{STATE_BUCKET, toggle};
 use super::{
     Change, CommitError, Committed, Entry, Expect, Flags, Group, Mutation, Operation, SealedRow, Shared, StoreError,
 };
@@ -63,7 +63,7 @@ impl StateRow {
     /// Adds the row to the sums, or takes it out.
     pub fn toggle(&self, key: &str, accumulators: &mut Accumulators, keyring: &Keyring) {
         let id = self.record_id(key);
-        accumulators.toggle(keyring.bucket(id.kind, "", key), &keyring.accumulator_item(&id, &self.sealed));
+        accumulators.toggle(STATE_BUCKET, &keyring.accumulator_item(&id, &self.sealed));
     }
 }
 
@@ -81,7 +81,7 @@ fn state_id(key: &str, sequence: u64) -> RecordId<'_> {
 }
 
 /// What the store's own values are called where objects have their kind. No stored name of a kind is like it.
-pub const STATE_KIND: &str = "state";
+const STATE_KIND: &str = "state";
 
 /// What the writer is asked for.
 pub enum Command {
@@ -362,6 +362,12 @@ impl Writer {
 
     /// Full disks and quotas are a matter of trying again later. Anything else leaves open what the disk holds.
     pub(super) fn judge(&mut self, outcome: Result<(), sqlx::Error>) -> Result<(), &'static str> {
+        let judged = self.judge_failure(outcome);
+        *self.shared.refusal.lock().unwrap_or_else(PoisonError::into_inner) = judged.err();
+        judged
+    }
+
+    fn judge_failure(&mut self, outcome: Result<(), sqlx::Error>) -> Result<(), &'static str> {
         let Err(error) = outcome else { return Ok(()) };
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         let code: i64 = code.and_then(|code| code.parse().ok()).unwrap_or_default();
@@ -426,9 +432,8 @@ impl Writer {
         let empty = SecretBytes::new(Vec::new());
         let sealed = keyring.seal(&state_id(key, head.sequence), &empty, value).map_err(|_| StoreError::Random)?;
         let row = StateRow { sequence: head.sequence, sealed };
-        match self.shared.state.read().unwrap_or_else(PoisonError::into_inner).get(key) {
-            Some(former) => former.toggle(key, &mut head.accumulators, keyring),
-            None => *head.counts.entry(STATE_KIND.to_owned()).or_default() += 1,
+        if let Some(former) = self.shared.state.read().unwrap_or_else(PoisonError::into_inner).get(key) {
+            former.toggle(key, &mut head.accumulators, keyring);
         }
         row.toggle(key, &mut head.accumulators, keyring);
         Ok(row)

@@ -9,4 +9,5 @@ mod leaks;
 mod readme;
 mod server;
 mod support;
+mod tamper;
 mod wire;
