@@ -49,3 +49,19 @@ CREATE TABLE head (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     sealed BLOB NOT NULL
 ) STRICT;
+
+-- The door of every commit of objects: one statement, and so one transaction, writes versions, their audit records and
+-- the head. A row without a sequence has no record; the last row of a commit carries the head.
+CREATE VIEW commits AS
+SELECT v.revision, v.kind, v.namespace, v.name, v.uid, v.flags, v.created_at, v.term, v.meta, v.data,
+       a.sequence, a.record, a.link, h.sealed AS head
+FROM versions v, audit a, head h;
+
+CREATE TRIGGER commits_insert INSTEAD OF INSERT ON commits BEGIN
+    INSERT INTO versions (revision, kind, namespace, name, uid, flags, created_at, term, meta, data)
+    VALUES (NEW.revision, NEW.kind, NEW.namespace, NEW.name, NEW.uid, NEW.flags, NEW.created_at, NEW.term, NEW.meta,
+            NEW.data);
+    INSERT INTO audit (sequence, term, record, link)
+    SELECT NEW.sequence, NEW.term, NEW.record, NEW.link WHERE NEW.sequence IS NOT NULL;
+    UPDATE head SET sealed = NEW.head WHERE id = 1 AND NEW.head IS NOT NULL;
+END;

@@ -1,61 +1,44 @@
-//! The statements of a commit. Each inserts many rows at once: through sqlx every statement costs a hop to another
-//! thread, which would be most of the time of a small insert.
+//! The statements of a commit. Through sqlx every statement costs a hop to another thread and back, which would be
+//! most of the time of a small insert: a commit is one statement, over the view `commits`.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
-use sqlx::{AssertSqlSafe, Connection as _, Sqlite, query::Query};
+use sqlx::{AssertSqlSafe, Sqlite, query::Query};
 
 use super::SealedRow;
 
-/// Rows of one statement, largest first. A few sizes only, so that every statement is prepared once and kept.
-const SIZES: [usize; 4] = [64, 16, 4, 1];
+/// Columns of the view that stands for a commit.
+const COLUMNS: [&str; 14] = [
+    "revision",
+    "kind",
+    "namespace",
+    "name",
+    "uid",
+    "flags",
+    "created_at",
+    "term",
+    "meta",
+    "data",
+    "sequence",
+    "record",
+    "link",
+    "head",
+];
 
-const VERSION_COLUMNS: [&str; 10] =
-    ["revision", "kind", "namespace", "name", "uid", "flags", "created_at", "term", "meta", "data"];
-const AUDIT_COLUMNS: [&str; 4] = ["sequence", "term", "record", "link"];
-const PUT_HEAD: &str = "UPDATE head SET sealed = ? WHERE id = 1";
-
-fn insert_text(table: &str, columns: &[&str], rows: usize) -> String {
-    let row = format!("({})", vec!["?"; columns.len()].join(", "));
-    format!("INSERT INTO {table} ({}) VALUES {}", columns.join(", "), vec![row.as_str(); rows].join(", "))
-}
-
-/// `INSERT` texts of one table, by size.
-struct Inserts([(usize, Arc<str>); SIZES.len()]);
-
-impl Inserts {
-    fn new(table: &str, columns: &[&str]) -> Self {
-        Self(SIZES.map(|size| (size, Arc::from(insert_text(table, columns, size)))))
-    }
-}
-
-static VERSIONS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("versions", &VERSION_COLUMNS));
-static AUDIT: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("audit", &AUDIT_COLUMNS));
-
-/// Whole transactions as one text, by the number of their versions and audit records: one hop instead of five.
+/// Texts of commits, by the number of their versions. Each is prepared once and kept by the connection.
 #[derive(Default)]
-pub struct Transactions(HashMap<(usize, usize), Arc<str>>);
+pub struct Commits(HashMap<usize, Arc<str>>);
 
-/// Versions and audit records that fit one text.
-const WHOLE_ROWS: usize = 64;
-
-impl Transactions {
-    /// The text for so many rows; `None` where they are too many for one.
-    fn text(&mut self, versions: usize, audit: usize) -> Option<Arc<str>> {
-        if versions == 0 || versions > WHOLE_ROWS || audit > WHOLE_ROWS {
-            return None;
-        }
-        let text = self.0.entry((versions, audit)).or_insert_with(|| {
-            let mut parts = vec!["BEGIN IMMEDIATE".to_owned(), insert_text("versions", &VERSION_COLUMNS, versions)];
-            if audit > 0 {
-                parts.push(insert_text("audit", &AUDIT_COLUMNS, audit));
-            }
-            parts.extend([PUT_HEAD.to_owned(), "COMMIT".to_owned()]);
-            Arc::from(parts.join("; "))
+impl Commits {
+    fn text(&mut self, versions: usize) -> Arc<str> {
+        let text = self.0.entry(versions).or_insert_with(|| {
+            let row = format!("({})", vec!["?"; COLUMNS.len()].join(", "));
+            let rows = vec![row.as_str(); versions].join(", ");
+            Arc::from(format!("INSERT INTO commits ({}) VALUES {rows}", COLUMNS.join(", ")))
         });
-        Some(Arc::clone(text))
+        Arc::clone(text)
     }
 }
 
@@ -81,79 +64,55 @@ pub struct NewAudit {
 
 type Bound = Query<'static, Sqlite, SqliteArguments>;
 
-async fn insert<T>(
-    connection: &mut SqliteConnection,
-    inserts: &Inserts,
-    mut rows: &[T],
-    bind: impl Fn(Bound, &T) -> Bound,
-) -> Result<(), sqlx::Error> {
-    for (size, text) in &inserts.0 {
-        while let Some((some, rest)) = rows.split_at_checked(*size) {
-            #[expect(clippy::disallowed_methods, reason = "the text has placeholders only, as many as there are rows")]
-            let mut query = sqlx::query(AssertSqlSafe(Arc::clone(text)));
-            for row in some {
-                query = bind(query, row);
-            }
-            query.execute(&mut *connection).await?;
-            rows = rest;
-        }
-    }
-    Ok(())
-}
-
-fn bind_version(query: Bound, new: &NewVersion) -> Bound {
-    let row = &new.row;
-    query
-        .bind(row.revision.cast_signed())
-        .bind(row.record_id().kind.to_owned())
-        .bind(row.namespace.to_string())
-        .bind(row.name.to_string())
-        .bind(row.uid.to_vec())
-        .bind(i64::from(row.flags.0))
-        .bind(new.created_at)
-        .bind(i64::from(row.sealed.term()))
-        .bind(row.sealed.meta().to_vec())
-        .bind(row.sealed.data().to_vec())
-}
-
-fn bind_audit(query: Bound, new: &NewAudit) -> Bound {
-    query.bind(new.sequence.cast_signed()).bind(i64::from(new.term)).bind(new.record.clone()).bind(new.link.to_vec())
-}
-
-/// Appends versions and audit records and writes the head, all or nothing.
+/// Appends versions, the audit records of some of them, and writes the head, all or nothing. There are at most as
+/// many records as versions, and at least one version.
 pub async fn commit(
     connection: &mut SqliteConnection,
-    transactions: &mut Transactions,
+    commits: &mut Commits,
     versions: &[NewVersion],
     audit: &[NewAudit],
     head: Vec<u8>,
 ) -> Result<(), sqlx::Error> {
-    let Some(text) = transactions.text(versions.len(), audit.len()) else {
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        insert(&mut transaction, &VERSIONS, versions, bind_version).await?;
-        insert_audit(&mut transaction, audit).await?;
-        put_head(&mut transaction, head).await?;
-        return transaction.commit().await;
-    };
     #[expect(clippy::disallowed_methods, reason = "the text has placeholders only, as many as there are rows")]
-    let mut query = sqlx::query(AssertSqlSafe(text));
-    for version in versions {
-        query = bind_version(query, version);
+    let mut query = sqlx::query(AssertSqlSafe(commits.text(versions.len())));
+    let mut head = Some(head);
+    let mut records = audit.iter();
+    for (at, version) in versions.iter().enumerate() {
+        let head = if at + 1 == versions.len() { head.take() } else { None };
+        query = bind(query, version, records.next(), head);
     }
-    for record in audit {
-        query = bind_audit(query, record);
-    }
-    let done = query.bind(head).execute(&mut *connection).await;
-    if done.is_err() {
-        // Where SQLite has rolled back by itself, this finds nothing to do and says so.
-        let _ = sqlx::query("ROLLBACK").execute(connection).await;
-    }
-    done.map(|_| ())
+    query.execute(connection).await.map(|_| ())
 }
 
-/// Appends audit records.
-pub async fn insert_audit(connection: &mut SqliteConnection, rows: &[NewAudit]) -> Result<(), sqlx::Error> {
-    insert(connection, &AUDIT, rows, bind_audit).await
+fn bind(query: Bound, version: &NewVersion, audit: Option<&NewAudit>, head: Option<Vec<u8>>) -> Bound {
+    let row = &version.row;
+    query
+        .bind(row.revision.cast_signed())
+        .bind(row.record_id().kind)
+        .bind(row.namespace.to_string())
+        .bind(row.name.to_string())
+        .bind(row.uid.to_vec())
+        .bind(i64::from(row.flags.0))
+        .bind(version.created_at)
+        .bind(i64::from(row.sealed.term()))
+        .bind(row.sealed.meta().to_vec())
+        .bind(row.sealed.data().to_vec())
+        .bind(audit.map(|record| record.sequence.cast_signed()))
+        .bind(audit.map(|record| record.record.clone()))
+        .bind(audit.map(|record| record.link.to_vec()))
+        .bind(head)
+}
+
+/// Appends an audit record of what is no object.
+pub async fn insert_audit(connection: &mut SqliteConnection, new: &NewAudit) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT INTO audit (sequence, term, record, link) VALUES (?, ?, ?, ?)")
+        .bind(new.sequence.cast_signed())
+        .bind(i64::from(new.term))
+        .bind(new.record.clone())
+        .bind(new.link.to_vec())
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Removes versions.
@@ -187,6 +146,6 @@ pub async fn put_state(
 
 /// Writes the sealed head.
 pub async fn put_head(connection: &mut SqliteConnection, sealed: Vec<u8>) -> Result<(), sqlx::Error> {
-    sqlx::query(PUT_HEAD).bind(sealed).execute(connection).await?;
+    sqlx::query("UPDATE head SET sealed = ? WHERE id = 1").bind(sealed).execute(connection).await?;
     Ok(())
 }

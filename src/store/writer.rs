@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::compaction::Marks;
 use super::index::Known;
-use super::statements::{self, NewAudit, NewVersion, Transactions, put_head, put_state};
+use super::statements::{self, Commits, NewAudit, NewVersion, put_head, put_state};
 use super::verify::{STATE_BUCKET, toggle};
 use super::{
     Change, CommitError, Committed, Entry, Expect, Flags, Group, Mutation, Operation, SealedRow, Shared, StoreError,
@@ -112,7 +112,7 @@ pub struct Writer {
     clock: SharedClock,
     feed: mpsc::UnboundedSender<Arc<[Change]>>,
     marks: Marks,
-    transactions: Transactions,
+    commits: Commits,
     /// Why nothing is written any more.
     pub(super) closed_for_writing: Option<&'static str>,
 }
@@ -146,8 +146,8 @@ impl Writer {
     ) -> Self {
         let closed_for_writing = Some(TAMPERED).filter(|_| shared.findings.forbids_writes());
         let marks = Marks::new(clock.unix_millis(), head.revision);
-        let transactions = Transactions::default();
-        Self { connection, shared, head, audit_sequence, clock, feed, marks, transactions, closed_for_writing }
+        let commits = Commits::default();
+        Self { connection, shared, head, audit_sequence, clock, feed, marks, commits, closed_for_writing }
     }
 
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Command>) {
@@ -355,8 +355,8 @@ impl Writer {
 
     async fn write(&mut self, batch: &Batch) -> Result<(), &'static str> {
         let sealed = self.shared.keyring.seal_head(&batch.head.encode()).map_err(|_| DISK)?;
-        let (connection, transactions) = (&mut self.connection, &mut self.transactions);
-        let outcome = statements::commit(connection, transactions, &batch.versions, &batch.audit, sealed).await;
+        let (connection, commits) = (&mut self.connection, &mut self.commits);
+        let outcome = statements::commit(connection, commits, &batch.versions, &batch.audit, sealed).await;
         self.judge(outcome)
     }
 
@@ -393,13 +393,11 @@ impl Writer {
         for (key, value) in rows {
             made.push((key, self.replace_state(&mut head, key, &value)?));
         }
-        let audit: Vec<NewAudit> = audit
+        let audit = audit
             .map(|line| link(&self.shared.keyring, &head, self.audit_sequence, line))
             .transpose()
-            .map_err(|_| StoreError::Random)?
-            .into_iter()
-            .collect();
-        if let Some(record) = audit.first() {
+            .map_err(|_| StoreError::Random)?;
+        if let Some(record) = &audit {
             head.audit_chain_head = record.link;
         }
         let sealed = self.shared.keyring.seal_head(&head.encode()).map_err(|_| StoreError::Random)?;
@@ -408,14 +406,16 @@ impl Writer {
             for (key, row) in &made {
                 put_state(&mut transaction, key, row.sequence, &row.sealed).await?;
             }
-            statements::insert_audit(&mut transaction, &audit).await?;
+            if let Some(record) = &audit {
+                statements::insert_audit(&mut transaction, record).await?;
+            }
             put_head(&mut transaction, sealed).await?;
             transaction.commit().await
         };
         let outcome = written.await;
         self.judge(outcome).map_err(StoreError::ReadOnly)?;
         self.head = head;
-        self.audit_sequence += audit.len() as u64;
+        self.audit_sequence += u64::from(audit.is_some());
         let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
         state.extend(made.into_iter().map(|(key, row)| (key.to_owned(), row)));
         Ok(())
