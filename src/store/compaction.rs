@@ -19,7 +19,7 @@ const WINDOW_MILLIS: i64 = 5 * 60 * 1000;
 /// The most changes that are kept for that.
 const WINDOW_CHANGES: usize = 100_000;
 /// Versions that one transaction removes.
-const ROWS: usize = 256;
+pub const CLEANED_ROWS: usize = 256;
 
 /// Which revision was the latest at which time.
 pub struct Marks(VecDeque<(i64, u64)>);
@@ -74,7 +74,7 @@ impl Writer {
     async fn remove_some(&mut self) -> Result<(), StoreError> {
         let (revisions, entries, line) = {
             let index = self.shared.index();
-            let (revisions, entries) = index.superseded(ROWS);
+            let (revisions, entries) = index.superseded(CLEANED_ROWS);
             (revisions, entries, index.compacted())
         };
         let mut removed: Vec<Arc<SealedRow>> = Vec::with_capacity(revisions.len());

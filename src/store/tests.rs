@@ -336,3 +336,71 @@ async fn a_database_is_made_once_and_whole() {
     assert!(other.exists() && !home.folder.path().join("other.new").exists());
     assert!(keys::read_key_material(&home.folder.path().join("nowhere")).await.unwrap().is_none());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_fails_changes_nothing_and_closes_the_store_for_writing() {
+    let home = Home::make().await;
+    let store = home.open().await;
+    put(&store, "a", Expect::Absent).await.unwrap();
+    home.sql("DROP TRIGGER commits_insert");
+    let tasks: Vec<_> = (0..64)
+        .map(|at| {
+            let store = store.clone();
+            tokio::spawn(async move { put(&store, &format!("s{at}"), Expect::Absent).await })
+        })
+        .collect();
+    for task in tasks {
+        assert!(matches!(task.await.unwrap(), Err(CommitError::Unavailable(_))));
+    }
+    assert!(store.refusal().unwrap().contains("restart the server"));
+    assert_eq!((store.revision(), store.count(SECRET.id)), (1, 1));
+    assert!(matches!(put(&store, "z", Expect::Absent).await, Err(CommitError::Unavailable(_))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writers_of_one_name_follow_each_other_and_lose_nothing() {
+    let home = Home::make().await;
+    let store = home.open().await;
+    put(&store, "a", Expect::Absent).await.unwrap();
+    let tasks: Vec<_> = (0..32)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut won = 0_u32;
+                while won < 8 {
+                    let revision = store.find(SECRET.id, "n", "a").unwrap().unwrap().revision;
+                    match put(&store, "a", Expect::Revision(revision)).await {
+                        Ok(_) => won += 1,
+                        Err(CommitError::Conflict) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    // Every write that was acknowledged has a revision, and there are no others.
+    assert_eq!(store.revision(), 1 + 32 * 8);
+    assert_eq!(store.replay(SECRET.id, None, 0).unwrap().len(), 1 + 32 * 8);
+    store.close().await.unwrap();
+    assert!(home.open().await.findings().is_empty());
+}
+
+#[tokio::test]
+async fn old_versions_go_while_writes_go_on() {
+    let home = Home::make().await;
+    let store = home.open().await;
+    let mut revision = put(&store, "a", Expect::Absent).await.unwrap();
+    for _ in 0..600 {
+        revision = put(&store, "a", Expect::Revision(revision)).await.unwrap();
+    }
+    store.shared.index_mut().draw_line(revision);
+    for _ in 0..300 {
+        revision = put(&store, "a", Expect::Revision(revision)).await.unwrap();
+    }
+    assert!(matches!(store.row(1), Err(ReadError::NotFound { .. })));
+    store.close().await.unwrap();
+    assert!(home.open().await.findings().is_empty());
+}

@@ -15,7 +15,7 @@ use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::compaction::Marks;
+use super::compaction::{CLEANED_ROWS, Marks};
 use super::index::Known;
 use super::statements::{self, Commits, NewAudit, NewVersion, put_head, put_state};
 use super::verify::{STATE_BUCKET, toggle};
@@ -113,6 +113,8 @@ pub struct Writer {
     feed: mpsc::UnboundedSender<Arc<[Change]>>,
     marks: Marks,
     commits: Commits,
+    /// Versions written for which no old ones have been cleaned up yet.
+    written: usize,
     /// Why nothing is written any more.
     pub(super) closed_for_writing: Option<&'static str>,
 }
@@ -147,7 +149,7 @@ impl Writer {
         let closed_for_writing = Some(TAMPERED).filter(|_| shared.findings.forbids_writes());
         let marks = Marks::new(clock.unix_millis(), head.revision);
         let commits = Commits::default();
-        Self { connection, shared, head, audit_sequence, clock, feed, marks, commits, closed_for_writing }
+        Self { connection, shared, head, audit_sequence, clock, feed, marks, commits, written: 0, closed_for_writing }
     }
 
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Command>) {
@@ -155,15 +157,16 @@ impl Writer {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let command = tokio::select! {
+                // In turn, and not by chance: the line moves however much waits.
                 biased;
-                command = queue.recv() => match command {
-                    Some(command) => Some(command),
-                    None => return,
-                },
                 _ = tick.tick() => {
                     self.advance_line();
                     continue;
                 }
+                command = queue.recv() => match command {
+                    Some(command) => Some(command),
+                    None => return,
+                },
                 () = std::future::ready(()), if self.has_superseded() => {
                     self.clean_up().await;
                     continue;
@@ -185,6 +188,16 @@ impl Writer {
                     }
                 }
             }
+            self.keep_up().await;
+        }
+    }
+
+    /// Cleans up as much as was written since the last time: otherwise old versions would pile up under a load that
+    /// never pauses.
+    async fn keep_up(&mut self) {
+        while self.written >= CLEANED_ROWS && self.has_superseded() {
+            self.clean_up().await;
+            self.written -= CLEANED_ROWS;
         }
     }
 
@@ -324,6 +337,8 @@ impl Writer {
         }
         self.head = batch.head;
         self.audit_sequence = batch.audit_sequence;
+        // Bounded: where nothing is to be cleaned up there is nothing to catch up with either.
+        self.written = (self.written + batch.versions.len()).min(4 * CLEANED_ROWS);
         let changes = self.publish(&batch.versions);
         // Nobody listens only while the server stops.
         let _ = self.feed.send(changes);
