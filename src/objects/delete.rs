@@ -10,9 +10,7 @@ use super::update::{MODIFIED, finalizers_left};
 use super::{Error, Objects, PageRequest, Request, Resource};
 use crate::model::kinds::{self, Kind};
 use crate::model::validation::options::{DeleteOptions, Propagation};
-use crate::rbac::Attributes;
 use crate::sensitive::Document;
-use crate::store::Range;
 
 /// Namespaces that cannot be deleted, as in Kubernetes.
 const PROTECTED_NAMESPACES: &[&str] = &["default", "kube-system", "kube-public"];
@@ -76,9 +74,7 @@ impl Objects {
             let change = Change::delete(kind, namespace, object, revision);
             return match self.commit(request, change, options.dry_run).await? {
                 Outcome::Stored(last) => {
-                    if !orphans(options) {
-                        self.collect_dependents(request, document.expose()).await;
-                    }
+                    self.settle_dependents(request, document.expose(), orphans(options)).await;
                     Ok(Deleted::Gone(last))
                 }
                 Outcome::DryRun => Ok(Deleted::DryRun(document, true)),
@@ -125,45 +121,10 @@ impl Objects {
         let deleted = deleted.try_collect().await?;
         Ok((self.revision(), deleted))
     }
-
-    /// Deletes the objects of the same namespace whose only owner was `owner`, as Kubernetes' garbage
-    /// collector does in the background. Best effort: what fails is found by the next collection.
-    async fn collect_dependents(&self, request: Request<'_>, owner: &Value) {
-        let Some(uid) = text(owner, "uid") else { return };
-        for kind in kinds::KINDS.iter().filter(|kind| kind.stored && kind.id != kinds::NAMESPACE.id) {
-            let namespace = request.namespace();
-            let scope = Some(namespace).filter(|namespace| !namespace.is_empty() && kind.namespaced);
-            if !self.owners.mentions(uid) {
-                return;
-            }
-            let Ok(snapshot) = self.store.snapshot(kind.id, &Range { namespace: scope, ..Range::default() }) else {
-                return;
-            };
-            for revision in snapshot.revisions {
-                let Ok(loaded) = self.load(kind, "", revision) else { continue };
-                if !loaded.mentions(uid) || !is_only_owner(&loaded, uid) {
-                    continue;
-                }
-                let attributes = Attributes::object("delete", kind, loaded.namespace(), loaded.name());
-                let permit = request.permit.consequence("garbage-collector", attributes);
-                let facts = request.facts;
-                let options = DeleteOptions::default();
-                if Box::pin(self.delete(Request { permit: &permit, facts }, &options)).await.is_err() {
-                    tracing::warn!(object.kind = kind.kind, "a dependent of a deleted object could not be deleted");
-                }
-            }
-        }
-    }
 }
 
 fn orphans(options: &DeleteOptions) -> bool {
     options.propagation == Some(Propagation::Orphan) || options.orphan_dependents == Some(true)
-}
-
-fn is_only_owner(loaded: &Loaded, uid: &str) -> bool {
-    let Ok(object) = loaded.bare() else { return false };
-    let Some(owners) = object.pointer("/metadata/ownerReferences").and_then(Value::as_array) else { return false };
-    !owners.is_empty() && owners.iter().all(|owner| owner.get("uid").and_then(Value::as_str) == Some(uid))
 }
 
 fn preconditions(kind: &'static Kind, name: &str, object: &Value, options: &DeleteOptions) -> Result<(), Error> {

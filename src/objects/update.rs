@@ -269,7 +269,12 @@ impl Objects {
             Change::replace(kind, request.namespace(), object, live.loaded.row_revision())
         };
         Ok(match self.commit(request, change, options.dry_run).await? {
-            Outcome::Stored(object) => Updated::Stored { object, created: false },
+            Outcome::Stored(object) => {
+                if finalized {
+                    self.settle_dependents(request, old, false).await;
+                }
+                Updated::Stored { object, created: false }
+            }
             Outcome::DryRun => Updated::DryRun { document: new, created: false },
         })
     }

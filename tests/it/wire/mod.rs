@@ -1,5 +1,6 @@
 //! The Kubernetes API as genuine clients use it.
 
+mod dependents;
 mod kubectl;
 mod python_client;
 mod schemathesis;

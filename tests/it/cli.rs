@@ -1,0 +1,36 @@
+//! The command line, as its own help tells it: `tests/it/cli.txt` is the reference, and changes in a reviewed way.
+
+use std::path::Path;
+use std::process::Command;
+
+const COMMANDS: [&[&str]; 5] = [&[], &["serve"], &["healthcheck"], &["admin"], &["admin", "rotate"]];
+
+#[test]
+fn the_reference_is_what_help_prints() {
+    let mut printed = String::new();
+    for command in COMMANDS {
+        let output = Command::new(env!("CARGO_BIN_EXE_strongroom")).args(command).arg("--help").output().unwrap();
+        assert!(output.status.success());
+        let name = [&["strongroom"], command].concat().join(" ");
+        let help = String::from_utf8(output.stdout).unwrap();
+        printed.push_str(&["$ ", &name, " --help\n", help.trim_end(), "\n\n"].concat());
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/cli.txt");
+    if std::env::var_os("STRONGROOM_ACCEPT").is_some() {
+        std::fs::write(&path, &printed).unwrap();
+    }
+    let reference = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(printed, reference, "run the test with STRONGROOM_ACCEPT=1, then look at the difference");
+}
+
+#[test]
+fn a_wrong_command_line_is_told_from_a_failure() {
+    let code = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_strongroom")).args(arguments).output().unwrap();
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty());
+        output.status.code()
+    };
+    assert_eq!(code(&["serve", "--listen", "nowhere"]), Some(2));
+    assert_eq!(code(&["serve", "--passphrase", "secret"]), Some(2));
+    assert_eq!(code(&["healthcheck", "--home", "/nowhere"]), Some(1));
+}
