@@ -1,3 +1,5 @@
+//! Defaults of every kind.
+
 use proptest::prelude::*;
 use serde_json::json;
 

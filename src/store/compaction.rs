@@ -52,13 +52,12 @@ impl Writer {
         self.closed_for_writing.is_none() && self.shared.index().superseded(1).1 > 0
     }
 
-    /// Removes some of what lies below the line. A failure leaves it for the next time.
+    /// Removes some of what lies below the line. A failure (a full disk) leaves it for after the next tick: at once,
+    /// it would be tried again and again.
     pub(super) async fn clean_up(&mut self) {
         if let Err(error) = self.remove_some().await {
-            // Without this the loop would try again at once and for ever.
-            self.closed_for_writing
-                .get_or_insert("the store is read-only: old versions cannot be removed; see the log");
-            tracing::error!(%error, "old versions could not be removed");
+            self.cleaning_paused = true;
+            tracing::warn!(%error, "old versions could not be removed yet");
         }
     }
 

@@ -404,3 +404,28 @@ async fn old_versions_go_while_writes_go_on() {
     store.close().await.unwrap();
     assert!(home.open().await.findings().is_empty());
 }
+
+#[tokio::test]
+async fn a_row_with_an_impossible_revision_is_told_in_words() {
+    let home = written().await;
+    home.sql("UPDATE versions SET revision = -1 WHERE revision = 1");
+    let error = home.try_open().await.err().unwrap().to_string();
+    assert!(error.contains("revision -1"), "{error}");
+}
+
+#[tokio::test]
+async fn cleaning_up_that_fails_does_not_close_the_store_for_writing() {
+    let home = Home::make().await;
+    let store = home.open().await;
+    let first = put(&store, "a", Expect::Absent).await.unwrap();
+    let second = put(&store, "a", Expect::Revision(first)).await.unwrap();
+    // A reader of SQLite's own holds the place of the writer: cleaning waits, gives up, and may be tried again.
+    let connection = rusqlite::Connection::open(home.path()).unwrap();
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(store.compact(second).await.is_err());
+    connection.execute_batch("ROLLBACK").unwrap();
+    assert!(put(&store, "b", Expect::Absent).await.is_ok());
+    assert_eq!(store.refusal(), None);
+    store.compact(second).await.unwrap();
+    assert!(matches!(store.row(first), Err(ReadError::NotFound { .. })));
+}

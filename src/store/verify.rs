@@ -89,6 +89,9 @@ pub fn scan(path: &Path, keyring: &Arc<Keyring>, threads: usize) -> Result<Scan,
         })
         .map_err(StoreError::sqlite(unreadable))?;
     drop(connection);
+    if low < 0 {
+        return Err(StoreError::Integrity(format!("a row has revision {low}, which no row of ours has")));
+    }
     let (low, high) = (low.cast_unsigned(), high.cast_unsigned());
     let span = (high - low + 1).div_ceil(threads.max(1) as u64).max(ROWS_PER_THREAD);
     let ranges: Vec<(u64, u64)> = (0..threads.max(1) as u64)

@@ -115,6 +115,8 @@ pub struct Writer {
     commits: Commits,
     /// Versions written for which no old ones have been cleaned up yet.
     written: usize,
+    /// Cleaning up has failed since the last tick.
+    pub(super) cleaning_paused: bool,
     /// Why nothing is written any more.
     pub(super) closed_for_writing: Option<&'static str>,
 }
@@ -149,7 +151,19 @@ impl Writer {
         let closed_for_writing = Some(TAMPERED).filter(|_| shared.findings.forbids_writes());
         let marks = Marks::new(clock.unix_millis(), head.revision);
         let commits = Commits::default();
-        Self { connection, shared, head, audit_sequence, clock, feed, marks, commits, written: 0, closed_for_writing }
+        Self {
+            connection,
+            shared,
+            head,
+            audit_sequence,
+            clock,
+            feed,
+            marks,
+            commits,
+            written: 0,
+            cleaning_paused: false,
+            closed_for_writing,
+        }
     }
 
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Command>) {
@@ -160,14 +174,14 @@ impl Writer {
                 // In turn, and not by chance: the line moves however much waits.
                 biased;
                 _ = tick.tick() => {
-                    self.advance_line();
+                    self.on_tick().await;
                     continue;
                 }
                 command = queue.recv() => match command {
                     Some(command) => Some(command),
                     None => return,
                 },
-                () = std::future::ready(()), if self.has_superseded() => {
+                () = std::future::ready(()), if self.may_clean_up() => {
                     self.clean_up().await;
                     continue;
                 }
@@ -195,7 +209,7 @@ impl Writer {
     /// Cleans up as much as was written since the last time: otherwise old versions would pile up under a load that
     /// never pauses.
     async fn keep_up(&mut self) {
-        while self.written >= CLEANED_ROWS && self.has_superseded() {
+        while self.written >= CLEANED_ROWS && self.may_clean_up() {
             self.clean_up().await;
             self.written -= CLEANED_ROWS;
         }
@@ -452,6 +466,21 @@ impl Writer {
         }
         row.toggle(key, &mut head.accumulators, keyring);
         Ok(row)
+    }
+
+    fn may_clean_up(&self) -> bool {
+        !self.cleaning_paused && self.has_superseded()
+    }
+
+    /// Moves the compaction line; where the disk was full, finds out whether it still is, so that readiness comes back
+    /// without anybody writing.
+    async fn on_tick(&mut self) {
+        self.cleaning_paused = false;
+        let was_refused = self.shared.refusal.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if was_refused && self.write_state(Vec::new(), None).await.is_ok() {
+            tracing::info!("the store can be written again");
+        }
+        self.advance_line();
     }
 
     fn advance_line(&mut self) {

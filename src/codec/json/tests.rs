@@ -1,3 +1,5 @@
+//! JSON: duplicates, depth, Go's texts.
+
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;

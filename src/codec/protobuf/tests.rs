@@ -1,3 +1,5 @@
+//! Protobuf bodies: what kubectl sent, damage, round trips.
+
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! Typed decoding: unknown fields, mismatches, base64.
+
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! YAML as Kubernetes reads and writes it.
+
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Names, labels and keys.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Options of every verb.
+
 use proptest::prelude::*;
 use serde_json::json;
 

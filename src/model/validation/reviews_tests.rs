@@ -1,3 +1,5 @@
+//! Reviews: what is refused, in which words.
+
 use serde_json::json;
 
 use super::*;
