@@ -1,5 +1,7 @@
 //! The review kinds: answered from who asks and what is asked, never stored.
 
+use std::collections::BTreeMap;
+
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
@@ -83,7 +85,7 @@ fn answer(context: &Context<'_>, kind: &'static Kind, review: &Value) -> Result<
             let text = |name: &str| spec.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
             let groups = spec.get("groups").and_then(Value::as_array).cloned().unwrap_or_default();
             let groups = groups.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-            Ok(judged(&User { name: text("user"), uid: text("uid"), groups }, &spec))
+            Ok(judged(&User { name: text("user"), uid: text("uid"), groups, extra: BTreeMap::default() }, &spec))
         }
         "SelfSubjectRulesReview" => Ok(rules(&context.user)),
         "TokenReview" => {

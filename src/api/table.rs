@@ -49,6 +49,7 @@ enum Layout {
     Namespace,
     ServiceAccount,
     Binding,
+    User,
     /// Roles, and every kind without a layout of its own.
     Plain,
 }
@@ -60,6 +61,7 @@ impl Layout {
             ("", "Namespace") => Self::Namespace,
             ("", "ServiceAccount") => Self::ServiceAccount,
             ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => Self::Binding,
+            ("strongroom.dev", "User") => Self::User,
             _ => Self::Plain,
         }
     }
@@ -90,6 +92,13 @@ pub fn columns(kind: &Kind) -> Value {
             column("Groups", "", "The groups that are granted it.", 1),
             column("ServiceAccounts", "", "The service accounts that are granted it.", 1),
         ]),
+        Layout::User => json!([
+            name,
+            column("Groups", "", "The groups that the user belongs to.", 0),
+            column("Disabled", "", "Whether the user is shut out.", 0),
+            column("Password Set", "", "How long ago the password was set.", 0),
+            age(),
+        ]),
         Layout::Plain => json!([name, column("Created At", "date", CREATED_AT, 0)]),
     }
 }
@@ -105,10 +114,10 @@ pub fn row(
     api_version: &str,
 ) -> Value {
     let name = text(object, "/metadata/name");
-    let age = || match parse_rfc3339(text(object, "/metadata/creationTimestamp")) {
-        Some(created) => human_age(now_unix_seconds.saturating_sub(created)),
-        None => "<unknown>".to_owned(),
+    let since = |pointer: &str| {
+        parse_rfc3339(text(object, pointer)).map(|then| human_age(now_unix_seconds.saturating_sub(then)))
     };
+    let age = || since("/metadata/creationTimestamp").unwrap_or_else(|| "<unknown>".to_owned());
     let cells = match Layout::of(kind) {
         Layout::Secret => json!([name, text(object, "/type"), data_keys, age()]),
         Layout::Namespace => json!([name, text(object, "/status/phase"), age()]),
@@ -124,6 +133,13 @@ pub fn row(
                 subjects_of(subjects, "Group"),
                 subjects_of(subjects, "ServiceAccount"),
             ])
+        }
+        Layout::User => {
+            let groups = object.get("spec").map_or(&[][..], |spec| items(spec, "groups"));
+            let groups: Vec<&str> = groups.iter().filter_map(Value::as_str).collect();
+            let disabled = object.pointer("/spec/disabled").and_then(Value::as_bool).unwrap_or_default();
+            let password = since("/status/passwordSetAt").unwrap_or_else(|| "<none>".to_owned());
+            json!([name, groups.join(","), disabled.to_string(), password, age()])
         }
         Layout::Plain => match text(object, "/metadata/creationTimestamp") {
             // Go's zero time.

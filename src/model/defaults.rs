@@ -56,7 +56,7 @@ pub fn apply_token_request_defaults(object: &mut Value) {
 
 /// What only a create does: fields of the server are taken from the client, a Namespace starts active and held by
 /// `kubernetes`, an object of the cluster has no namespace. To be called before uid and times are set, and after
-/// the name is known.
+/// the name is known. A User's status is the server's.
 pub fn prepare_for_create(kind: &'static Kind, object: &mut Value) {
     if !object.is_object() {
         return;
@@ -68,6 +68,9 @@ pub fn prepare_for_create(kind: &'static Kind, object: &mut Value) {
         if !kind.namespaced {
             meta.shift_remove("namespace");
         }
+    }
+    if kind.id == kind_id::USER {
+        remove(object, "status");
     }
     if kind.id == kind_id::NAMESPACE {
         label_with_name(object);
@@ -83,7 +86,7 @@ pub fn prepare_for_create(kind: &'static Kind, object: &mut Value) {
 }
 
 /// What an update may not touch is taken from `old`, silently: generation, uid when absent, creation and deletion
-/// times; of a Namespace the parts that `subresource` (empty, `status` or `finalize`) does not own.
+/// times; of a Namespace the parts that `subresource` (empty, `status` or `finalize`) does not own; a User's status.
 pub fn prepare_for_update(kind: &'static Kind, subresource: &str, new: &mut Value, old: &Value) {
     if !new.is_object() {
         return;
@@ -108,6 +111,9 @@ pub fn prepare_for_update(kind: &'static Kind, subresource: &str, new: &mut Valu
     remove(meta, "selfLink");
     if !kind.namespaced {
         remove(meta, "namespace");
+    }
+    if kind.id == kind_id::USER && subresource != "password" {
+        restore(new, old, "status");
     }
     if kind.id == kind_id::NAMESPACE {
         if subresource != "finalize" {

@@ -199,8 +199,13 @@ pub static SERVICE_ACCOUNT: Kind = Kind {
     create_on_update: false,
     delete_returns_object: true,
     verbs: STORED_VERBS,
-    // `token` comes with the tokens themselves.
-    subresources: &[],
+    subresources: &[Subresource {
+        name: "token",
+        group: "authentication.k8s.io",
+        version: "v1",
+        kind: "TokenRequest",
+        verbs: &[Verb::Create],
+    }],
     message: &schema::SERVICE_ACCOUNT,
 };
 
@@ -425,6 +430,138 @@ pub static TOKEN_REQUEST: Kind = Kind {
     message: &schema::TOKEN_REQUEST,
 };
 
+/// The group of our own kinds.
+pub const OWN_GROUP: &str = "strongroom.dev";
+/// Its version.
+pub const OWN_VERSION: &str = "v1alpha1";
+/// Both.
+pub const OWN_API_VERSION: &str = "strongroom.dev/v1alpha1";
+
+const USER_SUBRESOURCES: &[Subresource] = &[
+    Subresource { name: "certificate", group: "", version: "", kind: "CertificateRequest", verbs: &[Verb::Create] },
+    Subresource { name: "password", group: "", version: "", kind: "PasswordRequest", verbs: &[Verb::Create] },
+];
+
+/// User: somebody who signs in with a password or a client certificate.
+pub static USER: Kind = Kind {
+    id: 8,
+    group: OWN_GROUP,
+    version: OWN_VERSION,
+    api_version: OWN_API_VERSION,
+    kind: "User",
+    list_kind: "UserList",
+    plural: "users",
+    singular: "user",
+    short_names: &[],
+    namespaced: false,
+    stored: true,
+    create_on_update: false,
+    delete_returns_object: false,
+    verbs: STORED_VERBS,
+    subresources: USER_SUBRESOURCES,
+    message: &schema::USER,
+};
+
+/// AccessExplanation: why somebody may do something, or what is missing.
+pub static ACCESS_EXPLANATION: Kind = Kind {
+    id: 110,
+    group: OWN_GROUP,
+    version: OWN_VERSION,
+    api_version: OWN_API_VERSION,
+    kind: "AccessExplanation",
+    list_kind: "AccessExplanationList",
+    plural: "accessexplanations",
+    singular: "accessexplanation",
+    short_names: &[],
+    namespaced: false,
+    stored: false,
+    create_on_update: false,
+    delete_returns_object: false,
+    verbs: &[Verb::Create],
+    subresources: &[],
+    message: &schema::ACCESS_EXPLANATION,
+};
+
+/// ResourceAccessReview: who may do something.
+pub static RESOURCE_ACCESS_REVIEW: Kind = Kind {
+    id: 111,
+    group: OWN_GROUP,
+    version: OWN_VERSION,
+    api_version: OWN_API_VERSION,
+    kind: "ResourceAccessReview",
+    list_kind: "ResourceAccessReviewList",
+    plural: "resourceaccessreviews",
+    singular: "resourceaccessreview",
+    short_names: &[],
+    namespaced: false,
+    stored: false,
+    create_on_update: false,
+    delete_returns_object: false,
+    verbs: &[Verb::Create],
+    subresources: &[],
+    message: &schema::RESOURCE_ACCESS_REVIEW,
+};
+
+/// GrantUsageReview: which grants the audit log never saw used.
+pub static GRANT_USAGE_REVIEW: Kind = Kind {
+    id: 112,
+    group: OWN_GROUP,
+    version: OWN_VERSION,
+    api_version: OWN_API_VERSION,
+    kind: "GrantUsageReview",
+    list_kind: "GrantUsageReviewList",
+    plural: "grantusagereviews",
+    singular: "grantusagereview",
+    short_names: &[],
+    namespaced: false,
+    stored: false,
+    create_on_update: false,
+    delete_returns_object: false,
+    verbs: &[Verb::Create],
+    subresources: &[],
+    message: &schema::GRANT_USAGE_REVIEW,
+};
+
+/// PasswordRequest: what `users/password` takes and returns. Like [`TOKEN_REQUEST`] it has no path of its own.
+pub static PASSWORD_REQUEST: Kind = Kind {
+    id: 113,
+    group: OWN_GROUP,
+    version: OWN_VERSION,
+    api_version: OWN_API_VERSION,
+    kind: "PasswordRequest",
+    list_kind: "PasswordRequestList",
+    plural: "passwordrequests",
+    singular: "passwordrequest",
+    short_names: &[],
+    namespaced: false,
+    stored: false,
+    create_on_update: false,
+    delete_returns_object: false,
+    verbs: &[Verb::Create],
+    subresources: &[],
+    message: &schema::PASSWORD_REQUEST,
+};
+
+/// CertificateRequest: what `users/certificate` takes and returns. Like [`TOKEN_REQUEST`] it has no path of its own.
+pub static CERTIFICATE_REQUEST: Kind = Kind {
+    id: 114,
+    group: OWN_GROUP,
+    version: OWN_VERSION,
+    api_version: OWN_API_VERSION,
+    kind: "CertificateRequest",
+    list_kind: "CertificateRequestList",
+    plural: "certificaterequests",
+    singular: "certificaterequest",
+    short_names: &[],
+    namespaced: false,
+    stored: false,
+    create_on_update: false,
+    delete_returns_object: false,
+    verbs: &[Verb::Create],
+    subresources: &[],
+    message: &schema::CERTIFICATE_REQUEST,
+};
+
 /// Every kind that has a path of its own, stored ones first.
 pub static KINDS: &[&Kind] = &[
     &SECRET,
@@ -434,13 +571,23 @@ pub static KINDS: &[&Kind] = &[
     &ROLE_BINDING,
     &CLUSTER_ROLE,
     &CLUSTER_ROLE_BINDING,
+    &USER,
     &TOKEN_REVIEW,
     &SELF_SUBJECT_REVIEW,
     &SELF_SUBJECT_ACCESS_REVIEW,
     &SELF_SUBJECT_RULES_REVIEW,
     &SUBJECT_ACCESS_REVIEW,
     &LOCAL_SUBJECT_ACCESS_REVIEW,
+    &ACCESS_EXPLANATION,
+    &RESOURCE_ACCESS_REVIEW,
+    &GRANT_USAGE_REVIEW,
 ];
+
+/// The kinds without a path of their own: what subresources take and return.
+pub static REQUEST_KINDS: &[&Kind] = &[&TOKEN_REQUEST, &PASSWORD_REQUEST, &CERTIFICATE_REQUEST];
+
+/// The kinds that decide who may do what, and who is who.
+pub static ACCESS_KINDS: &[&Kind] = &[&ROLE, &ROLE_BINDING, &CLUSTER_ROLE, &CLUSTER_ROLE_BINDING, &USER];
 
 /// The frozen names of stored kinds: group and kind.
 const STORED_NAMES: &[(u8, &str)] = &[
@@ -451,6 +598,7 @@ const STORED_NAMES: &[(u8, &str)] = &[
     (5, "rbac.authorization.k8s.io/RoleBinding"),
     (6, "rbac.authorization.k8s.io/ClusterRole"),
     (7, "rbac.authorization.k8s.io/ClusterRoleBinding"),
+    (8, "strongroom.dev/User"),
 ];
 
 /// The kind behind `/apis/GROUP/VERSION/PLURAL` (`group` empty for core).
@@ -461,6 +609,11 @@ pub fn find(group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
 /// The kind of this name.
 pub fn by_kind(group: &str, version: &str, name: &str) -> Option<&'static Kind> {
     KINDS.iter().copied().find(|kind| kind.kind == name && kind.group == group && kind.version == version)
+}
+
+/// Whether objects of this kind decide who may do what, or who is who.
+pub fn decides_access(id: u8) -> bool {
+    ACCESS_KINDS.iter().any(|kind| kind.id == id)
 }
 
 /// The kind of this number.

@@ -1,5 +1,7 @@
 //! Who a request comes from, as Kubernetes' `user.Info`.
 
+use std::collections::BTreeMap;
+
 /// An identity, authenticated or anonymous.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
@@ -9,6 +11,8 @@ pub struct User {
     pub uid: String,
     /// Groups, in order.
     pub groups: Vec<String>,
+    /// What else is known, by key (`authentication.kubernetes.io/credential-id`).
+    pub extra: BTreeMap<String, Vec<String>>,
 }
 
 /// Members bypass authorization and escalation checks.
@@ -18,28 +22,53 @@ pub const GROUP_AUTHENTICATED: &str = "system:authenticated";
 /// The group of a request without credentials.
 pub const GROUP_UNAUTHENTICATED: &str = "system:unauthenticated";
 
+/// The built-in administrator's name.
+pub const USER_ADMIN: &str = "admin";
+/// A request without credentials.
+pub const USER_ANONYMOUS: &str = "system:anonymous";
+/// What the names of users and groups begin with that only the server gives.
+pub const SYSTEM_PREFIX: &str = "system:";
+/// Every service account is a member; those of one namespace of `system:serviceaccounts:NAMESPACE` too.
+pub const GROUP_SERVICE_ACCOUNTS: &str = "system:serviceaccounts";
+/// Before `NAMESPACE:NAME` in the name of a service account's user.
+pub const SERVICE_ACCOUNT_PREFIX: &str = "system:serviceaccount:";
+
 impl User {
+    /// A user without extra.
+    pub fn new<'a>(name: &str, uid: &str, groups: impl IntoIterator<Item = &'a str>) -> Self {
+        Self {
+            name: name.to_owned(),
+            uid: uid.to_owned(),
+            groups: groups.into_iter().map(str::to_owned).collect(),
+            extra: BTreeMap::new(),
+        }
+    }
+
+    /// The user that a service account is.
+    pub fn service_account(namespace: &str, name: &str, uid: &str) -> Self {
+        let of_namespace = format!("{GROUP_SERVICE_ACCOUNTS}:{namespace}");
+        let groups = [GROUP_SERVICE_ACCOUNTS, &of_namespace, GROUP_AUTHENTICATED];
+        Self::new(&format!("{SERVICE_ACCOUNT_PREFIX}{namespace}:{name}"), uid, groups)
+    }
+
+    /// Namespace and name of the service account that a user of this name is.
+    pub fn service_account_of(name: &str) -> Option<(&str, &str)> {
+        name.strip_prefix(SERVICE_ACCOUNT_PREFIX)?.split_once(':').filter(|(_, name)| !name.contains(':'))
+    }
+
     /// The built-in administrator.
     pub fn admin() -> Self {
-        Self {
-            name: "admin".to_owned(),
-            uid: String::new(),
-            groups: vec![GROUP_MASTERS.to_owned(), GROUP_AUTHENTICATED.to_owned()],
-        }
+        Self::new(USER_ADMIN, "", [GROUP_MASTERS, GROUP_AUTHENTICATED])
     }
 
     /// A request that carried no credentials.
     pub fn anonymous() -> Self {
-        Self { name: "system:anonymous".to_owned(), uid: String::new(), groups: vec![GROUP_UNAUTHENTICATED.to_owned()] }
+        Self::new(USER_ANONYMOUS, "", [GROUP_UNAUTHENTICATED])
     }
 
     /// The server acting for itself (bootstrap, namespace deletion, garbage collection), as audit shows it.
     pub fn system(component: &str) -> Self {
-        Self {
-            name: format!("system:strongroom:{component}"),
-            uid: String::new(),
-            groups: vec![GROUP_MASTERS.to_owned()],
-        }
+        Self::new(&format!("system:strongroom:{component}"), "", [GROUP_MASTERS])
     }
 
     /// Whether the user is in `group`.

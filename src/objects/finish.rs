@@ -121,7 +121,7 @@ impl Objects {
         if is_new_namespace {
             mutations.push(self.default_service_account(&name)?.mutation());
         }
-        let group = Group { mutations, audit: Some(record) };
+        let group = Group { mutations, state: Vec::new(), audit: Some(record) };
         let committed = self.store.commit(group).await.map_err(|error| commit_error(&error, resource, &namespace))?;
         let row = committed.rows.first().ok_or(Error::Internal("a commit without a version"))?;
         match last {

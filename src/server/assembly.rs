@@ -22,7 +22,7 @@ use crate::objects::{self, Objects, Request, controllers};
 use crate::pki::{Authority, CertificateFacts, LEAF_VALID_SECONDS, make_authority};
 use crate::rbac::{self, Attributes};
 use crate::sensitive::{Document, SecretBytes};
-use crate::store::{self, Findings, Store};
+use crate::store::{self, Findings, StateChange, Store};
 
 use super::ServeError;
 use super::kubeconfig::AdminKubeconfig;
@@ -137,8 +137,8 @@ impl Assembly {
         }
         let made = make_authority(now_unix_seconds)?;
         let rows = vec![
-            (AUTHORITY_CERTIFICATE, SecretBytes::new(made.certificate.clone())),
-            (AUTHORITY_KEY, SecretBytes::new(made.key.expose().to_vec())),
+            StateChange::put(AUTHORITY_CERTIFICATE, SecretBytes::new(made.certificate.clone())),
+            StateChange::put(AUTHORITY_KEY, SecretBytes::new(made.key.expose().to_vec())),
         ];
         self.store.write_state(rows, Some(own_work(AUTHORITY_KEY))).await.map_err(ServeError::store)?;
         Ok(made)
@@ -228,7 +228,10 @@ impl Credentials {
     }
 
     async fn write_hash(&self, hash: SecretBytes, audit: Vec<u8>) -> Result<(), ServeError> {
-        self.store.write_state(vec![(ADMIN_STATE_KEY, hash)], Some(audit)).await.map_err(ServeError::store)
+        self.store
+            .write_state(vec![StateChange::put(ADMIN_STATE_KEY, hash)], Some(audit))
+            .await
+            .map_err(ServeError::store)
     }
 }
 

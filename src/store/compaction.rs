@@ -4,14 +4,14 @@
 //! changes where there were more.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use sqlx::Connection as _;
 
-use super::statements::{delete_versions, put_head, put_state};
+use super::statements::{delete_versions, put_head};
 use super::verify::toggle;
-use super::writer::{COMPACTED, Writer};
-use super::{SealedRow, StoreError};
+use super::writer::{COMPACTED, StateOverlay, Writer, write_overlay};
+use super::{SealedRow, StateChange, StoreError};
 use crate::sensitive::SecretBytes;
 
 /// How long a revision can be listed and watched from.
@@ -90,21 +90,21 @@ impl Writer {
         }
         if !removed.is_empty() {
             head.sequence += 1;
-            let state = self.replace_state(&mut head, COMPACTED, &SecretBytes::new(line.to_be_bytes().to_vec()))?;
+            let line = StateChange::put(COMPACTED, SecretBytes::new(line.to_be_bytes().to_vec()));
+            let state = self.replace_state(&mut head, &StateOverlay::new(), vec![line])?;
             let sealed = self.shared.keyring.seal_head(&head.encode()).map_err(|_| StoreError::Random)?;
             let gone: Vec<u64> = removed.iter().map(|row| row.revision).collect();
             let written = async {
                 let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
                 delete_versions(&mut transaction, &gone).await?;
-                put_state(&mut transaction, COMPACTED, state.sequence, &state.sealed).await?;
+                write_overlay(&mut transaction, &state).await?;
                 put_head(&mut transaction, sealed).await?;
                 transaction.commit().await
             };
             let outcome = written.await;
             self.judge(outcome).map_err(StoreError::ReadOnly)?;
             self.head = head;
-            let mut rows = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
-            rows.insert(COMPACTED.to_owned(), state);
+            self.keep_state(state);
         }
         let keys = removed.iter().map(|row| (row.kind_id, &*row.namespace, &*row.name, row.revision));
         self.shared.index_mut().forget(keys, entries);

@@ -28,6 +28,7 @@ mod verify;
 mod writer;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::{mpsc, oneshot};
@@ -119,10 +120,32 @@ pub struct Mutation {
     pub seal: Seal,
 }
 
+/// One of the store's own values, as it shall be.
+pub struct StateChange {
+    /// Its key.
+    pub key: String,
+    /// The value; `None` removes it.
+    pub value: Option<SecretBytes>,
+}
+
+impl StateChange {
+    /// Sets a value.
+    pub fn put(key: impl Into<String>, value: SecretBytes) -> Self {
+        Self { key: key.into(), value: Some(value) }
+    }
+
+    /// Removes a value, if there is one.
+    pub fn remove(key: impl Into<String>) -> Self {
+        Self { key: key.into(), value: None }
+    }
+}
+
 /// Changes that are made together or not at all, with the record of them.
 pub struct Group {
-    /// The changes, in order.
+    /// The changes, in order; at least one.
     pub mutations: Vec<Mutation>,
+    /// Values of the store's own that change with them, each key once.
+    pub state: Vec<StateChange>,
     /// One line for the audit chain; the server's own start-up work has none.
     pub audit: Option<Vec<u8>>,
 }
@@ -264,6 +287,8 @@ struct Shared {
     findings: Findings,
     /// Why the last commit failed, where it did.
     refusal: Mutex<Option<&'static str>>,
+    /// See [`Store::access_revision`].
+    access_revision: AtomicU64,
 }
 
 impl Shared {
@@ -297,6 +322,12 @@ impl Store {
     /// The latest revision.
     pub fn revision(&self) -> u64 {
         self.shared.index().revision()
+    }
+
+    /// Revision of the last change to an object that decides who may do what ([`kinds::ACCESS_KINDS`]). It moves
+    /// before the change is acknowledged.
+    pub fn access_revision(&self) -> u64 {
+        self.shared.access_revision.load(Ordering::Acquire)
     }
 
     /// The revision before which the store cannot be shown any more.
@@ -425,12 +456,16 @@ impl Store {
         opened.map(Some).map_err(|error| StoreError::Integrity(error.to_string()))
     }
 
+    /// Keys of the store's own values that begin with `prefix`, in order.
+    pub fn state_keys(&self, prefix: &str) -> Vec<String> {
+        let state = self.shared.state.read().unwrap_or_else(PoisonError::into_inner);
+        let mut keys: Vec<String> = state.keys().filter(|key| key.starts_with(prefix)).cloned().collect();
+        keys.sort_unstable();
+        keys
+    }
+
     /// Writes values of the store's own, together, with the audit record of it if there is one.
-    pub async fn write_state(
-        &self,
-        rows: Vec<(&'static str, SecretBytes)>,
-        audit: Option<Vec<u8>>,
-    ) -> Result<(), StoreError> {
+    pub async fn write_state(&self, rows: Vec<StateChange>, audit: Option<Vec<u8>>) -> Result<(), StoreError> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(Command::State { rows, audit, reply }).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))

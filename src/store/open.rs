@@ -1,6 +1,7 @@
 //! Opening: the schema and the sealed head are checked, every row is authenticated, the index is built.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 
 use sqlx::Row as _;
@@ -76,6 +77,7 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
         state: RwLock::new(state),
         findings,
         refusal: Mutex::default(),
+        access_revision: AtomicU64::new(head.revision),
     });
     let writer = Writer::new(connection, Arc::clone(&shared), head, audit_sequence, clock, feed);
     // A thread of its own: among the tasks of a shared runtime each commit would wake several threads.

@@ -144,6 +144,12 @@ pub async fn put_state(
     Ok(())
 }
 
+/// Removes one value of the store's own.
+pub async fn delete_state(connection: &mut SqliteConnection, key: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM state WHERE key = ?").bind(key.to_owned()).execute(connection).await?;
+    Ok(())
+}
+
 /// Writes the sealed head.
 pub async fn put_head(connection: &mut SqliteConnection, sealed: Vec<u8>) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE head SET sealed = ? WHERE id = 1").bind(sealed).execute(connection).await?;

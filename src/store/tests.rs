@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::model::kinds::{NAMESPACE, SECRET};
+use crate::model::kinds::{NAMESPACE, ROLE, SECRET};
 
 /// A database with its keys, and SQLite's own view of it.
 struct Home {
@@ -66,7 +66,7 @@ fn mutation(name: &str, expect: Expect, flags: Flags, value: &'static [u8]) -> M
 }
 
 async fn commit(store: &Store, mutations: Vec<Mutation>) -> Result<Vec<u64>, CommitError> {
-    let committed = store.commit(Group { mutations, audit: Some(b"{}".to_vec()) }).await?;
+    let committed = store.commit(Group { mutations, state: Vec::new(), audit: Some(b"{}".to_vec()) }).await?;
     Ok(committed.rows.iter().map(|row| row.revision).collect())
 }
 
@@ -93,8 +93,14 @@ async fn what_is_committed_is_there_after_a_restart() {
         .flat_map(|batch| batch.iter().map(|change| change.previous))
         .collect();
     assert_eq!(changes, [None, Some(1)]);
-    store.write_state(vec![("k", SecretBytes::new(b"v1".to_vec()))], Some(b"{}".to_vec())).await.unwrap();
-    store.write_state(vec![("k", SecretBytes::new(b"v2".to_vec()))], Some(b"{}".to_vec())).await.unwrap();
+    store
+        .write_state(vec![StateChange::put("k", SecretBytes::new(b"v1".to_vec()))], Some(b"{}".to_vec()))
+        .await
+        .unwrap();
+    store
+        .write_state(vec![StateChange::put("k", SecretBytes::new(b"v2".to_vec()))], Some(b"{}".to_vec()))
+        .await
+        .unwrap();
     store.close().await.unwrap();
     assert!(!Path::new(&format!("{}-wal", home.path().display())).exists(), "the file stands alone");
 
@@ -113,6 +119,55 @@ async fn what_is_committed_is_there_after_a_restart() {
     assert_eq!(listed(&store, Some(1)), [1]);
     let material = keys::read_key_material(&home.path()).await.unwrap().unwrap();
     assert_eq!((material.keyring, material.slots), (vec![1], vec![vec![2], vec![3]]));
+}
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the test compares what it wrote")]
+async fn values_change_with_the_objects_of_their_group_or_not_at_all() {
+    let home = Home::make().await;
+    let store = home.open().await;
+    let value = |text: &str| SecretBytes::new(text.as_bytes().to_vec());
+    let group = |name: &str, expect, state| Group {
+        mutations: vec![mutation(name, expect, Flags::PUT, b"v")],
+        state,
+        audit: Some(b"{}".to_vec()),
+    };
+    let read = |store: &Store, key: &str| store.read_state(key).unwrap().map(|value| value.expose().to_vec());
+    // Groups that share a transaction build on each other's values.
+    let both = vec![StateChange::put("s/a", value("1")), StateChange::put("s/b", value("1"))];
+    let one = store.commit(group("a", Expect::Absent, both));
+    let two = store.commit(group("b", Expect::Absent, vec![StateChange::put("s/a", value("2"))]));
+    let three =
+        store.commit(group("c", Expect::Absent, vec![StateChange::remove("s/b"), StateChange::put("s/c", value("3"))]));
+    let (one, two, three) = tokio::join!(one, two, three);
+    one.and(two).and(three).unwrap();
+    let refused = store.commit(group("a", Expect::Absent, vec![StateChange::put("s/a", value("9"))])).await;
+    assert_eq!(refused.err(), Some(CommitError::AlreadyExists { terminating: false }));
+    let check = |store: &Store| {
+        assert_eq!(store.state_keys("s/"), ["s/a", "s/c"]);
+        assert_eq!((read(store, "s/a"), read(store, "s/b")), (Some(b"2".to_vec()), None));
+    };
+    check(&store);
+    store.write_state(vec![StateChange::remove("s/c"), StateChange::remove("s/none")], None).await.unwrap();
+    store.write_state(vec![StateChange::put("s/c", value("4"))], None).await.unwrap();
+    store.close().await.unwrap();
+    let store = home.open().await;
+    assert!(store.findings().is_empty(), "the sums are those of what is stored");
+    check(&store);
+    assert_eq!(read(&store, "s/c"), Some(b"4".to_vec()));
+}
+
+#[tokio::test]
+async fn a_change_of_what_decides_access_is_known_before_it_is_acknowledged() {
+    let home = Home::make().await;
+    let store = home.open().await;
+    put(&store, "a", Expect::Absent).await.unwrap();
+    let before = store.access_revision();
+    let role = Mutation { kind_id: ROLE.id, ..mutation("r", Expect::Absent, Flags::PUT, b"v") };
+    let made = commit(&store, vec![role]).await.unwrap()[0];
+    assert!(before < made && store.access_revision() == made);
+    put(&store, "b", Expect::Absent).await.unwrap();
+    assert_eq!(store.access_revision(), made);
 }
 
 #[tokio::test]
@@ -216,7 +271,10 @@ async fn written() -> Home {
     put(&store, "b", Expect::Absent).await.unwrap();
     put(&store, "b", Expect::Revision(2)).await.unwrap();
     put(&store, "c", Expect::Absent).await.unwrap();
-    store.write_state(vec![("k", SecretBytes::new(b"v1".to_vec()))], Some(b"{}".to_vec())).await.unwrap();
+    store
+        .write_state(vec![StateChange::put("k", SecretBytes::new(b"v1".to_vec()))], Some(b"{}".to_vec()))
+        .await
+        .unwrap();
     store.close().await.unwrap();
     home
 }
@@ -300,7 +358,10 @@ async fn what_everything_depends_on_must_be_whole() {
         connection.query_row("SELECT data FROM state WHERE key = 'k'", [], |row| row.get(0)).unwrap()
     };
     let store = home.open().await;
-    store.write_state(vec![("k", SecretBytes::new(b"v2".to_vec()))], Some(b"{}".to_vec())).await.unwrap();
+    store
+        .write_state(vec![StateChange::put("k", SecretBytes::new(b"v2".to_vec()))], Some(b"{}".to_vec()))
+        .await
+        .unwrap();
     store.close().await.unwrap();
     let connection = rusqlite::Connection::open(home.path()).unwrap();
     connection.execute("UPDATE state SET data = ?1, sequence = 5 WHERE key = 'k'", [old]).unwrap();

@@ -8,6 +8,7 @@
 //! failed in a way that leaves open what it holds.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -17,10 +18,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::compaction::{CLEANED_ROWS, Marks};
 use super::index::Known;
-use super::statements::{self, Commits, NewAudit, NewVersion, put_head, put_state};
+use super::statements::{self, Commits, NewAudit, NewVersion, delete_state, put_head, put_state};
 use super::verify::{STATE_BUCKET, toggle};
 use super::{
-    Change, CommitError, Committed, Entry, Expect, Flags, Group, Mutation, Operation, SealedRow, Shared, StoreError,
+    Change, CommitError, Committed, Entry, Expect, Flags, Group, Mutation, Operation, SealedRow, Shared, StateChange,
+    StoreError,
 };
 use crate::clock::SharedClock;
 use crate::crypto::{Accumulators, Head, Keyring, RecordId, Sealed, Table};
@@ -85,22 +87,10 @@ const STATE_KIND: &str = "state";
 
 /// What the writer is asked for.
 pub enum Command {
-    Commit {
-        group: Group,
-        reply: oneshot::Sender<Result<Committed, CommitError>>,
-    },
-    State {
-        rows: Vec<(&'static str, SecretBytes)>,
-        audit: Option<Vec<u8>>,
-        reply: oneshot::Sender<Result<(), StoreError>>,
-    },
-    Compact {
-        line: u64,
-        reply: oneshot::Sender<Result<(), StoreError>>,
-    },
-    Close {
-        reply: oneshot::Sender<Result<(), StoreError>>,
-    },
+    Commit { group: Group, reply: oneshot::Sender<Result<Committed, CommitError>> },
+    State { rows: Vec<StateChange>, audit: Option<Vec<u8>>, reply: oneshot::Sender<Result<(), StoreError>> },
+    Compact { line: u64, reply: oneshot::Sender<Result<(), StoreError>> },
+    Close { reply: oneshot::Sender<Result<(), StoreError>> },
 }
 
 /// See the module.
@@ -121,6 +111,9 @@ pub struct Writer {
     pub(super) closed_for_writing: Option<&'static str>,
 }
 
+/// Values of the store's own as a commit leaves them, by key; `None` is removed.
+pub type StateOverlay = HashMap<String, Option<StateRow>>;
+
 /// A group whose changes were checked and sealed, waiting for the commit.
 struct Pending {
     rows: Vec<Arc<SealedRow>>,
@@ -133,6 +126,8 @@ struct Batch {
     audit_sequence: u64,
     versions: Vec<NewVersion>,
     audit: Vec<NewAudit>,
+    /// What the batch makes of the store's own values; `None` is removed.
+    state: StateOverlay,
     /// What the batch has made of names so far; `None` is deleted.
     overlay: HashMap<(u8, String, String), Option<Entry>>,
     pending: Vec<Pending>,
@@ -227,6 +222,7 @@ impl Writer {
             audit_sequence: self.audit_sequence,
             versions: Vec::new(),
             audit: Vec::new(),
+            state: StateOverlay::new(),
             overlay: HashMap::new(),
             pending: Vec::new(),
             bytes: 0,
@@ -265,7 +261,9 @@ impl Writer {
         }
         let checked = self.check(batch, &group.mutations)?;
         let keyring = &self.shared.keyring;
-        let unsealed = |_| CommitError::Unavailable("the change could not be sealed: the system gave no randomness");
+        const UNSEALED: CommitError =
+            CommitError::Unavailable("the change could not be sealed: the system gave no randomness");
+        let (unsealed, unsealed_state) = (|_| UNSEALED, |_: StoreError| UNSEALED);
         let made = (batch.head.revision + 1..)
             .zip(group.mutations)
             .map(|(revision, mutation)| seal(keyring, mutation, revision))
@@ -276,7 +274,18 @@ impl Writer {
             .map(|line| link(keyring, &batch.head, batch.audit_sequence, line))
             .transpose()
             .map_err(unsealed)?;
+        let mut accumulators = None;
+        if !group.state.is_empty() {
+            // The commit's own number, which `finish` gives the head.
+            let mut head = Head { sequence: batch.head.sequence + 1, ..batch.head.clone() };
+            let made = self.replace_state(&mut head, &batch.state, group.state).map_err(unsealed_state)?;
+            accumulators = Some((head.accumulators, made));
+        }
         // From here on nothing fails: the group is part of the batch.
+        if let Some((accumulators, made)) = accumulators {
+            batch.head.accumulators = accumulators;
+            batch.state.extend(made);
+        }
         if let Some(audit) = audit {
             batch.head.audit_chain_head = audit.link;
             batch.audit_sequence = audit.sequence;
@@ -353,6 +362,7 @@ impl Writer {
         self.audit_sequence = batch.audit_sequence;
         // Bounded: where nothing is to be cleaned up there is nothing to catch up with either.
         self.written = (self.written + batch.versions.len()).min(4 * CLEANED_ROWS);
+        self.keep_state(batch.state);
         let changes = self.publish(&batch.versions);
         // Nobody listens only while the server stops.
         let _ = self.feed.send(changes);
@@ -364,7 +374,8 @@ impl Writer {
 
     fn publish(&self, versions: &[NewVersion]) -> Arc<[Change]> {
         let mut index = self.shared.index_mut();
-        versions
+        let access = versions.iter().rev().find(|version| kinds::decides_access(version.row.kind_id));
+        let changes = versions
             .iter()
             .map(|version| {
                 let row = Arc::clone(&version.row);
@@ -379,13 +390,27 @@ impl Writer {
                 let op = if row.flags.is_tombstone() { Operation::Delete } else { Operation::Put };
                 Change { revision: row.revision, kind_id: row.kind_id, op, previous, row }
             })
-            .collect()
+            .collect();
+        if let Some(version) = access {
+            self.shared.access_revision.store(version.row.revision, Ordering::Release);
+        }
+        changes
     }
 
     async fn write(&mut self, batch: &Batch) -> Result<(), &'static str> {
         let sealed = self.shared.keyring.seal_head(&batch.head.encode()).map_err(|_| DISK)?;
         let (connection, commits) = (&mut self.connection, &mut self.commits);
-        let outcome = statements::commit(connection, commits, &batch.versions, &batch.audit, sealed).await;
+        let outcome = if batch.state.is_empty() {
+            statements::commit(connection, commits, &batch.versions, &batch.audit, sealed).await
+        } else {
+            let written = async {
+                let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+                write_overlay(&mut transaction, &batch.state).await?;
+                statements::commit(&mut transaction, commits, &batch.versions, &batch.audit, sealed).await?;
+                transaction.commit().await
+            };
+            written.await
+        };
         self.judge(outcome)
     }
 
@@ -408,20 +433,13 @@ impl Writer {
         Err(UNCERTAIN)
     }
 
-    async fn write_state(
-        &mut self,
-        rows: Vec<(&'static str, SecretBytes)>,
-        audit: Option<Vec<u8>>,
-    ) -> Result<(), StoreError> {
+    async fn write_state(&mut self, rows: Vec<StateChange>, audit: Option<Vec<u8>>) -> Result<(), StoreError> {
         if let Some(why) = self.closed_for_writing {
             return Err(StoreError::ReadOnly(why));
         }
         let mut head = self.head.clone();
         head.sequence += 1;
-        let mut made = Vec::with_capacity(rows.len());
-        for (key, value) in rows {
-            made.push((key, self.replace_state(&mut head, key, &value)?));
-        }
+        let made = self.replace_state(&mut head, &StateOverlay::new(), rows)?;
         let audit = audit
             .map(|line| link(&self.shared.keyring, &head, self.audit_sequence, line))
             .transpose()
@@ -432,9 +450,7 @@ impl Writer {
         let sealed = self.shared.keyring.seal_head(&head.encode()).map_err(|_| StoreError::Random)?;
         let written = async {
             let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-            for (key, row) in &made {
-                put_state(&mut transaction, key, row.sequence, &row.sealed).await?;
-            }
+            write_overlay(&mut transaction, &made).await?;
             if let Some(record) = &audit {
                 statements::insert_audit(&mut transaction, record).await?;
             }
@@ -445,27 +461,55 @@ impl Writer {
         self.judge(outcome).map_err(StoreError::ReadOnly)?;
         self.head = head;
         self.audit_sequence += u64::from(audit.is_some());
-        let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
-        state.extend(made.into_iter().map(|(key, row)| (key.to_owned(), row)));
+        self.keep_state(made);
         Ok(())
     }
 
-    /// Seals a value as of the commit that `head` is for, and puts it in the sums in place of the former one.
+    /// Seals values as of the commit that `head` is for, and puts them in the sums in place of the former ones, which
+    /// are those of `before` where it has them.
     pub(super) fn replace_state(
         &self,
         head: &mut Head,
-        key: &str,
-        value: &SecretBytes,
-    ) -> Result<StateRow, StoreError> {
+        before: &StateOverlay,
+        changes: Vec<StateChange>,
+    ) -> Result<StateOverlay, StoreError> {
         let keyring = &self.shared.keyring;
         let empty = SecretBytes::new(Vec::new());
-        let sealed = keyring.seal(&state_id(key, head.sequence), &empty, value).map_err(|_| StoreError::Random)?;
-        let row = StateRow { sequence: head.sequence, sealed };
-        if let Some(former) = self.shared.state.read().unwrap_or_else(PoisonError::into_inner).get(key) {
-            former.toggle(key, &mut head.accumulators, keyring);
+        let stored = self.shared.state.read().unwrap_or_else(PoisonError::into_inner);
+        let mut made = StateOverlay::new();
+        for StateChange { key, value } in changes {
+            let row = match value {
+                None => None,
+                Some(value) => {
+                    let id = state_id(&key, head.sequence);
+                    let sealed = keyring.seal(&id, &empty, &value).map_err(|_| StoreError::Random)?;
+                    Some(StateRow { sequence: head.sequence, sealed })
+                }
+            };
+            let former = match made.get(&key).or_else(|| before.get(&key)) {
+                Some(former) => former.as_ref(),
+                None => stored.get(&key),
+            };
+            for row in former.into_iter().chain(&row) {
+                row.toggle(&key, &mut head.accumulators, keyring);
+            }
+            made.insert(key, row);
         }
-        row.toggle(key, &mut head.accumulators, keyring);
-        Ok(row)
+        Ok(made)
+    }
+
+    /// What a commit has made of values is what is read from now on.
+    pub(super) fn keep_state(&self, made: StateOverlay) {
+        if made.is_empty() {
+            return;
+        }
+        let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
+        for (key, row) in made {
+            match row {
+                Some(row) => drop(state.insert(key, row)),
+                None => drop(state.remove(&key)),
+            }
+        }
     }
 
     fn may_clean_up(&self) -> bool {
@@ -495,6 +539,17 @@ impl Writer {
         self.shared.rows.close();
         self.connection.close().await.map_err(StoreError::sqlite("the database cannot be closed"))
     }
+}
+
+/// Writes and removes values of the store's own.
+pub async fn write_overlay(connection: &mut SqliteConnection, made: &StateOverlay) -> Result<(), sqlx::Error> {
+    for (key, row) in made {
+        match row {
+            Some(row) => put_state(connection, key, row.sequence, &row.sealed).await?,
+            None => delete_state(connection, key).await?,
+        }
+    }
+    Ok(())
 }
 
 /// What a checked group makes of names, and which of its changes make new objects.
@@ -542,7 +597,7 @@ fn count(head: &mut Head, row: &SealedRow, checked: &Checked) {
     } else if checked.created.contains(&row.revision) {
         *counted += 1;
     }
-    if kind.group == "rbac.authorization.k8s.io" {
+    if kinds::decides_access(kind.id) {
         head.policy_generation += 1;
     }
 }

@@ -8,8 +8,9 @@ use crate::model::schema;
 
 /// The kind that a subresource takes and returns; most are their parent's own.
 pub(in crate::api) fn subresource_kind(parent: &'static Kind, sub: &Subresource) -> &'static Kind {
-    let foreign = [&kinds::TOKEN_REQUEST];
-    foreign.into_iter().find(|kind| kind.kind == sub.kind && kind.group == sub.group).unwrap_or(parent)
+    let group = if sub.group.is_empty() { parent.group } else { sub.group };
+    let mut requests = kinds::REQUEST_KINDS.iter().copied();
+    requests.find(|kind| kind.kind == sub.kind && kind.group == group).unwrap_or(parent)
 }
 
 /// Adds the paths of one kind.

@@ -9,12 +9,14 @@ mod authz;
 mod core;
 mod meta;
 mod rbac;
+mod strongroom;
 
 pub use self::authn::*;
 pub use self::authz::*;
 pub use self::core::*;
 pub use self::meta::*;
 pub use self::rbac::*;
+pub use self::strongroom::*;
 
 /// A message: what protobuf calls a message, Go a struct and OpenAPI an object schema.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ pub mod rbac;
 pub mod reviews;
 pub mod secret;
 pub mod service_account;
+pub mod user;
 
 use std::collections::HashSet;
 
@@ -36,6 +37,7 @@ pub(in crate::model) mod kind_id {
     pub const ROLE_BINDING: u8 = 5;
     pub const CLUSTER_ROLE: u8 = 6;
     pub const CLUSTER_ROLE_BINDING: u8 = 7;
+    pub const USER: u8 = 8;
 }
 
 /// The errors of an object about to be created, in Kubernetes' order. Empty: it may be stored.
@@ -140,9 +142,11 @@ pub fn warnings_update(kind: &'static Kind, new: &Value, old: &Value, patched: b
 pub fn name_rule(kind: &Kind) -> NameRule {
     match kind.id {
         kind_id::NAMESPACE => NameRule::Label,
-        kind_id::ROLE | kind_id::ROLE_BINDING | kind_id::CLUSTER_ROLE | kind_id::CLUSTER_ROLE_BINDING => {
-            NameRule::PathSegment
-        }
+        kind_id::ROLE
+        | kind_id::ROLE_BINDING
+        | kind_id::CLUSTER_ROLE
+        | kind_id::CLUSTER_ROLE_BINDING
+        | kind_id::USER => NameRule::PathSegment,
         _ => NameRule::Subdomain,
     }
 }
@@ -157,6 +161,7 @@ fn whole(kind: &'static Kind, object: &Value, old: Option<&Value>, errors: &mut 
         kind_id::CLUSTER_ROLE => rbac::cluster_role(object, old, errors),
         kind_id::ROLE_BINDING => rbac::binding(object, true, errors),
         kind_id::CLUSTER_ROLE_BINDING => rbac::binding(object, false, errors),
+        kind_id::USER => user::user(object, errors),
         _ => {}
     }
 }
