@@ -14,7 +14,7 @@ use utoipa::openapi::{Ref, RefOr};
 use super::constraints::{self, Text};
 use super::meta;
 use super::refinements::{self, Rule};
-use crate::model::kinds::{KINDS, Kind};
+use crate::model::kinds::{KINDS, Kind, REQUEST_KINDS};
 use crate::model::schema::{self, Field, Message};
 
 /// The components by their names.
@@ -42,7 +42,7 @@ pub fn nullable(of: Type) -> SchemaType {
 /// Every schema that operations refer to.
 pub fn components() -> Components {
     let mut all = Components::new();
-    for kind in KINDS.iter().copied() {
+    for kind in KINDS.iter().chain(REQUEST_KINDS).copied() {
         add_kind(kind, &mut all);
     }
     for message in [&schema::STATUS, &schema::DELETE_OPTIONS, &schema::LIST_META] {

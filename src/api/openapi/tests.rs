@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{document, endpoints, examples, failures, json};
 use crate::api::request_info::{Query, request_info};
 use crate::codec::typed;
-use crate::model::kinds::{KINDS, Kind, TOKEN_REQUEST, Verb};
+use crate::model::kinds::{KINDS, Kind, REQUEST_KINDS, Verb};
 use crate::model::schema::{Message, Type};
 use crate::model::validation;
 
@@ -247,7 +247,7 @@ fn examples_are_objects_that_the_server_takes_and_returns() {
         let mut object = object.clone();
         assert_eq!(typed::check(kind.message, &mut object).unwrap().unknown, Vec::<String>::new(), "{}", kind.kind);
     };
-    for kind in KINDS.iter().copied().chain([&TOKEN_REQUEST]) {
+    for kind in KINDS.iter().chain(REQUEST_KINDS).copied() {
         fits(kind, &examples::input(kind));
         fits(kind, &examples::output(kind));
         if kind.stored {
