@@ -4,6 +4,7 @@
 mod body;
 pub mod discovery;
 mod health;
+mod impersonation;
 mod kube_openapi;
 mod metrics;
 mod negotiate;
@@ -13,6 +14,7 @@ mod request_info;
 mod respond;
 mod reviews;
 mod session;
+mod sight;
 mod status;
 mod stream;
 mod swagger_ui;
@@ -35,9 +37,9 @@ use crate::clock::SharedClock;
 use crate::crypto::Keyring;
 use crate::model::user::User;
 use crate::model::validation::options;
-use crate::objects::Objects;
 use crate::objects::watch::Hub;
-use crate::rbac;
+use crate::objects::{Access, Objects};
+use crate::rbac::{self, Attributes, Permit};
 
 pub use self::health::Health;
 pub use self::session::RotateAdmin;
@@ -59,10 +61,19 @@ pub struct State {
     pub health: Arc<Health>,
     /// Counters.
     pub metrics: Arc<Metrics>,
-    /// Whether Swagger UI and its document are served.
-    pub swagger_ui: bool,
+    /// What is switched on.
+    pub settings: Settings,
     /// Rotates the administrator's credential.
     pub rotate_admin: RotateAdmin,
+}
+
+/// What the API does that can be switched.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Settings {
+    /// Serve Swagger UI and its document.
+    pub swagger_ui: bool,
+    /// Leave values out of lists and watches for callers who may not `get` the object.
+    pub redact_lists: bool,
 }
 
 impl State {
@@ -73,11 +84,11 @@ impl State {
         authenticator: Arc<Authenticator>,
         keyring: Arc<Keyring>,
         clock: SharedClock,
-        swagger_ui: bool,
+        settings: Settings,
         rotate_admin: RotateAdmin,
     ) -> Self {
         let (health, metrics) = (Arc::default(), Arc::default());
-        Self { objects, hub, authenticator, keyring, clock, health, metrics, swagger_ui, rotate_admin }
+        Self { objects, hub, authenticator, keyring, clock, health, metrics, settings, rotate_admin }
     }
 
     /// The server stops: watches end cleanly, and it is no longer ready.
@@ -92,7 +103,10 @@ struct Context<'a> {
     state: &'a State,
     http: &'a HttpRequest,
     query: Query,
-    user: User,
+    /// Who it is done as: the one who signed in, or whom they impersonate.
+    user: Arc<User>,
+    /// What decides what that one may do, as it was when the request came in.
+    access: Arc<Access>,
     facts: RequestFacts,
     style: Style,
 }
@@ -100,6 +114,11 @@ struct Context<'a> {
 impl Context<'_> {
     fn header(&self, name: &str) -> Option<&str> {
         self.http.headers().get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Whether the caller may do this: the permit, or the 403.
+    fn authorize(&self, attributes: Attributes) -> Result<Permit, Failure> {
+        rbac::authorize(&self.access.policy, &self.user, attributes).map_err(|denial| Failure::forbidden(&denial))
     }
 
     fn accept(&self) -> Option<&str> {
@@ -120,7 +139,9 @@ async fn handle(state: web::Data<State>, http: HttpRequest, payload: web::Payloa
 }
 
 async fn answer(state: &State, http: &HttpRequest, payload: web::Payload, received_unix_millis: i64) -> HttpResponse {
-    if let Some(page) = swagger_ui::route(http.method().as_str(), http.path(), http.headers(), state.swagger_ui) {
+    if let Some(page) =
+        swagger_ui::route(http.method().as_str(), http.path(), http.headers(), state.settings.swagger_ui)
+    {
         return page;
     }
     let header = |name: &str| http.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -143,7 +164,8 @@ async fn answer(state: &State, http: &HttpRequest, payload: web::Payload, receiv
         user_agent: user_agent.to_owned(),
         received_unix_millis,
     };
-    let context = Context { state, http, query, user, facts, style };
+    let access = state.objects.access();
+    let context = Context { state, http, query, user: Arc::new(user), access, facts, style };
     match route(&context, payload).await {
         Ok(response) => response,
         Err(failure) => respond::failure(&context.style, &failure),
@@ -155,16 +177,10 @@ async fn route(context: &Context<'_>, payload: web::Payload) -> Result<HttpRespo
     if info.attributes.verb != "watch" {
         options::timeout(context.query.pairs()).map_err(Failure::options)?;
     }
-    if (info.attributes.is_resource() || context.http.method() != Method::GET) && impersonates(context.http) {
-        // To do it as the caller, and not as whom the caller asked for, would be the worst answer.
-        let text = "impersonation is not available in this version: leave out the Impersonate headers";
-        return Err(Failure::bad_request(text));
-    }
     if info.attributes.is_resource() {
         return objects::route(context, info, payload).await;
     }
-    let permit =
-        rbac::authorize(&context.user, info.attributes.clone()).map_err(|denial| Failure::forbidden(&denial))?;
+    let permit = context.authorize(info.attributes.clone())?;
     if let Some(response) = session::route(context, &permit, payload).await? {
         return Ok(response);
     }
@@ -185,10 +201,6 @@ async fn route(context: &Context<'_>, payload: web::Payload) -> Result<HttpRespo
         return Ok(metrics::respond(context));
     }
     Ok(respond::text(&context.style, 404, "404 page not found\n"))
-}
-
-fn impersonates(http: &HttpRequest) -> bool {
-    http.headers().keys().any(|name| name.as_str().starts_with("impersonate-"))
 }
 
 fn audit_id() -> String {

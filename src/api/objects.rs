@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::negotiate::{self, Negotiated, Offer, Shape};
 use super::request_info::RequestInfo;
 use super::respond::Style;
+use super::sight::{self, Sight};
 use super::status::Failure;
 use super::stream::ListBody;
 use super::watch::{WatchStream, WatchWriter, default_lifetime};
@@ -23,7 +24,7 @@ use crate::objects::record::Form;
 use crate::objects::{
     CollectionOptions, Created, Deleted, Error, Loaded, Page, PageRequest, PatchBody, PatchType, Request, Updated,
 };
-use crate::rbac::{self, Permit};
+use crate::rbac::Permit;
 use crate::sensitive::Document;
 
 pub(super) async fn route(
@@ -32,7 +33,7 @@ pub(super) async fn route(
     payload: web::Payload,
 ) -> Result<HttpResponse, Failure> {
     let attributes = &info.attributes;
-    let permit = rbac::authorize(&context.user, attributes.clone()).map_err(|denial| Failure::forbidden(&denial))?;
+    let permit = context.authorize(attributes.clone())?;
     if info.malformed {
         return Err(Failure::no_such_resource());
     }
@@ -93,6 +94,16 @@ fn withheld_warning(page: &Page) -> Vec<String> {
     }
 }
 
+/// An item of a list without its values: items do not repeat kind and apiVersion.
+pub(super) fn item(loaded: &Loaded) -> Result<Value, Error> {
+    let mut bare = loaded.bare()?;
+    if let Some(fields) = bare.as_object_mut() {
+        fields.shift_remove("kind");
+        fields.shift_remove("apiVersion");
+    }
+    Ok(bare)
+}
+
 /// An authorised request for objects of one kind.
 struct Call<'a> {
     context: &'a Context<'a>,
@@ -118,7 +129,7 @@ impl Call<'_> {
     fn get(&self) -> Result<HttpResponse, Failure> {
         let (agreed, style) = self.negotiate(Offer::Object)?;
         let loaded = self.context.state.objects.get(self.request())?;
-        self.loaded(agreed, &style, 200, &loaded, &[])
+        self.loaded(agreed, &style, 200, &loaded, &Sight::All, &[])
     }
 
     /// An object in the form that was agreed upon.
@@ -128,20 +139,22 @@ impl Call<'_> {
         style: &Style,
         code: u16,
         loaded: &Loaded,
+        sight: &Sight,
         warnings: &[String],
     ) -> Result<HttpResponse, Failure> {
-        if agreed.shape == Shape::Plain {
+        if agreed.shape == Shape::Plain && sight.shows(loaded.namespace(), loaded.name()) {
             let mut text = Vec::new();
             self.context.state.objects.write_json(loaded, Form::Object, &mut text)?;
             return Ok(respond::json_text(style, code, text, warnings));
         }
-        let shown = self.shaped(agreed.shape, loaded)?;
+        let shown = self.shaped(agreed.shape, loaded, sight)?;
         Ok(respond::value(style, code, &shown, warnings))
     }
 
     #[expect(clippy::disallowed_methods, reason = "the answer to a permitted read")]
-    fn shaped(&self, shape: Shape, loaded: &Loaded) -> Result<Value, Failure> {
+    fn shaped(&self, shape: Shape, loaded: &Loaded, sight: &Sight) -> Result<Value, Failure> {
         match shape {
+            Shape::Plain if !sight.shows(loaded.namespace(), loaded.name()) => Ok(loaded.bare()?),
             Shape::Plain => {
                 let document = self.context.state.objects.document(loaded)?;
                 Ok(document.expose().clone())
@@ -150,7 +163,7 @@ impl Call<'_> {
                 Ok(table::partial_object_metadata(&loaded.bare()?, version))
             }
             Shape::Table(version) => {
-                let row = self.row(version, loaded)?;
+                let row = self.row(version, loaded, sight)?;
                 let metadata = json!({"resourceVersion": loaded.revision().to_string()});
                 Ok(table::table(version, metadata, Some(table::columns(self.kind)), vec![row]))
             }
@@ -158,10 +171,10 @@ impl Call<'_> {
     }
 
     #[expect(clippy::disallowed_methods, reason = "includeObject=Object asks for the whole object")]
-    fn row(&self, version: &'static str, loaded: &Loaded) -> Result<Value, Failure> {
+    fn row(&self, version: &'static str, loaded: &Loaded, sight: &Sight) -> Result<Value, Failure> {
         let include = self.include()?;
         let now = self.context.state.clock.unix_seconds();
-        if include == table::IncludeObject::Object {
+        if include == table::IncludeObject::Object && sight.shows(loaded.namespace(), loaded.name()) {
             let document = self.context.state.objects.document(loaded)?;
             return Ok(table::row(self.kind, document.expose(), loaded.data_keys(), include, now, version));
         }
@@ -179,6 +192,16 @@ impl Call<'_> {
             .map_err(|error| Failure::bad_request(error.to_string()))?;
         fields.check_supported(self.kind).map_err(|error| Failure::bad_request(error.to_string()))?;
         Ok((labels, fields))
+    }
+
+    /// What the answer to a write shows.
+    fn sight(&self) -> Sight {
+        Sight::of_caller(&self.context.access, &self.context.user, self.kind)
+    }
+
+    /// What lists and watches show.
+    fn sight_of_many(&self) -> Sight {
+        if self.context.state.settings.redact_lists { self.sight() } else { Sight::All }
     }
 
     fn list_options(&self) -> Result<options::ListOptions, Failure> {
@@ -209,10 +232,11 @@ impl Call<'_> {
         let state = self.context.state;
         let page = state.objects.list(self.request(), &self.page()?)?;
         let warnings = withheld_warning(&page);
+        let sight = self.sight_of_many();
         if agreed.shape == Shape::Plain {
             let objects = Arc::clone(&state.objects);
             let is_long = page.rows.len() > STREAMED_ROWS;
-            let list = ListBody::new(objects, page);
+            let list = ListBody::new(objects, page, sight);
             if !style.is_compact_json() || !is_long {
                 return Ok(respond::json_text(&style, 200, list.into_text()?, &warnings));
             }
@@ -236,8 +260,8 @@ impl Call<'_> {
         for revision in &page.rows {
             let Ok(loaded) = state.objects.open_page(&page, *revision) else { continue };
             shown.push(match agreed.shape {
-                Shape::Table(version) => self.row(version, &loaded)?,
-                shape => self.shaped(shape, &loaded)?,
+                Shape::Table(version) => self.row(version, &loaded, &sight)?,
+                shape => self.shaped(shape, &loaded, &sight)?,
             });
         }
         let body = match agreed.shape {
@@ -261,8 +285,8 @@ impl Call<'_> {
         Self::pair_warning(&decoded.document, &mut warnings);
         let objects = &self.context.state.objects;
         match objects.create(self.request(), decoded.document, &write, &mut warnings).await? {
-            Created::Stored(loaded) => self.loaded(agreed, &style, 201, &loaded, &warnings),
-            Created::DryRun(document) => Ok(self.document(agreed, &style, 201, &document, &warnings)),
+            Created::Stored(loaded) => self.loaded(agreed, &style, 201, &loaded, &Sight::All, &warnings),
+            Created::DryRun(document) => Ok(self.document(agreed, &style, 201, &document, &Sight::All, &warnings)),
         }
     }
 
@@ -277,13 +301,11 @@ impl Call<'_> {
         Self::pair_warning(&decoded.document, &mut warnings);
         let objects = &self.context.state.objects;
         if self.kind.create_on_update && !objects.exists(self.request())? {
-            let attributes = self.permit.attributes().with_verb("create");
-            let permit =
-                rbac::authorize(&self.context.user, attributes).map_err(|denial| Failure::forbidden(&denial))?;
+            let permit = self.context.authorize(self.permit.attributes().with_verb("create"))?;
             let request = Request { permit: &permit, facts: &self.context.facts };
             return match objects.create(request, decoded.document, &options, &mut warnings).await? {
-                Created::Stored(loaded) => self.loaded(agreed, &style, 201, &loaded, &warnings),
-                Created::DryRun(document) => Ok(self.document(agreed, &style, 201, &document, &warnings)),
+                Created::Stored(loaded) => self.loaded(agreed, &style, 201, &loaded, &Sight::All, &warnings),
+                Created::DryRun(document) => Ok(self.document(agreed, &style, 201, &document, &Sight::All, &warnings)),
             };
         }
         let updated = objects.update(self.request(), decoded.document, &options, &mut warnings).await?;
@@ -332,8 +354,7 @@ impl Call<'_> {
         let objects = &self.context.state.objects;
         let creates = patch_type == PatchType::Apply && self.permit.attributes().subresource.is_empty();
         if creates && !objects.exists(self.request())? {
-            let attributes = self.permit.attributes().with_verb("create");
-            rbac::authorize(&self.context.user, attributes).map_err(|denial| Failure::forbidden(&denial))?;
+            self.context.authorize(self.permit.attributes().with_verb("create"))?;
             let updated = objects.apply_create(self.request(), &body, &options, &mut warnings).await?;
             return self.updated(agreed, &style, &updated, &warnings);
         }
@@ -361,10 +382,10 @@ impl Call<'_> {
                 });
                 Ok(respond::value(&style, 200, &body, &[]))
             }
-            Deleted::Gone(last) => self.loaded(agreed, &style, 200, &last, &[]),
+            Deleted::Gone(last) => self.loaded(agreed, &style, 200, &last, &self.sight(), &[]),
             Deleted::Terminating(loaded) => {
                 let code = if options.orphan_dependents == Some(false) { 202 } else { 200 };
-                self.loaded(agreed, &style, code, &loaded, &[])
+                self.loaded(agreed, &style, code, &loaded, &self.sight(), &[])
             }
             Deleted::DryRun(document, gone) if gone && !self.kind.delete_returns_object => {
                 let _ = document;
@@ -374,7 +395,7 @@ impl Call<'_> {
                 });
                 Ok(respond::value(&style, 200, &body, &[]))
             }
-            Deleted::DryRun(document, _) => Ok(self.document(agreed, &style, 200, &document, &[])),
+            Deleted::DryRun(document, _) => Ok(self.document(agreed, &style, 200, &document, &self.sight(), &[])),
         }
     }
 
@@ -385,6 +406,7 @@ impl Call<'_> {
         let objects = &self.context.state.objects;
         let (revision, deleted) =
             objects.delete_collection(self.request(), &CollectionOptions { page, delete }).await?;
+        let sight = self.sight();
         let mut text = format!(
             "{{\"kind\":\"{}\",\"apiVersion\":\"{}\",\"metadata\":{{\"resourceVersion\":\"{revision}\"}},\"items\":[",
             self.kind.list_kind, self.kind.api_version
@@ -394,7 +416,11 @@ impl Call<'_> {
             if at > 0 {
                 text.push(b',');
             }
-            objects.write_json(loaded, Form::Item, &mut text)?;
+            if sight.shows(loaded.namespace(), loaded.name()) {
+                objects.write_json(loaded, Form::Item, &mut text)?;
+            } else {
+                text.extend_from_slice(item(loaded)?.to_string().as_bytes());
+            }
         }
         text.extend_from_slice(b"]}");
         Ok(respond::json_text(&style, 200, text, &[]))
@@ -427,10 +453,11 @@ impl Call<'_> {
         warnings: &[String],
     ) -> Result<HttpResponse, Failure> {
         let code = |created: bool| if created { 201 } else { 200 };
+        let sight = self.sight();
         match updated {
-            Updated::Stored { object, created } => self.loaded(agreed, style, code(*created), object, warnings),
+            Updated::Stored { object, created } => self.loaded(agreed, style, code(*created), object, &sight, warnings),
             Updated::DryRun { document, created } => {
-                Ok(self.document(agreed, style, code(*created), document, warnings))
+                Ok(self.document(agreed, style, code(*created), document, &sight, warnings))
             }
         }
     }
@@ -443,15 +470,19 @@ impl Call<'_> {
         style: &Style,
         code: u16,
         document: &Document,
+        sight: &Sight,
         warnings: &[String],
     ) -> HttpResponse {
         let mut shown = document.duplicate();
         let object = shown.expose_mut();
+        let data_keys = object.get("data").and_then(Value::as_object).map_or(0, serde_json::Map::len);
+        if !sight.shows(self.permit.namespace(), self.permit.name()) {
+            sight::withhold(object);
+        }
         if let Some(fields) = object.as_object_mut() {
             fields.shift_insert(0, "kind".to_owned(), self.kind.kind.into());
             fields.shift_insert(1, "apiVersion".to_owned(), self.kind.api_version.into());
         }
-        let data_keys = object.get("data").and_then(Value::as_object).map_or(0, serde_json::Map::len);
         let now = self.context.state.clock.unix_seconds();
         match agreed.shape {
             Shape::Plain => respond::value(style, code, object, warnings),
@@ -527,6 +558,7 @@ impl Call<'_> {
             kind: self.kind,
             shape: agreed.shape,
             include: self.include()?,
+            sight: self.sight_of_many(),
             columns_sent: false,
         };
         let bookmarks = options.allow_watch_bookmarks;

@@ -14,7 +14,7 @@ use crate::model::kinds::{self, Kind};
 use crate::model::user::User;
 use crate::model::validation::options;
 use crate::model::validation::reviews::{self, Refusal};
-use crate::rbac::{self, Attributes, Permit};
+use crate::rbac::{Attributes, Permit};
 
 /// Said where another subject than the caller is asked about: stored roles are not consulted yet.
 const NOT_EVALUATED: &str = "Role and ClusterRole objects are not evaluated by this version";
@@ -80,12 +80,16 @@ fn answer(context: &Context<'_>, kind: &'static Kind, review: &Value) -> Result<
     let spec = review.get("spec").cloned().unwrap_or(Value::Null);
     match kind.kind {
         "SelfSubjectReview" => Ok(json!({"userInfo": user_info(&context.user)})),
-        "SelfSubjectAccessReview" => Ok(judged(&context.user, &spec)),
+        "SelfSubjectAccessReview" => Ok(judged(context, &context.user, &spec)),
         "SubjectAccessReview" | "LocalSubjectAccessReview" => {
             let text = |name: &str| spec.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
             let groups = spec.get("groups").and_then(Value::as_array).cloned().unwrap_or_default();
             let groups = groups.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-            Ok(judged(&User { name: text("user"), uid: text("uid"), groups, extra: BTreeMap::default() }, &spec))
+            Ok(judged(
+                context,
+                &User { name: text("user"), uid: text("uid"), groups, extra: BTreeMap::default() },
+                &spec,
+            ))
         }
         "SelfSubjectRulesReview" => Ok(rules(&context.user)),
         "TokenReview" => {
@@ -114,9 +118,9 @@ fn user_info(user: &User) -> Value {
     info
 }
 
-fn judged(user: &User, spec: &Value) -> Value {
+fn judged(context: &Context<'_>, user: &User, spec: &Value) -> Value {
     let attributes = attributes(spec);
-    if rbac::allows(user, &attributes) {
+    if context.access.policy.allows(user, &attributes) {
         return json!({"allowed": true});
     }
     json!({"allowed": false, "evaluationError": NOT_EVALUATED})

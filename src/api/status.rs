@@ -190,6 +190,7 @@ impl From<Error> for Failure {
                 let text = format!("{} \"{}\" is forbidden: {text}", resource.kind.qualified_resource(), resource.name);
                 Self::new(403, "Forbidden", text, Some(details(&resource)))
             }
+            Error::Denied(denial) => Self::forbidden(&denial),
             Error::NamespaceTerminating(resource, namespace) => namespace_terminating(&resource, &namespace),
             Error::Expired(text, token) => {
                 let mut failure = Self::new(410, "Expired", text, None);

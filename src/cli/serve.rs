@@ -31,6 +31,9 @@ pub struct Serve {
     /// Serve Swagger UI beyond loopback, where it is on anyway [env: STRONGROOM_SWAGGER_UI]
     #[arg(long)]
     swagger_ui: bool,
+    /// Leave values out of lists and watches for callers who may not get the secret [env: STRONGROOM_REDACT_LISTS]
+    #[arg(long)]
+    redact_lists: bool,
     #[command(flatten)]
     unlock: UnlockOptions,
     /// Open connections in all [env: STRONGROOM_MAX_CONNECTIONS] [default: 10000]
@@ -59,6 +62,7 @@ impl Serve {
             tls_cert: self.tls_cert,
             tls_key: self.tls_key,
             swagger_ui: self.swagger_ui,
+            redact_lists: self.redact_lists,
             key_file: self.unlock.key_file,
             passphrase_file: self.unlock.passphrase_file,
             passphrase_prompt: self.unlock.passphrase_prompt,

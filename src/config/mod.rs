@@ -59,6 +59,8 @@ pub struct ServeFlags {
     pub tls_key: Option<PathBuf>,
     /// `--swagger-ui`
     pub swagger_ui: bool,
+    /// `--redact-lists`
+    pub redact_lists: bool,
     /// `--key-file`
     pub key_file: Option<PathBuf>,
     /// `--passphrase-file`
@@ -91,6 +93,8 @@ pub struct ServeConfig {
     pub tls: Option<TlsFiles>,
     /// Whether Swagger UI and its document are served.
     pub swagger_ui: bool,
+    /// Whether lists and watches leave values out for callers who may not `get` the object.
+    pub redact_lists: bool,
     /// Where the unlock secret comes from.
     pub unlock: UnlockConfig,
     /// Bounds on connections and time.
@@ -118,6 +122,7 @@ impl ServeConfig {
         let tls = TlsFiles::resolve(flags.tls_cert, flags.tls_key, environment)?;
         let swagger_ui =
             flags.swagger_ui || environment.switch("STRONGROOM_SWAGGER_UI")?.unwrap_or_else(|| listen.is_loopback());
+        let redact_lists = flags.redact_lists || environment.switch("STRONGROOM_REDACT_LISTS")?.unwrap_or_default();
         let unlock = UnlockConfig::resolve(
             flags.key_file,
             flags.passphrase_file,
@@ -134,7 +139,7 @@ impl ServeConfig {
             environment,
         )?;
         let cache = CacheSize::resolve(flags.cache_size_mib, environment)?;
-        Ok(Self { home, listen, advertise, tls, swagger_ui, unlock, limits, cache })
+        Ok(Self { home, listen, advertise, tls, swagger_ui, redact_lists, unlock, limits, cache })
     }
 }
 

@@ -33,6 +33,11 @@ pub const GROUP_SERVICE_ACCOUNTS: &str = "system:serviceaccounts";
 /// Before `NAMESPACE:NAME` in the name of a service account's user.
 pub const SERVICE_ACCOUNT_PREFIX: &str = "system:serviceaccount:";
 
+/// Key under which the store keeps the password of the User of this uid.
+pub fn password_state_key(uid: &str) -> String {
+    format!("password/{uid}")
+}
+
 impl User {
     /// A user without extra.
     pub fn new<'a>(name: &str, uid: &str, groups: impl IntoIterator<Item = &'a str>) -> Self {

@@ -40,6 +40,7 @@ impl Objects {
         warnings.extend(validation::warnings_create(kind, object));
         defaults::apply_defaults(kind, object);
         self.owners.note(object);
+        self.admit(request, kind, None, object)?;
         super::fields::track_update(
             kind.message,
             None,

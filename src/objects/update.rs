@@ -84,6 +84,7 @@ impl Objects {
             };
             let mut new = document.duplicate();
             let (object, old) = (new.expose_mut(), live.document.expose());
+            self.admit_update(request, old)?;
             if let (Some(sent), Some(stored)) = (text(object, "uid"), text(old, "uid"))
                 && sent != stored
             {
@@ -120,11 +121,13 @@ impl Objects {
                     check_config(request, patch, Some(old))?;
                     let now = self.now();
                     let writer = Self::writer(kind, request, &options.field_manager, &now);
+                    self.admit_apply(request, old, patch, options.force, &writer)?;
                     let applied =
                         fields::apply(kind.message, Some(old), patch, options.force, &writer).map_err(Error::Apply)?;
                     (Document::new(applied.object), Tracking::Done)
                 }
                 other => {
+                    self.admit_patch(request, old, other, patch)?;
                     let mut new = live.document.duplicate();
                     apply_patch(kind, other, new.expose_mut(), patch, &mut found)
                         .map_err(|error| patch_error(&error))?;
@@ -189,6 +192,7 @@ impl Objects {
         warnings.extend(validation::warnings_create(kind, object));
         defaults::apply_defaults(kind, object);
         self.owners.note(object);
+        self.admit(create, kind, None, object)?;
         let errors = validation::validate_create(kind, object);
         if !errors.is_empty() {
             return Err(Error::Invalid(Resource::new(kind, &name_of(object)), errors));
@@ -247,6 +251,7 @@ impl Objects {
             let writer = Self::writer(kind, request, &options.field_manager, &now);
             fields::track_update(kind.message, Some(old), object, &writer);
         }
+        self.admit(request, kind, Some(old), object)?;
         let errors = validation::validate_update_subresource(kind, &attributes.subresource, object, old);
         if !errors.is_empty() {
             return Err(Error::Invalid(request.resource()?, errors));

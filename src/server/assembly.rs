@@ -20,7 +20,7 @@ use crate::model::validation::options;
 use crate::objects::watch::Hub;
 use crate::objects::{self, Objects, Request, controllers};
 use crate::pki::{Authority, CertificateFacts, LEAF_VALID_SECONDS, make_authority};
-use crate::rbac::{self, Attributes};
+use crate::rbac::{self, Attributes, Policy};
 use crate::sensitive::{Document, SecretBytes};
 use crate::store::{self, Findings, StateChange, Store};
 
@@ -89,6 +89,8 @@ pub struct Settings {
     pub watches_per_user: usize,
     /// Whether Swagger UI and its document are served.
     pub swagger_ui: bool,
+    /// Whether lists leave values out for callers who may not `get` the object.
+    pub redact_lists: bool,
 }
 
 impl Assembly {
@@ -118,9 +120,10 @@ impl Assembly {
         let objects = Arc::new(Objects::new(store.clone(), Arc::clone(&keyring), Arc::clone(&clock)));
         let hub = Arc::new(Hub::new(objects.revision(), settings.watches_per_user));
         tokio::spawn(controllers::run(Arc::clone(&objects), Arc::clone(&hub), feed));
-        let state = api_state(Arc::clone(&objects), hub, keyring, clock, settings.swagger_ui, credentials.clone());
+        let switched = api::Settings { swagger_ui: settings.swagger_ui, redact_lists: settings.redact_lists };
+        let state = api_state(Arc::clone(&objects), hub, keyring, clock, switched, credentials.clone());
         report(store.findings(), &state.health);
-        bootstrap(&objects).await?;
+        bootstrap::run(&objects).await?;
         Ok(Self { store, credentials, state })
     }
 
@@ -259,7 +262,7 @@ fn api_state(
     hub: Arc<Hub>,
     keyring: Arc<Keyring>,
     clock: SharedClock,
-    swagger_ui: bool,
+    settings: api::Settings,
     credentials: Credentials,
 ) -> api::State {
     let authenticator = Arc::clone(&credentials.authenticator);
@@ -275,29 +278,7 @@ fn api_state(
             Err("the administrator's token was not replaced; the server's log says why")
         })
     });
-    api::State::new(objects, hub, authenticator, keyring, clock, swagger_ui, rotate_admin)
-}
-
-/// Makes namespace `default` where there is none: at a first start.
-async fn bootstrap(objects: &Objects) -> Result<(), ServeError> {
-    let refused = || ServeError::Store("namespace `default` was not made".to_owned());
-    let attributes = Attributes::object("create", &kinds::NAMESPACE, "", DEFAULT_NAMESPACE);
-    let permit = rbac::authorize(&User::system("bootstrap"), attributes).map_err(|_| refused())?;
-    let request = Request { permit: &permit, facts: &RequestFacts::default() };
-    if objects.exists(request).unwrap_or(true) {
-        return Ok(());
-    }
-    let namespace = Document::new(serde_json::json!({"metadata": {"name": DEFAULT_NAMESPACE}}));
-    let options = options::create(&[]).map_err(|_| refused())?;
-    match objects.create(request, namespace, &options, &mut Vec::new()).await {
-        Ok(_) => Ok(()),
-        // Then the store says why, and the rest of it can be read.
-        Err(objects::Error::Unavailable(why)) => {
-            tracing::warn!(why, "namespace `default` was not made");
-            Ok(())
-        }
-        Err(_) => Err(refused()),
-    }
+    api::State::new(objects, hub, authenticator, keyring, clock, settings, rotate_admin)
 }
 
 /// Says what the check of the store has found.

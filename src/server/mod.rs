@@ -15,6 +15,7 @@
 //! What it never does: print (it hands text to its caller), or go on after a step that failed.
 
 mod assembly;
+mod bootstrap;
 mod certificates;
 mod client;
 mod connections;
@@ -102,10 +103,11 @@ pub fn rotate_admin_token(paths: &HomePaths, unlock: UnlockConfig, clock: Shared
 
 async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&str)) -> Result<(), ServeError> {
     let mut signals = Signals::install()?;
-    let ServeConfig { home: paths, listen, advertise, tls, swagger_ui, unlock, limits, cache } = config;
+    let ServeConfig { home: paths, listen, advertise, tls, swagger_ui, redact_lists, unlock, limits, cache } = config;
     let UnlockedHome { mut lock, keyring, opener } =
         offline::unlock(&paths, unlock, &clock, &mut Terminal, true).await?;
-    let settings = Settings { cache_bytes: cache.bytes(), watches_per_user: limits.watches_per_user, swagger_ui };
+    let settings =
+        Settings { cache_bytes: cache.bytes(), watches_per_user: limits.watches_per_user, swagger_ui, redact_lists };
     let assembly = Assembly::open(&paths, keyring, Arc::clone(&clock), settings).await?;
 
     let names = names(listen, &advertise);

@@ -77,7 +77,7 @@ pub async fn rotate_admin_token(
     // A signal in between would end the process with the terminal silent, or the token half replaced.
     let _signals = Signals::install()?;
     let unlocked = unlock(paths, config, &clock, prompt, false).await?;
-    let settings = Settings { cache_bytes: CACHE_BYTES, watches_per_user: 0, swagger_ui: false };
+    let settings = Settings { cache_bytes: CACHE_BYTES, watches_per_user: 0, swagger_ui: false, redact_lists: false };
     let assembly = Assembly::open(paths, unlocked.keyring, clock, settings).await?;
     let rotated = assembly.rotate_admin_token().await;
     assembly.close().await?;
