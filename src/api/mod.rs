@@ -92,7 +92,7 @@ struct Context<'a> {
     state: &'a State,
     http: &'a HttpRequest,
     query: Query,
-    user: User,
+    user: Arc<User>,
     facts: RequestFacts,
     style: Style,
 }
@@ -143,7 +143,7 @@ async fn answer(state: &State, http: &HttpRequest, payload: web::Payload, receiv
         user_agent: user_agent.to_owned(),
         received_unix_millis,
     };
-    let context = Context { state, http, query, user, facts, style };
+    let context = Context { state, http, query, user: Arc::new(user), facts, style };
     match route(&context, payload).await {
         Ok(response) => response,
         Err(failure) => respond::failure(&context.style, &failure),
@@ -163,8 +163,8 @@ async fn route(context: &Context<'_>, payload: web::Payload) -> Result<HttpRespo
     if info.attributes.is_resource() {
         return objects::route(context, info, payload).await;
     }
-    let permit =
-        rbac::authorize(&context.user, info.attributes.clone()).map_err(|denial| Failure::forbidden(&denial))?;
+    let permit = rbac::authorize(&rbac::Policy::empty(), &context.user, info.attributes.clone())
+        .map_err(|denial| Failure::forbidden(&denial))?;
     if let Some(response) = session::route(context, &permit, payload).await? {
         return Ok(response);
     }

@@ -20,7 +20,7 @@ use crate::model::validation::options;
 use crate::objects::watch::Hub;
 use crate::objects::{self, Objects, Request, controllers};
 use crate::pki::{Authority, CertificateFacts, LEAF_VALID_SECONDS, make_authority};
-use crate::rbac::{self, Attributes};
+use crate::rbac::{self, Attributes, Policy};
 use crate::sensitive::{Document, SecretBytes};
 use crate::store::{self, Findings, Store};
 
@@ -279,7 +279,8 @@ fn api_state(
 async fn bootstrap(objects: &Objects) -> Result<(), ServeError> {
     let refused = || ServeError::Store("namespace `default` was not made".to_owned());
     let attributes = Attributes::object("create", &kinds::NAMESPACE, "", DEFAULT_NAMESPACE);
-    let permit = rbac::authorize(&User::system("bootstrap"), attributes).map_err(|_| refused())?;
+    let permit =
+        rbac::authorize(&Policy::empty(), &Arc::new(User::system("bootstrap")), attributes).map_err(|_| refused())?;
     let request = Request { permit: &permit, facts: &RequestFacts::default() };
     if objects.exists(request).unwrap_or(true) {
         return Ok(());

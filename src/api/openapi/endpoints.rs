@@ -1,5 +1,7 @@
 //! The paths that are no kind's: health, version, metrics, discovery, documents, and our own.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::ObjectBuilder;
@@ -15,7 +17,7 @@ use crate::api::health::{self, Health};
 use crate::api::metrics::Metrics;
 use crate::api::status::Failure;
 use crate::model::user::User;
-use crate::rbac::{self, Attributes};
+use crate::rbac::{self, Attributes, Policy};
 
 /// Path, method and operation of each.
 pub fn all(shared: &mut Shared) -> Vec<(String, HttpMethod, Operation)> {
@@ -61,7 +63,8 @@ fn guarded(
         operation = operation.response("401", shared.failure(id, id, 401, &failures::general(401)));
     }
     if access == Access::Granted {
-        let denied = rbac::authorize(&User::anonymous(), Attributes::path(verb, path)).err();
+        let denied =
+            rbac::authorize(&Policy::empty(), &Arc::new(User::anonymous()), Attributes::path(verb, path)).err();
         let cases: Vec<Case> = denied.iter().map(|denial| ("anonymous", Failure::forbidden(denial))).collect();
         operation = operation.response("403", shared.failure(id, id, 403, &cases));
     }

@@ -1,5 +1,7 @@
 //! What can go wrong, with the texts that the server sends: each comes from the code that sends it.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::examples;
@@ -119,7 +121,7 @@ fn bad_request(route: &Route) -> Vec<Case> {
 
 fn forbidden(route: &Route) -> Vec<Case> {
     let info = request_info(route.method_name(), &route.example_path(), &Query::default());
-    let denied = rbac::authorize(&User::anonymous(), info.attributes).err();
+    let denied = rbac::authorize(&rbac::Policy::empty(), &Arc::new(User::anonymous()), info.attributes).err();
     let mut cases: Vec<Case> = denied.iter().map(|denial| ("anonymous", Failure::forbidden(denial))).collect();
     match route.verb {
         Verb::Create if route.kind.stored && route.in_namespace && route.sub.is_none() => {
