@@ -9,9 +9,7 @@ use actix_web::http::header::HeaderMap;
 
 use super::request_info::decode;
 use super::status::Failure;
-use crate::model::user::{
-    GROUP_AUTHENTICATED, GROUP_SERVICE_ACCOUNTS, GROUP_UNAUTHENTICATED, SERVICE_ACCOUNT_PREFIX, USER_ANONYMOUS, User,
-};
+use crate::model::user::{GROUP_AUTHENTICATED, GROUP_SERVICE_ACCOUNTS, GROUP_UNAUTHENTICATED, USER_ANONYMOUS, User};
 use crate::rbac::{Attributes, Denial, Policy};
 
 const PREFIX: &str = "impersonate-";

@@ -23,7 +23,6 @@ mod watch;
 
 use std::sync::Arc;
 
-use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use self::metrics::Metrics;

@@ -80,7 +80,19 @@ impl WatchStream {
         let tick = tokio::time::interval_at(Instant::now() + BOOKMARK_INTERVAL, BOOKMARK_INTERVAL);
         let end = Box::pin(tokio::time::sleep(lifetime));
         let initial = page.map(|page| (page, 0));
-        Self { writer, watcher, labels, fields, initial, missed: missed.into(), bookmarks, tick, end, guard, ended: false }
+        Self {
+            writer,
+            watcher,
+            labels,
+            fields,
+            initial,
+            missed: missed.into(),
+            bookmarks,
+            tick,
+            end,
+            guard,
+            ended: false,
+        }
     }
 
     /// The chunks of its body. `hub` tells bookmarks how far the store is.

@@ -14,24 +14,21 @@ use crate::auth::{ADMIN_STATE_KEY, AdminToken, Authenticator, TokenHash};
 use crate::clock::SharedClock;
 use crate::config::HomePaths;
 use crate::crypto::Keyring;
-use crate::model::kinds;
 use crate::model::user::User;
-use crate::model::validation::options;
 use crate::objects::watch::Hub;
-use crate::objects::{self, Objects, Request, controllers};
+use crate::objects::{Objects, controllers};
 use crate::pki::{Authority, CertificateFacts, LEAF_VALID_SECONDS, make_authority};
-use crate::rbac::{self, Attributes, Policy};
-use crate::sensitive::{Document, SecretBytes};
+use crate::rbac::Attributes;
+use crate::sensitive::SecretBytes;
 use crate::store::{self, Findings, StateChange, Store};
 
-use super::ServeError;
 use super::kubeconfig::AdminKubeconfig;
 use super::listen::Application;
 use super::root_key::NewKeys;
+use super::{ServeError, bootstrap};
 
 const AUTHORITY_CERTIFICATE: &str = "authority.certificate";
 const AUTHORITY_KEY: &str = "authority.key";
-const DEFAULT_NAMESPACE: &str = "default";
 
 /// An open home. Clones share it.
 #[derive(Clone)]
