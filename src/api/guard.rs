@@ -1,29 +1,26 @@
 //! A long answer goes on only while the one who asked for it may still have it.
 //!
-//! A watch is authorised again when anything that decides access changes, when a session or key is revoked, and when
-//! its credential ends. Before each event it is compared, at the price of two loads, whether anything has changed
-//! since; an idle watch is woken for it within [`LOOK_INTERVAL`].
+//! Before each event it is compared, at the price of two loads, whether anything that decides access has changed; an
+//! idle watch is woken for it within [`LOOK_INTERVAL`]. When the credential ends by itself, so does the answer.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::impersonation::Asked;
+use super::State;
+use super::standing::{Stamp, Standing};
 use super::status::Failure;
-use super::{Caller, State};
-use crate::model::user::User;
-use crate::rbac::{self, Attributes};
+use crate::rbac::Attributes;
 
 /// How often is looked whether anything has changed.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+/// How often a service account's token is looked at: that its account, or the Secret it is bound to, is gone counts
+/// for nobody else.
+const SERVICE_ACCOUNT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Tells idle watches that what decides access has changed.
 pub struct Changes(watch::Sender<Stamp>);
-
-/// What decides access: revision of roles, bindings and users, generation of credentials.
-pub(super) type Stamp = (u64, u64);
 
 impl Default for Changes {
     fn default() -> Self {
@@ -32,7 +29,7 @@ impl Default for Changes {
 }
 
 impl Changes {
-    /// Looks until the server stops.
+    /// Looks until it is aborted.
     pub async fn run(state: State) {
         let mut tick = tokio::time::interval(LOOK_INTERVAL);
         loop {
@@ -46,69 +43,53 @@ impl Changes {
 /// Whoever asked for a long answer, and for what.
 pub struct Guard {
     state: State,
-    /// Who signed in.
-    caller: Caller,
-    /// Whom that one acts as.
-    asked: Option<Asked>,
-    user: Arc<User>,
+    standing: Standing,
     attributes: Attributes,
-    /// As of which it was allowed.
-    stamp: Stamp,
     changes: watch::Receiver<Stamp>,
-    expires_at: Option<Instant>,
+    /// When to ask in any case.
+    due: Option<Instant>,
+    /// Every how long to ask in any case.
+    interval: Option<Duration>,
 }
 
 impl Guard {
-    /// Of a request that was allowed as of `stamp`.
-    pub(super) fn new(
-        state: State,
-        caller: Caller,
-        asked: Option<Asked>,
-        user: Arc<User>,
-        attributes: Attributes,
-        stamp: Stamp,
-    ) -> Self {
-        let changes = state.changes.0.subscribe();
-        let expires_at = state.authenticator.expires_at_unix_seconds(&caller.credential).map(|expires| {
+    /// Of a request that was allowed.
+    pub fn new(state: State, standing: Standing, attributes: Attributes) -> Self {
+        let credential = &standing.identity.credential;
+        let interval = (credential.kind() == "service-account-token").then_some(SERVICE_ACCOUNT_INTERVAL);
+        let expires = credential.expires_at_unix_seconds().map(|expires| {
             let left = expires.saturating_sub(state.clock.unix_seconds());
-            Instant::now() + Duration::from_secs(u64::try_from(left).unwrap_or_default())
+            Duration::from_secs(u64::try_from(left).unwrap_or_default())
         });
-        Self { state, caller, asked, user, attributes, stamp, changes, expires_at }
+        let first = interval.into_iter().chain(expires).min();
+        let changes = state.changes.0.subscribe();
+        let due = first.map(|wait| Instant::now() + wait);
+        Self { state, standing, attributes, changes, due, interval }
     }
 
-    /// Whether the answer may go on, where anything has changed since it was last asked.
-    pub(super) fn check(&mut self) -> Result<(), Failure> {
-        if self.state.stamp() == self.stamp && self.expires_at.is_none_or(|at| Instant::now() < at) {
-            return Ok(());
-        }
-        // Taken before it is asked: what changes meanwhile is seen the next time.
-        let stamp = self.state.stamp();
-        let access = self.state.objects.access();
-        if !self.state.is_valid(&self.caller.credential, &access) {
-            return Err(Failure::unauthorized());
-        }
-        if let Some(asked) = &self.asked {
-            asked.check(&access.policy, &self.caller.user)?;
-        }
-        let allowed = rbac::authorize(&access.policy, &self.user, self.attributes.clone());
-        allowed.map_err(|denial| Failure::forbidden(&denial))?;
-        self.stamp = stamp;
-        // A credential that is still good was renewed, or the clock was set back.
-        self.expires_at = self.expires_at.map(|at| at.max(Instant::now() + Duration::from_secs(1)));
+    /// Whether the answer may go on.
+    pub fn check(&mut self) -> Result<(), Failure> {
+        let Some(due) = self.due.filter(|due| Instant::now() >= *due) else {
+            return self.standing.confirm(&self.state, &self.attributes);
+        };
+        self.standing.renew(&self.state, &self.attributes)?;
+        // A credential that is still good at its end has met a clock that was set back.
+        self.due = Some(due + self.interval.unwrap_or(Duration::from_secs(1)));
         Ok(())
     }
 
     /// Waits until it is worth asking again. May be given up and called again.
-    pub(super) async fn changed(&mut self) {
-        let expired = async {
-            match self.expires_at {
+    pub async fn changed(&mut self) {
+        let due = self.due;
+        let due = async {
+            match due {
                 Some(at) => tokio::time::sleep_until(at).await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             changed = self.changes.changed() => if changed.is_err() { std::future::pending().await },
-            () = expired => {}
+            () = due => {}
         }
     }
 }

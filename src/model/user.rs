@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 /// An identity, authenticated or anonymous.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
@@ -32,6 +34,30 @@ pub const SYSTEM_PREFIX: &str = "system:";
 pub const GROUP_SERVICE_ACCOUNTS: &str = "system:serviceaccounts";
 /// Before `NAMESPACE:NAME` in the name of a service account's user.
 pub const SERVICE_ACCOUNT_PREFIX: &str = "system:serviceaccount:";
+
+/// A User object as far as deciding and signing in go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserAccount {
+    /// `metadata.uid`
+    pub uid: String,
+    /// `spec.groups`, in order.
+    pub groups: Vec<String>,
+    /// `spec.disabled`, or being deleted.
+    pub disabled: bool,
+}
+
+impl UserAccount {
+    /// What of a User object matters.
+    pub fn parse(object: &Value) -> Self {
+        let groups = object.pointer("/spec/groups").and_then(Value::as_array);
+        Self {
+            uid: object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            groups: groups.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
+            disabled: object.pointer("/spec/disabled").and_then(Value::as_bool).unwrap_or_default()
+                || object.pointer("/metadata/deletionTimestamp").is_some(),
+        }
+    }
+}
 
 /// Key under which the store keeps the password of the User of this uid.
 pub fn password_state_key(uid: &str) -> String {

@@ -11,19 +11,9 @@ use serde_json::Value;
 
 use super::Objects;
 use crate::model::kinds::{self, ACCESS_KINDS, Kind};
+use crate::model::user::UserAccount;
 use crate::rbac::{Policy, PolicySet};
 use crate::store::{Operation, SealedRow};
-
-/// Somebody who signs in, as far as deciding needs it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserRecord {
-    /// Uid of the User object.
-    pub uid: String,
-    /// Groups that it names.
-    pub groups: Vec<String>,
-    /// Whether the user is shut out.
-    pub disabled: bool,
-}
 
 /// One state of everything that decides access.
 pub struct Access {
@@ -32,7 +22,7 @@ pub struct Access {
     /// Roles and bindings.
     pub policy: Arc<Policy>,
     /// Users by name.
-    pub users: Arc<HashMap<String, UserRecord>>,
+    pub users: Arc<HashMap<String, Arc<UserAccount>>>,
 }
 
 /// The latest [`Access`], and what it is made of.
@@ -46,7 +36,7 @@ struct Sources {
     /// Changes up to this revision are in; `None` before anything was read.
     revision: Option<u64>,
     policy: PolicySet,
-    users: HashMap<String, UserRecord>,
+    users: HashMap<String, Arc<UserAccount>>,
 }
 
 impl Default for AccessFeed {
@@ -57,6 +47,18 @@ impl Default for AccessFeed {
 }
 
 impl Objects {
+    /// Revision of the last change of what decides access.
+    pub fn access_revision(&self) -> u64 {
+        self.store.access_revision()
+    }
+
+    /// Uid of the object of this name, if it exists now.
+    pub fn uid(&self, kind: &'static Kind, namespace: &str, name: &str) -> Option<String> {
+        let entry = self.store.find(kind.id, namespace, name).ok()??;
+        let row = self.store.row(entry.revision).ok()?;
+        Some(super::create::uid_text(&row.uid))
+    }
+
     /// What decides access now.
     pub fn access(&self) -> Arc<Access> {
         let wanted = self.store.access_revision();
@@ -125,7 +127,7 @@ impl Sources {
     fn put(&mut self, kind: &'static Kind, namespace: &str, name: &str, object: Option<&Value>) {
         if kind.id == kinds::USER.id {
             match object {
-                Some(object) => drop(self.users.insert(name.to_owned(), UserRecord::parse(object))),
+                Some(object) => drop(self.users.insert(name.to_owned(), Arc::new(UserAccount::parse(object)))),
                 None => drop(self.users.remove(name)),
             }
             return;
@@ -141,20 +143,6 @@ impl Sources {
             self.users.clear();
         } else {
             self.policy.remove_all(kind);
-        }
-    }
-}
-
-impl UserRecord {
-    /// What of a User object decides access.
-    pub fn parse(object: &Value) -> Self {
-        let groups = object.pointer("/spec/groups").and_then(Value::as_array);
-        Self {
-            uid: object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned(),
-            groups: groups.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
-            disabled: object.pointer("/spec/disabled").and_then(Value::as_bool).unwrap_or_default()
-                // One who is being deleted is gone already.
-                || object.pointer("/metadata/deletionTimestamp").is_some(),
         }
     }
 }

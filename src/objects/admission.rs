@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::access::{Access, UserRecord};
+use super::access::Access;
 use super::create::name_of;
 use super::fields::{self, Writer};
 use super::update::PatchType;
 use super::{Error, Objects, Request, Resource};
 use crate::model::field_error::FieldError;
 use crate::model::kinds::{self, Kind};
-use crate::model::user::User;
+use crate::model::user::{User, UserAccount};
 use crate::rbac::{self, Attributes, Denial, Policy, Refusal, escalation};
 use crate::sensitive::{Document, wipe};
 
@@ -43,7 +43,7 @@ impl Objects {
 
     /// Whether the caller may act as the user that the permit names, which setting a password and issuing a
     /// certificate come to.
-    pub(super) fn admit_as_user(&self, request: Request<'_>, record: &UserRecord) -> Result<(), Error> {
+    pub(super) fn admit_as_user(&self, request: Request<'_>, record: &UserAccount) -> Result<(), Error> {
         let access = self.access();
         may_act_as(
             &access.policy,
@@ -157,8 +157,8 @@ fn refused(refusal: Refusal, kind: &'static Kind, name: &str) -> Error {
 
 /// Who may make somebody who can sign in, or give them more.
 fn guard_user(policy: &Policy, user: &User, name: &str, old: Option<&Value>, new: &Value) -> Result<(), Error> {
-    let new = UserRecord::parse(new);
-    let Some(old) = old.map(UserRecord::parse) else {
+    let new = UserAccount::parse(new);
+    let Some(old) = old.map(UserAccount::parse) else {
         return may_act_as(policy, user, name, new.groups.iter().map(String::as_str));
     };
     if old.disabled && !new.disabled {

@@ -27,7 +27,7 @@ pub mod watch;
 use std::sync::Arc;
 
 use self::access::AccessFeed;
-pub use self::access::{Access, UserRecord};
+pub use self::access::Access;
 pub use self::create::Created;
 pub use self::delete::{CollectionOptions, Deleted};
 pub use self::error::{Error, Resource};

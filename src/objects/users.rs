@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::access::UserRecord;
 use super::finish::{Change, Outcome};
 use super::live::Loaded;
 use super::update::MODIFIED;
 use super::{Error, Objects, Request};
 use crate::model::kinds::USER;
+use crate::model::user::UserAccount;
 use crate::store::StateChange;
 
 const ATTEMPTS: usize = 16;
@@ -15,8 +15,8 @@ const ATTEMPTS: usize = 16;
 impl Objects {
     /// The user that the permit names, for one who may act as that user.
     #[expect(clippy::disallowed_methods, reason = "a User holds no secret values")]
-    pub fn user_to_act_for(&self, request: Request<'_>) -> Result<UserRecord, Error> {
-        let record = UserRecord::parse(self.document(&self.get(request)?)?.expose());
+    pub fn user_to_act_for(&self, request: Request<'_>) -> Result<UserAccount, Error> {
+        let record = UserAccount::parse(self.document(&self.get(request)?)?.expose());
         self.admit_as_user(request, &record)?;
         Ok(record)
     }
@@ -35,7 +35,7 @@ impl Objects {
             let loaded = self.get(request)?;
             let document = self.document(&loaded)?;
             let mut object: Value = document.expose().clone();
-            let record = UserRecord::parse(&object);
+            let record = UserAccount::parse(&object);
             if !own {
                 self.admit_as_user(request, &record)?;
             }

@@ -1,0 +1,108 @@
+//! Who a request is done as, and whether that still holds.
+//!
+//! A request that takes time (its body arrives slowly, its answer goes on) is judged again by what holds then: nothing
+//! is done for a caller after the end of a right was acknowledged.
+
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
+
+use super::State;
+use super::impersonation::Asked;
+use super::status::Failure;
+use crate::auth::{Accounts, Identity, Presented};
+use crate::model::kinds;
+use crate::model::user::{User, UserAccount};
+use crate::objects::{Access, Objects};
+use crate::rbac::{self, Attributes};
+
+/// What decides access: the revision of roles, bindings and users, and the generation of credentials.
+pub type Stamp = (u64, u64);
+
+/// Who a request is done as.
+#[derive(Clone)]
+pub struct Standing {
+    /// Who presented credentials.
+    pub identity: Identity,
+    /// Whom that one asked to act as.
+    asked: Option<Asked>,
+    /// Who it is done as: the one or the other.
+    pub user: Arc<User>,
+    /// As of when that holds.
+    stamp: Stamp,
+}
+
+/// The accounts that credentials are held against.
+pub struct Live<'a> {
+    /// Users.
+    pub access: &'a Access,
+    /// Everything else.
+    pub objects: &'a Objects,
+}
+
+impl Standing {
+    /// Reads credentials and `Impersonate-*` headers.
+    pub fn of(state: &State, http: &HttpRequest, access: &Access, stamp: Stamp) -> Result<Self, Failure> {
+        let headers: Vec<&[u8]> = http.headers().get_all("authorization").map(|value| value.as_bytes()).collect();
+        let presented = Presented { authorization: &headers, certificate: None, local_owner: false };
+        let live = Live { access, objects: &state.objects };
+        let identity =
+            state.authenticator.authenticate(&presented, &live).map_err(|_| Failure::unauthorized())?;
+        let user = Arc::clone(&identity.user);
+        let mut standing = Self { identity, asked: None, user, stamp };
+        let uri = http.uri().path();
+        if let Some(asked) = Asked::read(http.headers(), uri)? {
+            standing.user = Arc::new(asked.become_user(&access.policy, &standing.identity.user)?);
+            standing.asked = Some(asked);
+        }
+        Ok(standing)
+    }
+
+    /// Whether it is done as somebody else than who presented credentials.
+    pub fn impersonates(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Whether the caller may still do this, if anything has changed since it was last asked.
+    pub fn confirm(&mut self, state: &State, attributes: &Attributes) -> Result<(), Failure> {
+        let now = state.stamp();
+        if now == self.stamp { Ok(()) } else { self.renew(state, attributes) }
+    }
+
+    /// Whether the caller may still do this.
+    pub fn renew(&mut self, state: &State, attributes: &Attributes) -> Result<(), Failure> {
+        // Taken first: what changes while it is asked is seen the next time.
+        let stamp = state.stamp();
+        let access = state.objects.access();
+        let live = Live { access: &access, objects: &state.objects };
+        let identity = state.authenticator.current(&self.identity, &live).map_err(|_| Failure::unauthorized())?;
+        let user = match &self.asked {
+            Some(asked) => Arc::new(asked.become_user(&access.policy, &identity.user)?),
+            None => Arc::clone(&identity.user),
+        };
+        rbac::authorize(&access.policy, &user, attributes.clone()).map_err(|denial| Failure::forbidden(&denial))?;
+        (self.identity, self.user, self.stamp) = (identity, user, stamp);
+        Ok(())
+    }
+}
+
+impl State {
+    /// What decides access now.
+    pub(super) fn stamp(&self) -> Stamp {
+        (self.objects.access_revision(), self.authenticator.generation())
+    }
+}
+
+impl Accounts for Live<'_> {
+    fn user(&self, name: &str) -> Option<Arc<UserAccount>> {
+        self.access.users.get(name).cloned()
+    }
+
+    fn service_account_uid(&self, namespace: &str, name: &str) -> Option<String> {
+        self.objects.uid(&kinds::SERVICE_ACCOUNT, namespace, name)
+    }
+
+    fn secret_uid(&self, namespace: &str, name: &str) -> Option<String> {
+        self.objects.uid(&kinds::SECRET, namespace, name)
+    }
+}
