@@ -30,7 +30,7 @@ use self::request_info::{Query, request_info};
 use self::respond::Style;
 use self::status::Failure;
 use crate::audit::RequestFacts;
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, NoAccounts, Presented};
 use crate::clock::SharedClock;
 use crate::crypto::Keyring;
 use crate::model::user::User;
@@ -133,8 +133,10 @@ async fn answer(state: &State, http: &HttpRequest, payload: web::Payload, receiv
         encoding: if header("accept").starts_with("application/yaml") { Encoding::Yaml } else { Encoding::Json },
         audit_id: audit_id.clone(),
     };
-    let authorization = http.headers().get("authorization").map(actix_web::http::header::HeaderValue::as_bytes);
-    let Ok(user) = state.authenticator.authenticate(&state.keyring, authorization) else {
+    let authorization: Vec<&[u8]> =
+        http.headers().get_all("authorization").map(actix_web::http::header::HeaderValue::as_bytes).collect();
+    let presented = Presented { authorization: &authorization, certificate: None, local_owner: false };
+    let Ok(identity) = state.authenticator.authenticate(&presented, &NoAccounts) else {
         return respond::failure(&style, &Failure::unauthorized());
     };
     let facts = RequestFacts {
@@ -143,6 +145,7 @@ async fn answer(state: &State, http: &HttpRequest, payload: web::Payload, receiv
         user_agent: user_agent.to_owned(),
         received_unix_millis,
     };
+    let user = (*identity.user).clone();
     let context = Context { state, http, query, user, facts, style };
     match route(&context, payload).await {
         Ok(response) => response,

@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use crate::api;
 use crate::audit::{self, RequestFacts};
-use crate::auth::{ADMIN_STATE_KEY, AdminToken, Authenticator, TokenHash};
+use crate::auth::{self, ADMIN_STATE_KEY, AdminToken, Authenticator, TokenHash};
 use crate::clock::SharedClock;
 use crate::config::HomePaths;
 use crate::crypto::Keyring;
@@ -32,6 +32,8 @@ use super::root_key::NewKeys;
 const AUTHORITY_CERTIFICATE: &str = "authority.certificate";
 const AUTHORITY_KEY: &str = "authority.key";
 const DEFAULT_NAMESPACE: &str = "default";
+/// `iss` of the tokens that this server signs.
+const ISSUER: &str = "https://strongroom.local";
 
 /// An open home. Clones share it.
 #[derive(Clone)]
@@ -107,7 +109,14 @@ impl Assembly {
             cache_bytes: settings.cache_bytes,
         };
         let (store, feed) = Store::open(options).await.map_err(ServeError::store)?;
-        let authenticator = Arc::new(Authenticator::new(admin_hash(&store)?));
+        let authenticator = Authenticator::open(
+            store.clone(),
+            Arc::clone(&keyring),
+            Arc::clone(&clock),
+            auth::Settings::new(ISSUER.to_owned()),
+            admin_hash(&store)?,
+        );
+        let authenticator = Arc::new(authenticator.await.map_err(ServeError::store)?);
         let credentials = Credentials {
             paths: paths.clone(),
             store: store.clone(),
@@ -197,7 +206,7 @@ impl Application for Assembly {
 impl Credentials {
     #[expect(clippy::disallowed_methods, reason = "the token is hashed and compared")]
     fn is_admin(&self, token: &SecretBytes) -> bool {
-        self.authenticator.token_user(&self.keyring, token.expose()).is_ok()
+        self.authenticator.is_admin_token(token.expose())
     }
 
     async fn rotate(&self, audit: Vec<u8>) -> Result<(), ServeError> {
