@@ -3,6 +3,7 @@
 
 mod body;
 pub mod discovery;
+mod guard;
 mod health;
 mod impersonation;
 mod kube_openapi;
@@ -15,6 +16,7 @@ mod respond;
 mod reviews;
 mod session;
 mod sight;
+mod standing;
 mod status;
 mod stream;
 mod swagger_ui;
@@ -25,21 +27,23 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use self::guard::Changes;
 use self::metrics::Metrics;
 use self::negotiate::Encoding;
 use self::request_info::{Query, request_info};
 use self::respond::Style;
+use self::standing::Standing;
 use self::status::Failure;
 use crate::audit::RequestFacts;
 use crate::auth::Authenticator;
 use crate::clock::SharedClock;
-use crate::crypto::Keyring;
 use crate::model::user::User;
 use crate::model::validation::options;
 use crate::objects::watch::Hub;
 use crate::objects::{Access, Objects};
 use crate::rbac::{self, Attributes, Permit};
 
+pub use self::guard::Changes as AccessChanges;
 pub use self::health::Health;
 pub use self::session::RotateAdmin;
 
@@ -52,14 +56,14 @@ pub struct State {
     pub hub: Arc<Hub>,
     /// Credentials.
     pub authenticator: Arc<Authenticator>,
-    /// Keys, for token hashes.
-    pub keyring: Arc<Keyring>,
     /// Time.
     pub clock: SharedClock,
     /// Readiness.
     pub health: Arc<Health>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Wakes idle watches when what decides access has changed.
+    pub changes: Arc<Changes>,
     /// What is switched on.
     pub settings: Settings,
     /// Rotates the administrator's credential.
@@ -81,13 +85,12 @@ impl State {
         objects: Arc<Objects>,
         hub: Arc<Hub>,
         authenticator: Arc<Authenticator>,
-        keyring: Arc<Keyring>,
         clock: SharedClock,
         settings: Settings,
         rotate_admin: RotateAdmin,
     ) -> Self {
-        let (health, metrics) = (Arc::default(), Arc::default());
-        Self { objects, hub, authenticator, keyring, clock, health, metrics, settings, rotate_admin }
+        let (health, metrics, changes) = (Arc::default(), Arc::default(), Arc::default());
+        Self { objects, hub, authenticator, clock, health, metrics, changes, settings, rotate_admin }
     }
 
     /// The server stops: watches end cleanly, and it is no longer ready.
@@ -104,6 +107,8 @@ struct Context<'a> {
     query: Query,
     /// Who it is done as: the one who signed in, or whom they impersonate.
     user: Arc<User>,
+    /// Who that is, to be asked again.
+    standing: Standing,
     /// What decides what that one may do, as it was when the request came in.
     access: Arc<Access>,
     facts: RequestFacts,
@@ -118,6 +123,11 @@ impl Context<'_> {
     /// Whether the caller may do this: the permit, or the 403.
     fn authorize(&self, attributes: Attributes) -> Result<Permit, Failure> {
         rbac::authorize(&self.access.policy, &self.user, attributes).map_err(|denial| Failure::forbidden(&denial))
+    }
+
+    /// Whether the caller may still do what was allowed when the request came in: to be asked when its body is here.
+    fn confirm(&self, permit: &Permit) -> Result<(), Failure> {
+        self.standing.clone().confirm(self.state, permit.attributes())
     }
 
     fn accept(&self) -> Option<&str> {
@@ -153,18 +163,21 @@ async fn answer(state: &State, http: &HttpRequest, payload: web::Payload, receiv
         encoding: if header("accept").starts_with("application/yaml") { Encoding::Yaml } else { Encoding::Json },
         audit_id: audit_id.clone(),
     };
-    let authorization = http.headers().get("authorization").map(actix_web::http::header::HeaderValue::as_bytes);
-    let Ok(user) = state.authenticator.authenticate(&state.keyring, authorization) else {
-        return respond::failure(&style, &Failure::unauthorized());
-    };
     let facts = RequestFacts {
         audit_id,
         source_ip: http.peer_addr().map(|address| address.ip().to_string()).unwrap_or_default(),
         user_agent: user_agent.to_owned(),
         received_unix_millis,
     };
+    // Taken before it is looked: what changes meanwhile is seen the next time.
+    let stamp = state.stamp();
     let access = state.objects.access();
-    let context = Context { state, http, query, user: Arc::new(user), access, facts, style };
+    let standing = match Standing::of(state, http, &access, stamp) {
+        Ok(standing) => standing,
+        Err(failure) => return respond::failure(&style, &failure),
+    };
+    let user = Arc::clone(&standing.user);
+    let context = Context { state, http, query, standing, user, access, facts, style };
     match route(&context, payload).await {
         Ok(response) => response,
         Err(failure) => respond::failure(&context.style, &failure),

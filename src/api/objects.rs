@@ -7,6 +7,7 @@ use actix_web::body::BoxBody;
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
+use super::guard::Guard;
 use super::negotiate::{self, Negotiated, Offer, Shape};
 use super::request_info::RequestInfo;
 use super::respond::Style;
@@ -279,6 +280,7 @@ impl Call<'_> {
         let format = body::format(self.context.header("content-type"))?;
         let write = self.defaulted(options::create(self.context.query.pairs()))?;
         let bytes = body::read(payload).await?;
+        self.context.confirm(&self.permit)?;
         let decoded = body::decode_object(self.kind, format, &bytes)?;
         let mut warnings = Vec::new();
         body::judge(self.kind, write.field_validation, decoded.findings, &mut warnings)?;
@@ -295,6 +297,7 @@ impl Call<'_> {
         let format = body::format(self.context.header("content-type"))?;
         let options = self.defaulted(options::update(self.context.query.pairs()))?;
         let bytes = body::read(payload).await?;
+        self.context.confirm(&self.permit)?;
         let decoded = body::decode_object(self.kind, format, &bytes)?;
         let mut warnings = Vec::new();
         body::judge(self.kind, options.field_validation, decoded.findings, &mut warnings)?;
@@ -324,6 +327,7 @@ impl Call<'_> {
         };
         let options = self.defaulted(options::patch(self.context.query.pairs(), patch_type == PatchType::Apply))?;
         let bytes = body::read(payload).await?;
+        self.context.confirm(&self.permit)?;
         let mut warnings = Vec::new();
         let document = if patch_type == PatchType::Apply {
             let parsed = crate::codec::yaml::parse(bytes.expose())
@@ -428,6 +432,7 @@ impl Call<'_> {
 
     async fn delete_options(&self, payload: web::Payload) -> Result<options::DeleteOptions, Failure> {
         let bytes = body::read(payload).await?;
+        self.context.confirm(&self.permit)?;
         if bytes.is_empty() {
             return options::delete_from_query(self.context.query.pairs()).map_err(Failure::options);
         }
@@ -562,7 +567,8 @@ impl Call<'_> {
             columns_sent: false,
         };
         let bookmarks = options.allow_watch_bookmarks;
-        let stream = WatchStream::new(writer, watcher, (labels, fields), (page, missed), bookmarks, lifetime);
+        let guard = Guard::new(state.clone(), self.context.standing.clone(), self.permit.attributes().clone());
+        let stream = WatchStream::new(writer, watcher, (labels, fields), (page, missed), bookmarks, lifetime, guard);
         let body = actix_web::body::BodyStream::new(stream.into_stream(Arc::clone(&state.hub)));
         Ok(head(&style).set_body(BoxBody::new(body)))
     }

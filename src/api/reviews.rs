@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 
 use super::negotiate::{self, Offer};
 use super::respond::Style;
+use super::standing::Live;
 use super::status::Failure;
 use super::{Context, body, respond};
+use crate::auth::TokenVerdict;
 use crate::clock::rfc3339;
 use crate::model::kinds::{self, Kind};
 use crate::model::user::User;
@@ -98,10 +100,20 @@ fn answer(context: &Context<'_>, kind: &'static Kind, review: &Value) -> Result<
                 return Err(Failure::bad_request("token is required for TokenReview in authentication"));
             }
             let state = context.state;
-            Ok(match state.authenticator.token_user(&state.keyring, token.as_bytes()) {
-                Ok(user) => json!({"authenticated": true, "user": user_info(&user)}),
-                Err(_) => json!({"user": {}, "error": "invalid bearer token"}),
-            })
+            Ok(
+                match state.authenticator.token_user(
+                    token.as_bytes(),
+                    &[],
+                    &Live { access: &context.access, objects: &state.objects },
+                ) {
+                    TokenVerdict::Authenticated { user, .. } => {
+                        json!({"authenticated": true, "user": user_info(&user)})
+                    }
+                    TokenVerdict::WrongAudience { .. } | TokenVerdict::Invalid => {
+                        json!({"user": {}, "error": "invalid bearer token"})
+                    }
+                },
+            )
         }
         _ => Err(Failure::no_such_resource()),
     }

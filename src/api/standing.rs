@@ -46,8 +46,7 @@ impl Standing {
         let headers: Vec<&[u8]> = http.headers().get_all("authorization").map(|value| value.as_bytes()).collect();
         let presented = Presented { authorization: &headers, certificate: None, local_owner: false };
         let live = Live { access, objects: &state.objects };
-        let identity =
-            state.authenticator.authenticate(&presented, &live).map_err(|_| Failure::unauthorized())?;
+        let identity = state.authenticator.authenticate(&presented, &live).map_err(|_| Failure::unauthorized())?;
         let user = Arc::clone(&identity.user);
         let mut standing = Self { identity, asked: None, user, stamp };
         let uri = http.uri().path();

@@ -1,85 +1,154 @@
-//! Who is asking: credentials → [`User`].
+//! Who is asking: credentials → [`Identity`].
 //!
-//! This version knows one credential, the administrator's opaque bearer token, and otherwise the anonymous
-//! user. The token is kept only as a keyed hash; nothing here can tell it.
+//! What it never does: keep a token (only keyed hashes), answer why a credential is refused, or trust what a
+//! token says without looking whether the account, the session and the key behind it still exist.
 
-use std::sync::{PoisonError, RwLock};
+mod accounts;
+mod admin;
+mod identity;
+mod login;
+mod outcome;
+mod outside;
+mod service_accounts;
+mod sessions;
+mod settings;
 
-use subtle::ConstantTimeEq as _;
+use std::sync::Arc;
 
-use crate::crypto::{Keyring, RandomError, make_token};
+pub use self::accounts::{Accounts, NoAccounts, UserAccount};
+pub use self::admin::{ADMIN_STATE_KEY, AdminToken, TokenHash};
+pub use self::identity::{CertificateIdentity, Credential, Identity, Presented, TokenVerdict, Unauthorized};
+pub use self::login::Record;
+pub use self::outcome::{LoginError, Refusal, RefusalReason, SessionFacts, Tokens};
+pub use self::outside::{
+    DEFAULT_PREFIX, Fetch, FetchFailed, FetchKeys, FetchedKeys, JWKS_MAX_BYTES, JwksSource, OutsideIssuer,
+    fetch_nothing,
+};
+pub use self::service_accounts::{MintError, MintedToken, TokenRequest};
+pub use self::sessions::SessionId;
+pub use self::settings::{SERVICE_ACCOUNT_TOKEN_MAX_SECONDS, Settings};
+use crate::clock::SharedClock;
+use crate::crypto::Keyring;
 use crate::model::user::User;
-use crate::sensitive::SecretBytes;
+use crate::store::{StateChange, Store, StoreError};
 
-/// What every opaque token of ours begins with.
-const ADMIN_TOKEN_PREFIX: &str = "sr_admin_";
-/// Longer tokens are not looked at.
-const TOKEN_MAX_BYTES: usize = 8192;
-/// The purpose under which an administrator's token is hashed.
-const ADMIN_PURPOSE: &str = "admin-token";
-
-/// Key of the sealed row that holds the hash of the administrator's token.
-pub const ADMIN_STATE_KEY: &str = "admin-token";
-
-/// The keyed hash of a token: HMAC-SHA-256 under the lookup key.
-#[derive(Clone, Copy)]
-pub struct TokenHash(pub [u8; 32]);
-
-/// A credential that is wrong, expired or revoked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unauthorized;
-
-/// A new administrator's token and the hash that is stored of it.
-pub struct AdminToken {
-    /// The token: handed over once.
-    pub token: SecretBytes,
-    /// What is stored.
-    pub hash: TokenHash,
-}
-
-impl AdminToken {
-    /// Makes a random one.
-    pub fn make(keyring: &Keyring) -> Result<Self, RandomError> {
-        let token = make_token(ADMIN_TOKEN_PREFIX)?;
-        #[expect(clippy::disallowed_methods, reason = "hashed, not kept")]
-        let hash = TokenHash(keyring.lookup_hash(ADMIN_PURPOSE, token.expose()));
-        Ok(Self { token, hash })
-    }
-}
-
-/// Checks credentials.
+/// Checks credentials, and hands out tokens.
 pub struct Authenticator {
-    admin: RwLock<TokenHash>,
+    store: Store,
+    keyring: Arc<Keyring>,
+    clock: SharedClock,
+    settings: Settings,
+    admin: admin::Admin,
 }
 
 impl Authenticator {
-    /// Knows the administrator by the hash of the token.
-    pub fn new(admin: TokenHash) -> Self {
-        Self { admin: RwLock::new(admin) }
+    /// Knows the administrator by the hash of the token, and what the store holds of keys, sessions and passwords.
+    /// Makes signing keys at a first start.
+    #[expect(clippy::unused_async, reason = "interface first")]
+    pub async fn open(
+        store: Store,
+        keyring: Arc<Keyring>,
+        clock: SharedClock,
+        settings: Settings,
+        admin: TokenHash,
+    ) -> Result<Self, StoreError> {
+        Ok(Self { store, keyring, clock, settings, admin: admin::Admin::new(admin) })
+    }
+
+    /// Moves whenever a credential that was good may have ended by other means than its time: a session ended, the
+    /// administrator's token was replaced, a signing key was revoked.
+    pub fn generation(&self) -> u64 {
+        0
     }
 
     /// Replaces the administrator's token; the former one ends with this call.
     pub fn replace_admin(&self, hash: TokenHash) {
-        *self.admin.write().unwrap_or_else(PoisonError::into_inner) = hash;
+        self.admin.replace(hash);
     }
 
-    /// The user behind an `Authorization` header. No bearer token is the anonymous user, not an error.
-    pub fn authenticate(&self, keyring: &Keyring, authorization: Option<&[u8]>) -> Result<User, Unauthorized> {
-        match authorization.and_then(bearer) {
-            Some(token) => self.token_user(keyring, token),
-            None => Ok(User::anonymous()),
+    /// Whether `token` is the administrator's.
+    pub fn is_admin_token(&self, token: &[u8]) -> bool {
+        self.admin.check(&self.keyring, token).is_some()
+    }
+
+    /// Who a request comes from. No credential is the anonymous user, not an error.
+    pub fn authenticate(&self, presented: &Presented<'_>, accounts: &dyn Accounts) -> Result<Identity, Unauthorized> {
+        let _ = accounts;
+        match presented.authorization.first().and_then(|header| bearer(header)) {
+            Some(token) => {
+                let hash = self.admin.check(&self.keyring, token).ok_or(Unauthorized)?;
+                let credential = Credential::new(identity::Source::Admin(hash));
+                Ok(Identity { user: Arc::new(User::admin()), credential })
+            }
+            None => Ok(Identity {
+                user: Arc::new(User::anonymous()),
+                credential: Credential::new(identity::Source::Anonymous),
+            }),
         }
     }
 
-    /// The user behind a bearer token.
-    pub fn token_user(&self, keyring: &Keyring, token: &[u8]) -> Result<User, Unauthorized> {
-        if token.len() > TOKEN_MAX_BYTES || !token.starts_with(ADMIN_TOKEN_PREFIX.as_bytes()) {
-            return Err(Unauthorized);
-        }
-        let hash = keyring.lookup_hash(ADMIN_PURPOSE, token);
-        let admin = *self.admin.read().unwrap_or_else(PoisonError::into_inner);
-        if bool::from(admin.0.ct_eq(&hash)) { Ok(User::admin()) } else { Err(Unauthorized) }
+    /// The same identity as it is now: with the groups that the user has now, or not at all any more. For streams
+    /// that outlive their first check.
+    pub fn current(&self, identity: &Identity, accounts: &dyn Accounts) -> Result<Identity, Unauthorized> {
+        let _ = accounts;
+        Ok(identity.clone())
     }
+
+    /// Whether a credential is still good.
+    pub fn still_valid(&self, credential: &Credential, accounts: &dyn Accounts) -> bool {
+        let _ = (credential, accounts);
+        true
+    }
+
+    /// Whose token it is, for a TokenReview. Without audiences this server is the audience.
+    pub fn token_user(&self, token: &[u8], audiences: &[String], accounts: &dyn Accounts) -> TokenVerdict {
+        let _ = (token, audiences, accounts);
+        TokenVerdict::Invalid
+    }
+
+    /// Makes a token of a service account. The caller has checked that the account, and the Secret if there is one,
+    /// exist with these uids.
+    pub fn mint(&self, request: &TokenRequest<'_>) -> Result<MintedToken, MintError> {
+        let _ = request;
+        Err(MintError::Unavailable)
+    }
+
+    /// `GET /openid/v1/jwks`: the keys of service accounts' tokens, as a JSON Web Key Set (RFC 7517).
+    pub fn jwks(&self) -> serde_json::Value {
+        serde_json::json!({"keys": []})
+    }
+
+    /// `GET /.well-known/openid-configuration` (OpenID Connect Discovery 1.0, section 3).
+    pub fn openid_configuration(&self) -> serde_json::Value {
+        serde_json::json!({"issuer": self.settings.issuer})
+    }
+
+    /// Makes new signing keys. Tokens of the former ones stay valid until they end, or, with `revoke`, end now.
+    #[expect(clippy::unused_async, reason = "interface first")]
+    pub async fn rotate_signing_keys(&self, revoke: bool, audit: Option<Vec<u8>>) -> Result<(), StoreError> {
+        let _ = (revoke, audit);
+        Ok(())
+    }
+
+    /// What has to be done from time to time, about every minute: rotates keys, ends sessions, keeps what must
+    /// survive a crash.
+    #[expect(clippy::unused_async, reason = "interface first")]
+    pub async fn tick(&self, accounts: &dyn Accounts) {
+        let _ = (accounts, self.clock.unix_seconds(), &self.store);
+    }
+}
+
+/// Key of the sealed row that holds a user's password hash. Remove it in the transaction that deletes the User.
+pub fn password_key(uid: &str) -> String {
+    format!("password/{uid}")
+}
+
+/// A password that may be set, hashed.
+pub struct NewPassword {
+    /// What to write in the transaction that changes the User.
+    pub row: StateChange,
+    /// `status.passwordSetAt`, seconds since the epoch.
+    pub set_at_unix_seconds: i64,
 }
 
 /// The token of a bearer header: the scheme in any case, then the token (RFC 6750). Anything else is no
@@ -91,46 +160,4 @@ fn bearer(header: &[u8]) -> Option<&[u8]> {
     }
     let token = rest.trim_ascii();
     if token.is_empty() { None } else { Some(token) }
-}
-
-#[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "tests present the tokens they made")]
-mod tests {
-    use super::*;
-
-    fn header(token: &AdminToken) -> Vec<u8> {
-        [b"bEaReR ", token.token.expose()].concat()
-    }
-
-    #[test]
-    fn the_administrators_token_is_known_until_it_is_replaced() {
-        let keyring = Keyring::make(0).unwrap();
-        let (first, second) = (AdminToken::make(&keyring).unwrap(), AdminToken::make(&keyring).unwrap());
-        let auth = Authenticator::new(first.hash);
-        assert_eq!(auth.authenticate(&keyring, Some(&header(&first))).unwrap(), User::admin());
-        assert_eq!(auth.authenticate(&keyring, Some(&header(&second))), Err(Unauthorized));
-        auth.replace_admin(second.hash);
-        assert_eq!(auth.authenticate(&keyring, Some(&header(&first))), Err(Unauthorized));
-        assert_eq!(auth.authenticate(&keyring, Some(&header(&second))).unwrap(), User::admin());
-    }
-
-    #[test]
-    fn a_token_of_another_store_is_refused() {
-        let (mine, other) = (Keyring::make(0).unwrap(), Keyring::make(0).unwrap());
-        let token = AdminToken::make(&other).unwrap();
-        let auth = Authenticator::new(AdminToken::make(&mine).unwrap().hash);
-        assert_eq!(auth.authenticate(&mine, Some(&header(&token))), Err(Unauthorized));
-    }
-
-    #[test]
-    fn what_is_no_bearer_token_is_anonymous() {
-        let keyring = Keyring::make(0).unwrap();
-        let auth = Authenticator::new(AdminToken::make(&keyring).unwrap().hash);
-        for header in [None, Some(&b"Basic YTpi"[..]), Some(b"Bearer"), Some(b"Bearer   "), Some(b"bearerx"), Some(b"")]
-        {
-            assert_eq!(auth.authenticate(&keyring, header).unwrap(), User::anonymous());
-        }
-        assert_eq!(auth.authenticate(&keyring, Some(b"Bearer x")), Err(Unauthorized));
-        assert_eq!(auth.authenticate(&keyring, Some(&[b"Bearer ", &[b'x'; 9000][..]].concat())), Err(Unauthorized));
-    }
 }

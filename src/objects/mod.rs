@@ -26,8 +26,8 @@ pub mod watch;
 
 use std::sync::Arc;
 
-use self::access::AccessFeed;
 pub use self::access::Access;
+use self::access::AccessFeed;
 pub use self::create::Created;
 pub use self::delete::{CollectionOptions, Deleted};
 pub use self::error::{Error, Resource};

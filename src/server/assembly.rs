@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use crate::api;
 use crate::audit::{self, RequestFacts};
-use crate::auth::{ADMIN_STATE_KEY, AdminToken, Authenticator, TokenHash};
+use crate::auth::{self, ADMIN_STATE_KEY, AdminToken, Authenticator, TokenHash};
 use crate::clock::SharedClock;
 use crate::config::HomePaths;
 use crate::crypto::Keyring;
@@ -29,6 +29,8 @@ use super::{ServeError, bootstrap};
 
 const AUTHORITY_CERTIFICATE: &str = "authority.certificate";
 const AUTHORITY_KEY: &str = "authority.key";
+/// `iss` of the tokens that this server signs.
+const ISSUER: &str = "https://strongroom.local";
 
 /// An open home. Clones share it.
 #[derive(Clone)]
@@ -106,7 +108,14 @@ impl Assembly {
             cache_bytes: settings.cache_bytes,
         };
         let (store, feed) = Store::open(options).await.map_err(ServeError::store)?;
-        let authenticator = Arc::new(Authenticator::new(admin_hash(&store)?));
+        let authenticator = Authenticator::open(
+            store.clone(),
+            Arc::clone(&keyring),
+            Arc::clone(&clock),
+            auth::Settings::new(ISSUER.to_owned()),
+            admin_hash(&store)?,
+        );
+        let authenticator = Arc::new(authenticator.await.map_err(ServeError::store)?);
         let credentials = Credentials {
             paths: paths.clone(),
             store: store.clone(),
@@ -118,7 +127,8 @@ impl Assembly {
         let hub = Arc::new(Hub::new(objects.revision(), settings.watches_per_user));
         tokio::spawn(controllers::run(Arc::clone(&objects), Arc::clone(&hub), feed));
         let switched = api::Settings { swagger_ui: settings.swagger_ui, redact_lists: settings.redact_lists };
-        let state = api_state(Arc::clone(&objects), hub, keyring, clock, switched, credentials.clone());
+        let state = api_state(Arc::clone(&objects), hub, clock, switched, credentials.clone());
+        tokio::spawn(api::AccessChanges::run(state.clone()));
         report(store.findings(), &state.health);
         bootstrap::run(&objects).await?;
         Ok(Self { store, credentials, state })
@@ -197,7 +207,7 @@ impl Application for Assembly {
 impl Credentials {
     #[expect(clippy::disallowed_methods, reason = "the token is hashed and compared")]
     fn is_admin(&self, token: &SecretBytes) -> bool {
-        self.authenticator.token_user(&self.keyring, token.expose()).is_ok()
+        self.authenticator.is_admin_token(token.expose())
     }
 
     async fn rotate(&self, audit: Vec<u8>) -> Result<(), ServeError> {
@@ -257,7 +267,6 @@ fn admin_hash(store: &Store) -> Result<TokenHash, ServeError> {
 fn api_state(
     objects: Arc<Objects>,
     hub: Arc<Hub>,
-    keyring: Arc<Keyring>,
     clock: SharedClock,
     settings: api::Settings,
     credentials: Credentials,
@@ -275,7 +284,7 @@ fn api_state(
             Err("the administrator's token was not replaced; the server's log says why")
         })
     });
-    api::State::new(objects, hub, authenticator, keyring, clock, settings, rotate_admin)
+    api::State::new(objects, hub, authenticator, clock, settings, rotate_admin)
 }
 
 /// Says what the check of the store has found.
