@@ -19,6 +19,7 @@ mod sight;
 mod standing;
 mod status;
 mod stream;
+mod subresources;
 mod swagger_ui;
 mod table;
 mod watch;
@@ -163,12 +164,8 @@ async fn answer(state: &State, http: &HttpRequest, payload: web::Payload, receiv
         encoding: if header("accept").starts_with("application/yaml") { Encoding::Yaml } else { Encoding::Json },
         audit_id: audit_id.clone(),
     };
-    let facts = RequestFacts {
-        audit_id,
-        source_ip: http.peer_addr().map(|address| address.ip().to_string()).unwrap_or_default(),
-        user_agent: user_agent.to_owned(),
-        received_unix_millis,
-    };
+    let source_ip = http.peer_addr().map(|address| address.ip().to_string()).unwrap_or_default();
+    let mut facts = RequestFacts::new(audit_id, source_ip, user_agent, received_unix_millis);
     // Taken before it is looked: what changes meanwhile is seen the next time.
     let stamp = state.stamp();
     let access = state.objects.access();
@@ -177,6 +174,7 @@ async fn answer(state: &State, http: &HttpRequest, payload: web::Payload, receiv
         Err(failure) => return respond::failure(&style, &failure),
     };
     let user = Arc::clone(&standing.user);
+    facts.impersonator = standing.impersonates().then(|| Arc::clone(&standing.identity.user));
     let context = Context { state, http, query, standing, user, access, facts, style };
     match route(&context, payload).await {
         Ok(response) => response,

@@ -8,6 +8,7 @@ use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
 use super::guard::Guard;
+use super::kube_openapi::subresource_kind;
 use super::negotiate::{self, Negotiated, Offer, Shape};
 use super::request_info::RequestInfo;
 use super::respond::Style;
@@ -15,7 +16,7 @@ use super::sight::{self, Sight};
 use super::status::Failure;
 use super::stream::ListBody;
 use super::watch::{WatchStream, WatchWriter, default_lifetime};
-use super::{Context, body, respond, reviews, table};
+use super::{Context, body, respond, reviews, subresources, table};
 use crate::model::kinds::{KINDS, Kind, Verb};
 use crate::model::schema;
 use crate::model::selector::{FieldSelector, LabelSelector};
@@ -68,6 +69,12 @@ pub(super) async fn route(
     }
     if let Some(problem) = names::path_segment(&info.path_name).first() {
         return Err(Failure::bad_request(format!("Name parameter invalid: {:?}: {problem}", info.path_name)));
+    }
+    if let Some(sub) = kind.subresource(&attributes.subresource) {
+        let shown = subresource_kind(kind, sub);
+        if shown != kind {
+            return subresources::create(context, &permit, shown, payload).await;
+        }
     }
     if !kind.stored {
         return reviews::create(context, &permit, kind, payload).await;

@@ -4,6 +4,10 @@
 //! and with what result. They never hold a request or response body, a value, a token or a free-form query.
 //! The record of a mutation is sealed and committed in the mutation's own transaction.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
 use serde::Serialize;
 
 use crate::model::user::User;
@@ -23,6 +27,44 @@ pub struct RequestFacts {
     pub user_agent: String,
     /// When the request arrived, milliseconds since the epoch.
     pub received_unix_millis: i64,
+    /// Who presented credentials, where that one acts as somebody else.
+    pub impersonator: Option<Arc<User>>,
+    /// What is noted while the request is carried out. Clones share it.
+    noted: Arc<Noted>,
+}
+
+#[derive(Debug, Default)]
+struct Noted {
+    recorded: AtomicBool,
+    annotations: Mutex<BTreeMap<String, String>>,
+}
+
+impl RequestFacts {
+    /// Of a request that has just come in.
+    pub fn new(audit_id: String, source_ip: String, user_agent: &str, received_unix_millis: i64) -> Self {
+        Self { audit_id, source_ip, user_agent: user_agent.to_owned(), received_unix_millis, ..Self::default() }
+    }
+
+    /// Says something more of the request. Never a value, a token or a password.
+    pub fn annotate(&self, key: &str, value: &str) {
+        let mut annotations = self.noted.annotations.lock().unwrap_or_else(PoisonError::into_inner);
+        annotations.insert(key.to_owned(), value.to_owned());
+    }
+
+    /// What was said of it.
+    pub fn annotations(&self) -> BTreeMap<String, String> {
+        self.noted.annotations.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The record of the request has been committed, with the change that it made.
+    pub fn mark_recorded(&self) {
+        self.noted.recorded.store(true, Ordering::Release);
+    }
+
+    /// Whether its record has been committed.
+    pub fn is_recorded(&self) -> bool {
+        self.noted.recorded.load(Ordering::Acquire)
+    }
 }
 
 #[derive(Serialize)]
