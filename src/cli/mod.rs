@@ -36,7 +36,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Make a home if there is none, and serve the Kubernetes API over it
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Exit with 0 if the server of this home is ready, with 1 if not
     Healthcheck(healthcheck::Healthcheck),
     /// Look after a home
@@ -109,6 +109,7 @@ mod tests {
             "strongroom serve",
             "strongroom serve --home /h --listen 127.0.0.1:0 --advertise a:1 --advertise b:2 --log debug",
             "strongroom serve --tls-cert c --tls-key k --swagger-ui --key-file k --cache-size 128",
+            "strongroom serve --client-certificates --client-ca a --client-ca b --listen-unix s --listen-unix-mode 0660",
             "strongroom --log warn healthcheck --home /h",
             "strongroom admin rotate --home /h --passphrase-file p",
         ] {

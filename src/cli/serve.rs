@@ -28,6 +28,22 @@ pub struct Serve {
     /// Its private key, PEM [env: STRONGROOM_TLS_KEY]
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// Ask clients for a certificate, which they need not have; browsers that have one show a dialog then [env: STRONGROOM_CLIENT_CERTIFICATES]
+    #[arg(long)]
+    client_certificates: bool,
+    /// Accept certificates of these authorities too, PEM; may be repeated, implies --client-certificates [env: STRONGROOM_CLIENT_CA, one file]
+    #[arg(long, value_name = "FILE")]
+    client_ca: Vec<PathBuf>,
+    /// Listen on a Unix socket besides, without TLS [env: STRONGROOM_LISTEN_UNIX]
+    #[arg(long, value_name = "PATH")]
+    listen_unix: Option<PathBuf>,
+    /// Who may connect to it, as octal permissions of its file [env: STRONGROOM_LISTEN_UNIX_MODE] [default: 0600]
+    #[arg(long, value_name = "MODE")]
+    listen_unix_mode: Option<String>,
+    /// Outside OpenID Connect issuers, YAML or JSON [env: STRONGROOM_OIDC_CONFIG]
+    // Shown once tokens of outside issuers are verified; until then the file is read and checked.
+    #[arg(long, value_name = "FILE", hide = true)]
+    oidc_config: Option<PathBuf>,
     /// Serve Swagger UI beyond loopback, where it is on anyway [env: STRONGROOM_SWAGGER_UI]
     #[arg(long)]
     swagger_ui: bool,
@@ -61,6 +77,11 @@ impl Serve {
             advertise: self.advertise,
             tls_cert: self.tls_cert,
             tls_key: self.tls_key,
+            client_certificates: self.client_certificates,
+            client_ca: self.client_ca,
+            listen_unix: self.listen_unix,
+            listen_unix_mode: self.listen_unix_mode,
+            oidc_config: self.oidc_config,
             swagger_ui: self.swagger_ui,
             redact_lists: self.redact_lists,
             key_file: self.unlock.key_file,

@@ -4,23 +4,29 @@
 //! fall back to something weaker where a value is wrong.
 
 pub mod cache;
+pub mod client_certificates;
 pub mod environment;
 pub mod home;
 pub mod limits;
 pub mod listen;
 pub mod log;
+pub mod outside_issuers;
 pub mod tls;
+pub mod unix_socket;
 pub mod unlock;
 
 use std::fmt;
 use std::path::PathBuf;
 
 pub use cache::CacheSize;
+pub use client_certificates::ClientCertificates;
 pub use environment::Environment;
 pub use home::HomePaths;
 pub use limits::Limits;
 pub use listen::{Advertise, ListenAddress};
+pub use outside_issuers::OutsideIssuer;
 pub use tls::TlsFiles;
+pub use unix_socket::UnixSocket;
 pub use unlock::{PassphraseFromEnvironment, UnlockConfig};
 
 /// A setting that cannot be used. Never shows a secret: passphrases are not validated here.
@@ -46,6 +52,7 @@ impl std::error::Error for ConfigError {}
 
 /// What was given on the command line of `serve` (and of the commands that open a home), not yet looked at.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each flag that takes no value")]
 pub struct ServeFlags {
     /// `--home`
     pub home: Option<PathBuf>,
@@ -57,6 +64,16 @@ pub struct ServeFlags {
     pub tls_cert: Option<PathBuf>,
     /// `--tls-key`
     pub tls_key: Option<PathBuf>,
+    /// `--client-certificates`
+    pub client_certificates: bool,
+    /// `--client-ca`, as often as given
+    pub client_ca: Vec<PathBuf>,
+    /// `--listen-unix`
+    pub listen_unix: Option<PathBuf>,
+    /// `--listen-unix-mode`
+    pub listen_unix_mode: Option<String>,
+    /// `--oidc-config`
+    pub oidc_config: Option<PathBuf>,
     /// `--swagger-ui`
     pub swagger_ui: bool,
     /// `--redact-lists`
@@ -91,6 +108,12 @@ pub struct ServeConfig {
     pub advertise: Vec<Advertise>,
     /// The user's own certificate; `None` means one from the home's CA.
     pub tls: Option<TlsFiles>,
+    /// Whether clients may authenticate by certificate.
+    pub client_certificates: ClientCertificates,
+    /// Where to listen besides the network.
+    pub unix_socket: Option<UnixSocket>,
+    /// A file that [`outside_issuers::parse`] understands.
+    pub oidc_config: Option<PathBuf>,
     /// Whether Swagger UI and its document are served.
     pub swagger_ui: bool,
     /// Whether lists and watches leave values out for callers who may not `get` the object.
@@ -120,6 +143,9 @@ impl ServeConfig {
             Advertise::parse_list("--advertise", &flags.advertise)?
         };
         let tls = TlsFiles::resolve(flags.tls_cert, flags.tls_key, environment)?;
+        let client_certificates = ClientCertificates::resolve(flags.client_certificates, flags.client_ca, environment)?;
+        let unix_socket = UnixSocket::resolve(flags.listen_unix, flags.listen_unix_mode, environment)?;
+        let oidc_config = flags.oidc_config.or_else(|| environment.path("STRONGROOM_OIDC_CONFIG"));
         let swagger_ui =
             flags.swagger_ui || environment.switch("STRONGROOM_SWAGGER_UI")?.unwrap_or_else(|| listen.is_loopback());
         let redact_lists = flags.redact_lists || environment.switch("STRONGROOM_REDACT_LISTS")?.unwrap_or_default();
@@ -139,7 +165,20 @@ impl ServeConfig {
             environment,
         )?;
         let cache = CacheSize::resolve(flags.cache_size_mib, environment)?;
-        Ok(Self { home, listen, advertise, tls, swagger_ui, redact_lists, unlock, limits, cache })
+        Ok(Self {
+            home,
+            listen,
+            advertise,
+            tls,
+            client_certificates,
+            unix_socket,
+            oidc_config,
+            swagger_ui,
+            redact_lists,
+            unlock,
+            limits,
+            cache,
+        })
     }
 }
 
@@ -159,7 +198,8 @@ mod tests {
         assert_eq!(config.listen.address().to_string(), "127.0.0.1:8443");
         assert_eq!(config.home.root(), std::path::Path::new("/home/u/.local/share/strongroom"));
         assert!(config.swagger_ui);
-        assert!(config.tls.is_none());
+        assert!(config.tls.is_none() && config.unix_socket.is_none() && config.oidc_config.is_none());
+        assert_eq!(config.client_certificates, ClientCertificates::Off);
         assert!(config.advertise.is_empty());
     }
 

@@ -1,4 +1,4 @@
-//! Who a request comes from, as Kubernetes' `user.Info`.
+//! Who a request comes from, as Kubernetes' `user.Info`; and who the kernel says is at the other end of a Unix socket.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +16,17 @@ pub struct User {
     /// What else is known, by key (`authentication.kubernetes.io/credential-id`).
     pub extra: BTreeMap<String, Vec<String>>,
 }
+
+/// The user id of the process at the other end of a Unix socket, as the kernel told it when the process connected.
+/// Every connection by Unix socket has one among its data. Alone it is no identity: such a request is anonymous, or
+/// who its token says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerUid(pub u32);
+
+/// Among the data of a connection by Unix socket whose other end is root, or runs as the user that the server runs as.
+/// A request on it that carries no credential is the administrator's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerOwner;
 
 /// Members bypass authorization and escalation checks.
 pub const GROUP_MASTERS: &str = "system:masters";

@@ -1,6 +1,6 @@
 //! What the server is put together from: the one file here that names the store, `auth` and the API.
 //!
-//! What it never does: keep a secret of its own. The authority's key and the hash of the administrator's token are
+//! What it never does: keep a secret of its own. The authorities' keys and the hash of the administrator's token are
 //! sealed rows.
 
 use std::sync::Arc;
@@ -17,7 +17,8 @@ use crate::crypto::Keyring;
 use crate::model::user::User;
 use crate::objects::watch::Hub;
 use crate::objects::{Objects, controllers};
-use crate::pki::{Authority, CertificateFacts, LEAF_VALID_SECONDS, make_authority};
+use crate::pki::client::CLIENT_DEFAULT_TTL_SECONDS;
+use crate::pki::{Authority, CertificateFacts, LEAF_VALID_SECONDS, PkiError, make_authority, make_client_authority};
 use crate::rbac::Attributes;
 use crate::sensitive::SecretBytes;
 use crate::store::{self, Findings, StateChange, Store};
@@ -27,9 +28,7 @@ use super::listen::Application;
 use super::root_key::NewKeys;
 use super::{ServeError, bootstrap};
 
-const AUTHORITY_CERTIFICATE: &str = "authority.certificate";
-const AUTHORITY_KEY: &str = "authority.key";
-/// `iss` of the tokens that this server signs.
+/// `iss` of the tokens that this server signs, where nothing else is said.
 const ISSUER: &str = "https://strongroom.local";
 
 /// An open home. Clones share it.
@@ -92,6 +91,50 @@ pub struct Settings {
     pub redact_lists: bool,
 }
 
+/// One of the home's two certificate authorities. Neither signs what the other does.
+#[derive(Clone, Copy)]
+pub enum Signs {
+    /// The server's certificate.
+    Server,
+    /// Certificates of users.
+    Clients,
+}
+
+impl Signs {
+    /// The sealed rows of its certificate and of its key.
+    fn rows(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Server => ("authority.certificate", "authority.key"),
+            Self::Clients => ("client-authority.certificate", "client-authority.key"),
+        }
+    }
+
+    fn make(self, now_unix_seconds: i64) -> Result<Authority, PkiError> {
+        match self {
+            Self::Server => make_authority(now_unix_seconds),
+            Self::Clients => make_client_authority(now_unix_seconds),
+        }
+    }
+
+    /// What is signed usually lives so long; an authority that ends sooner is replaced.
+    fn usual_ttl_seconds(self) -> i64 {
+        match self {
+            Self::Server => LEAF_VALID_SECONDS,
+            Self::Clients => CLIENT_DEFAULT_TTL_SECONDS,
+        }
+    }
+
+    /// Who has to act when it is replaced.
+    fn replaced(self) -> &'static str {
+        match self {
+            Self::Server => "the certificate authority ends soon and was replaced: clients need the new kubeconfig",
+            Self::Clients => {
+                "the authority of client certificates ends soon and was replaced: users need new certificates"
+            }
+        }
+    }
+}
+
 impl Assembly {
     /// Opens the store with its keys and builds the API over it.
     pub async fn open(
@@ -134,31 +177,33 @@ impl Assembly {
         Ok(Self { store, credentials, state })
     }
 
-    /// The home's certificate authority, made and sealed where there is none, or where the one there is ends within
-    /// the life of a server certificate.
+    /// The home's authority, made and sealed where there is none, or where the one there is ends within the life of
+    /// what it signs.
     #[expect(clippy::disallowed_methods, reason = "the new key is sealed")]
-    pub async fn authority(&self, now_unix_seconds: i64) -> Result<Authority, ServeError> {
-        if let Some(stored) = self.stored_authority()? {
+    pub async fn authority(&self, signs: Signs, now_unix_seconds: i64) -> Result<Authority, ServeError> {
+        if let Some(stored) = self.stored_authority(signs)? {
             let not_after = CertificateFacts::read(&stored.certificate)?.not_after;
-            if now_unix_seconds < not_after.saturating_sub(LEAF_VALID_SECONDS) {
+            if now_unix_seconds < not_after.saturating_sub(signs.usual_ttl_seconds()) {
                 return Ok(stored);
             }
-            tracing::warn!("the certificate authority ends soon and was replaced: clients need the new kubeconfig");
+            tracing::warn!("{}", signs.replaced());
         }
-        let made = make_authority(now_unix_seconds)?;
+        let made = signs.make(now_unix_seconds)?;
+        let (certificate_row, key_row) = signs.rows();
         let rows = vec![
-            StateChange::put(AUTHORITY_CERTIFICATE, SecretBytes::new(made.certificate.clone())),
-            StateChange::put(AUTHORITY_KEY, SecretBytes::new(made.key.expose().to_vec())),
+            StateChange::put(certificate_row, SecretBytes::new(made.certificate.clone())),
+            StateChange::put(key_row, SecretBytes::new(made.key.expose().to_vec())),
         ];
-        self.store.write_state(rows, Some(own_work(AUTHORITY_KEY))).await.map_err(ServeError::store)?;
+        self.store.write_state(rows, Some(own_work(key_row))).await.map_err(ServeError::store)?;
         Ok(made)
     }
 
-    /// The home's certificate authority as it is.
+    /// The home's authority as it is.
     #[expect(clippy::disallowed_methods, reason = "the certificate is public")]
-    pub fn stored_authority(&self) -> Result<Option<Authority>, ServeError> {
-        let certificate = self.store.read_state(AUTHORITY_CERTIFICATE).map_err(ServeError::store)?;
-        let key = self.store.read_state(AUTHORITY_KEY).map_err(ServeError::store)?;
+    pub fn stored_authority(&self, signs: Signs) -> Result<Option<Authority>, ServeError> {
+        let (certificate_row, key_row) = signs.rows();
+        let certificate = self.store.read_state(certificate_row).map_err(ServeError::store)?;
+        let key = self.store.read_state(key_row).map_err(ServeError::store)?;
         let both = certificate.zip(key);
         Ok(both.map(|(certificate, key)| Authority { certificate: certificate.expose().to_vec(), key }))
     }
