@@ -1,6 +1,7 @@
 //! The HTTP edge: every request comes in here, is read once, authenticated, authorised, and handed to
 //! `objects`. Nothing behind this module knows HTTP.
 
+mod access_reviews;
 mod body;
 pub mod discovery;
 mod guard;
@@ -47,6 +48,7 @@ use crate::rbac::{self, Attributes, Permit};
 pub use self::guard::Changes as AccessChanges;
 pub use self::health::Health;
 pub use self::session::RotateAdmin;
+pub use self::subresources::ClientAuthority;
 
 /// Everything a request needs. Cheap to clone.
 #[derive(Clone)]
@@ -69,6 +71,8 @@ pub struct State {
     pub settings: Settings,
     /// Rotates the administrator's credential.
     pub rotate_admin: RotateAdmin,
+    /// Signs users' certificates.
+    pub client_authority: ClientAuthority,
 }
 
 /// What the API does that can be switched.
@@ -89,9 +93,10 @@ impl State {
         clock: SharedClock,
         settings: Settings,
         rotate_admin: RotateAdmin,
+        client_authority: ClientAuthority,
     ) -> Self {
         let (health, metrics, changes) = (Arc::default(), Arc::default(), Arc::default());
-        Self { objects, hub, authenticator, clock, health, metrics, changes, settings, rotate_admin }
+        Self { objects, hub, authenticator, clock, health, metrics, changes, settings, rotate_admin, client_authority }
     }
 
     /// The server stops: watches end cleanly, and it is no longer ready.

@@ -10,10 +10,11 @@ use actix_web::HttpRequest;
 use super::State;
 use super::impersonation::Asked;
 use super::status::Failure;
-use crate::auth::{Accounts, Identity, Presented};
+use crate::auth::{Accounts, CertificateIdentity, Identity, Presented};
 use crate::model::kinds;
-use crate::model::user::{User, UserAccount};
+use crate::model::user::{PeerOwner, USER_ADMIN, User, UserAccount};
 use crate::objects::{Access, Objects};
+use crate::pki::client::{ClientIdentity, PeerCertificate};
 use crate::rbac::{self, Attributes};
 
 /// What decides access: the revision of roles, bindings and users, and the generation of credentials.
@@ -44,7 +45,27 @@ impl Standing {
     /// Reads credentials and `Impersonate-*` headers.
     pub fn of(state: &State, http: &HttpRequest, access: &Access, stamp: Stamp) -> Result<Self, Failure> {
         let headers: Vec<&[u8]> = http.headers().get_all("authorization").map(|value| value.as_bytes()).collect();
-        let presented = Presented { authorization: &headers, certificate: None, local_owner: false };
+        let certificate = http.conn_data::<PeerCertificate>().map(|peer| &*peer.0);
+        // A connection, and a session that is resumed, may outlive the certificate.
+        let now = state.clock.unix_seconds();
+        let is_refused = |certificate: &ClientIdentity| {
+            // The built-in administrator has a token, and no authority can make another.
+            !certificate.is_valid_at(now) || certificate.common_name == USER_ADMIN
+        };
+        if certificate.is_some_and(is_refused) {
+            return Err(Failure::unauthorized());
+        }
+        let certificate = certificate.map(|certificate| CertificateIdentity {
+            name: certificate.common_name.clone(),
+            groups: certificate.organizations.clone(),
+            uid: certificate.uid.clone(),
+            not_after_unix_seconds: certificate.not_after,
+        });
+        let presented = Presented {
+            authorization: &headers,
+            certificate: certificate.as_ref(),
+            local_owner: http.conn_data::<PeerOwner>().is_some(),
+        };
         let live = Live { access, objects: &state.objects };
         let identity = state.authenticator.authenticate(&presented, &live).map_err(|_| Failure::unauthorized())?;
         let user = Arc::clone(&identity.user);

@@ -4,7 +4,11 @@
 //! Their answers are told once and stored nowhere; what a request carries goes no further than the module that is
 //! meant to have it.
 
+use std::sync::Arc;
+
 use actix_web::{HttpResponse, web};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::negotiate::{self, Offer};
@@ -14,12 +18,19 @@ use super::{Context, body, respond};
 use crate::auth::{LoginError, MintError, TokenRequest};
 use crate::clock::rfc3339;
 use crate::model::defaults;
+use crate::model::field_error::FieldError;
 use crate::model::kinds::{self, Kind};
 use crate::model::validation::options::{self, WriteOptions};
 use crate::model::validation::reviews::{self, BoundKind, Refusal};
 use crate::objects::{Error, Request, Resource};
+use crate::pki::client::{CLIENT_DEFAULT_TTL_SECONDS, ClientSubject, sign_client_certificate};
+use crate::pki::{Authority, CertificateFacts, PkiError};
 use crate::rbac::Permit;
 use crate::sensitive::{Document, SecretBytes};
+
+/// The authority that signs users' certificates; `None` where client certificates are switched off. Supplied by
+/// `server`, which owns it.
+pub type ClientAuthority = Arc<dyn Fn() -> Option<Authority> + Send + Sync>;
 
 /// A decoded request for something.
 struct Asked {
@@ -153,7 +164,7 @@ async fn password(context: &Context<'_>, permit: &Permit, asked: Asked) -> Resul
     let hashed = state.authenticator.new_password(permit.name(), &account.uid, password).await;
     let hashed = hashed.map_err(|error| match error {
         LoginError::Password(why) => {
-            let errors = vec![crate::model::field_error::FieldError::forbidden("spec.password", why)];
+            let errors = vec![FieldError::forbidden("spec.password", why)];
             Error::Invalid(Resource::new(&kinds::PASSWORD_REQUEST, permit.name()), errors).into()
         }
         LoginError::Busy { retry_after_seconds } | LoginError::Throttled { retry_after_seconds } => {
@@ -172,9 +183,43 @@ async fn password(context: &Context<'_>, permit: &Permit, asked: Asked) -> Resul
 }
 
 /// `POST …/users/NAME/certificate` (CertificateRequest).
+#[expect(clippy::disallowed_methods, reason = "a certificate request holds no secret")]
 fn certificate(context: &Context<'_>, permit: &Permit, asked: &Asked) -> Result<HttpResponse, Failure> {
-    let _ = (context, permit, asked);
-    Err(Failure::unavailable("client certificates are not switched on"))
+    let state = context.state;
+    let account = state.objects.user_to_act_for(Request { permit, facts: &context.facts })?;
+    let authority = (state.client_authority)().ok_or_else(|| {
+        Failure::bad_request("client certificates are switched off: start the server with --client-certificates")
+    })?;
+    let request = asked.document.expose();
+    let wrong = |field: &str, why: String| -> Failure {
+        let errors = vec![FieldError::forbidden(field, why)];
+        Error::Invalid(Resource::new(&kinds::CERTIFICATE_REQUEST, permit.name()), errors).into()
+    };
+    let encoded = request.pointer("/spec/request").and_then(Value::as_str).unwrap_or_default();
+    let pem = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let pem = pem.ok_or_else(|| wrong("spec.request", PkiError::Request.to_string()))?;
+    let asked_seconds = request.pointer("/spec/expirationSeconds").and_then(Value::as_i64);
+    let ttl_seconds = asked_seconds.unwrap_or(CLIENT_DEFAULT_TTL_SECONDS);
+    let subject = ClientSubject { user: permit.name(), groups: &account.groups, uid: &account.uid };
+    let now = state.clock.unix_seconds();
+    let signed = sign_client_certificate(&authority, &pem, &subject, ttl_seconds, now);
+    let signed = signed.map_err(|error| match error {
+        PkiError::Request => wrong("spec.request", error.to_string()),
+        PkiError::Lifetime => wrong("spec.expirationSeconds", error.to_string()),
+        PkiError::Subject => wrong("metadata.name", error.to_string()),
+        _ => Failure::unavailable("no certificate can be signed now"),
+    })?;
+    let facts = crate::pki::read_blocks(signed.as_bytes());
+    let facts = facts.first().and_then(|block| CertificateFacts::read(block.bytes.expose()).ok());
+    let facts = facts.ok_or_else(Failure::internal)?;
+    context.facts.annotate("strongroom.dev/certificate-serial", &hex::encode(&facts.serial));
+    let body = json!({
+        "kind": "CertificateRequest", "apiVersion": kinds::OWN_API_VERSION,
+        "metadata": {"name": permit.name(), "creationTimestamp": rfc3339(now)},
+        "spec": request.get("spec").cloned().unwrap_or_default(),
+        "status": {"certificate": STANDARD.encode(&signed), "expirationTimestamp": rfc3339(facts.not_after)},
+    });
+    Ok(respond::value(&asked.style, 201, &body, &asked.warnings))
 }
 
 /// A text of the request that may be a secret.

@@ -13,10 +13,9 @@ use super::create::name_of;
 use super::fields::{self, Writer};
 use super::update::PatchType;
 use super::{Error, Objects, Request, Resource};
-use crate::model::field_error::FieldError;
 use crate::model::kinds::{self, Kind};
 use crate::model::user::{User, UserAccount};
-use crate::rbac::{self, Attributes, Denial, Policy, Refusal, escalation};
+use crate::rbac::{self, Attributes, Denial, Policy, Refusal};
 use crate::sensitive::{Document, wipe};
 
 impl Objects {
@@ -34,9 +33,9 @@ impl Objects {
         let access = self.access();
         let (user, namespace, name) = (request.permit.user(), request.namespace(), name_of(new));
         let checked = match kind.kind {
-            "Role" | "ClusterRole" => escalation::check_role(&access.policy, user, kind, namespace, &name, old, new),
+            "Role" | "ClusterRole" => rbac::check_role(&access.policy, user, kind, namespace, request.permit.name(), old, new),
             "User" => return guard_user(&access.policy, user, &name, old, new),
-            _ => escalation::check_binding(&access.policy, user, kind, namespace, &name, old, new),
+            _ => rbac::check_binding(&access.policy, user, kind, namespace, request.permit.name(), old, new),
         };
         checked.map_err(|refusal| refused(refusal, kind, &name))
     }
@@ -148,10 +147,8 @@ fn refused(refusal: Refusal, kind: &'static Kind, name: &str) -> Error {
     match refusal {
         Refusal::Denied(denial) => Error::Denied(Box::new(denial)),
         // Kubernetes names the resource of the binding and the name of the role.
-        Refusal::RoleNotFound { name } => Error::NotFound(Resource::new(kind, &name)),
-        Refusal::TooLarge { field, detail } => {
-            Error::Invalid(Resource::new(kind, name), vec![FieldError::forbidden(field, detail)])
-        }
+        Refusal::RoleNotFound { kind, name } => Error::NotFound(Resource::new(kind, &name)),
+        Refusal::TooLarge(error) => Error::Invalid(Resource::new(kind, name), vec![error]),
     }
 }
 

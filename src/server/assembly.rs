@@ -199,13 +199,8 @@ impl Assembly {
     }
 
     /// The home's authority as it is.
-    #[expect(clippy::disallowed_methods, reason = "the certificate is public")]
     pub fn stored_authority(&self, signs: Signs) -> Result<Option<Authority>, ServeError> {
-        let (certificate_row, key_row) = signs.rows();
-        let certificate = self.store.read_state(certificate_row).map_err(ServeError::store)?;
-        let key = self.store.read_state(key_row).map_err(ServeError::store)?;
-        let both = certificate.zip(key);
-        Ok(both.map(|(certificate, key)| Authority { certificate: certificate.expose().to_vec(), key }))
+        stored_authority(&self.store, signs)
     }
 
     /// Puts address and trust into the kubeconfig. A token in it that still works stays; otherwise there is a new one.
@@ -290,6 +285,15 @@ impl Credentials {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the certificate is public")]
+fn stored_authority(store: &Store, signs: Signs) -> Result<Option<Authority>, ServeError> {
+    let (certificate_row, key_row) = signs.rows();
+    let certificate = store.read_state(certificate_row).map_err(ServeError::store)?;
+    let key = store.read_state(key_row).map_err(ServeError::store)?;
+    let both = certificate.zip(key);
+    Ok(both.map(|(certificate, key)| Authority { certificate: certificate.expose().to_vec(), key }))
+}
+
 /// The audit record of what the server, or a command without one, does for itself.
 fn own_work(what: &str) -> Vec<u8> {
     let attributes = Attributes::path("update", &format!("/strongroom/v1/state/{what}"));
@@ -316,7 +320,7 @@ fn api_state(
     settings: api::Settings,
     credentials: Credentials,
 ) -> api::State {
-    let authenticator = Arc::clone(&credentials.authenticator);
+    let (authenticator, store) = (Arc::clone(&credentials.authenticator), credentials.store.clone());
     let rotate_admin: api::RotateAdmin = Arc::new(move |audit| {
         let credentials = credentials.clone();
         // On its own, for a client that goes away ends its request, and this must not stop half-way.
@@ -329,7 +333,9 @@ fn api_state(
             Err("the administrator's token was not replaced; the server's log says why")
         })
     });
-    api::State::new(objects, hub, authenticator, clock, settings, rotate_admin)
+    let client_authority: api::ClientAuthority =
+        Arc::new(move || stored_authority(&store, Signs::Clients).ok().flatten());
+    api::State::new(objects, hub, authenticator, clock, settings, rotate_admin, client_authority)
 }
 
 /// Says what the check of the store has found.
