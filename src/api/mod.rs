@@ -19,7 +19,7 @@ mod swagger_ui;
 mod table;
 mod watch;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -85,6 +85,12 @@ impl State {
         self.health.fail("shutdown", "the server is stopping");
         self.hub.stop();
     }
+}
+
+/// What decides: the server's own roles. Stored ones are not consulted yet.
+fn policy() -> &'static rbac::Policy {
+    static POLICY: LazyLock<rbac::Policy> = LazyLock::new(rbac::bootstrap::policy);
+    &POLICY
 }
 
 /// One authenticated request.
@@ -163,7 +169,7 @@ async fn route(context: &Context<'_>, payload: web::Payload) -> Result<HttpRespo
     if info.attributes.is_resource() {
         return objects::route(context, info, payload).await;
     }
-    let permit = rbac::authorize(&rbac::Policy::empty(), &context.user, info.attributes.clone())
+    let permit = rbac::authorize(policy(), &context.user, info.attributes.clone())
         .map_err(|denial| Failure::forbidden(&denial))?;
     if let Some(response) = session::route(context, &permit, payload).await? {
         return Ok(response);

@@ -23,7 +23,7 @@ use crate::objects::record::Form;
 use crate::objects::{
     CollectionOptions, Created, Deleted, Error, Loaded, Page, PageRequest, PatchBody, PatchType, Request, Updated,
 };
-use crate::rbac::{self, Permit, Policy};
+use crate::rbac::{self, Permit};
 use crate::sensitive::Document;
 
 pub(super) async fn route(
@@ -32,7 +32,7 @@ pub(super) async fn route(
     payload: web::Payload,
 ) -> Result<HttpResponse, Failure> {
     let attributes = &info.attributes;
-    let permit = rbac::authorize(&Policy::empty(), &context.user, attributes.clone())
+    let permit = rbac::authorize(super::policy(), &context.user, attributes.clone())
         .map_err(|denial| Failure::forbidden(&denial))?;
     if info.malformed {
         return Err(Failure::no_such_resource());
@@ -279,7 +279,7 @@ impl Call<'_> {
         let objects = &self.context.state.objects;
         if self.kind.create_on_update && !objects.exists(self.request())? {
             let attributes = self.permit.attributes().with_verb("create");
-            let permit = rbac::authorize(&Policy::empty(), &self.context.user, attributes)
+            let permit = rbac::authorize(super::policy(), &self.context.user, attributes)
                 .map_err(|denial| Failure::forbidden(&denial))?;
             let request = Request { permit: &permit, facts: &self.context.facts };
             return match objects.create(request, decoded.document, &options, &mut warnings).await? {
@@ -334,7 +334,7 @@ impl Call<'_> {
         let creates = patch_type == PatchType::Apply && self.permit.attributes().subresource.is_empty();
         if creates && !objects.exists(self.request())? {
             let attributes = self.permit.attributes().with_verb("create");
-            rbac::authorize(&Policy::empty(), &self.context.user, attributes)
+            rbac::authorize(super::policy(), &self.context.user, attributes)
                 .map_err(|denial| Failure::forbidden(&denial))?;
             let updated = objects.apply_create(self.request(), &body, &options, &mut warnings).await?;
             return self.updated(agreed, &style, &updated, &warnings);
