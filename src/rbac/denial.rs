@@ -36,7 +36,8 @@ impl Denial {
             format!("User {who} cannot {verb} path {}", go_quote(&attributes.path))
         };
         let why = if reason.is_empty() { cannot } else { format!("{cannot}: {reason}") };
-        Self { hint: hint(attributes), ..Self::new(&attributes.group, &attributes.resource, &attributes.name, &why) }
+        let denial = Self::new(&attributes.group, &attributes.resource, &attributes.name, &why);
+        Self { message: html_escape(&denial.message), hint: hint(attributes), ..denial }
     }
 
     /// `roles.rbac.authorization.k8s.io "r" is forbidden: <why>`
@@ -48,7 +49,7 @@ impl Denial {
             _ => format!("{qualified} {} is ", go_quote(name)),
         };
         Self {
-            message: html_escape(&format!("{what}forbidden: {why}")),
+            message: format!("{what}forbidden: {why}"),
             name: name.to_owned(),
             group: group.to_owned(),
             resource: resource.to_owned(),
@@ -106,7 +107,7 @@ fn shell_word(word: &str) -> Option<String> {
     Some(format!("'{}'", word.replace('\'', r"'\''")))
 }
 
-/// Kubernetes escapes these in every forbidden text, so that a browser cannot be made to run a path.
+/// Kubernetes escapes these in the text about a request, so that a browser cannot be made to run a path.
 fn html_escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -115,7 +115,7 @@ impl Policy {
     /// The roles that bindings of this user refer to and that are not there, as Kubernetes says it.
     pub(super) fn errors(&self, user: &User, namespace: &str) -> Vec<String> {
         let dangling = self.scopes(namespace).filter(|scope| scope.has_dangling);
-        let bound = dangling.flat_map(|scope| scope.applicable(user).map(|(bound, _)| bound));
+        let bound = dangling.flat_map(|scope| scope.applying(user).map(|(bound, _)| bound));
         bound.filter(|bound| bound.role.is_none()).map(|bound| bound.binding.role_not_found()).collect()
     }
 
@@ -135,7 +135,7 @@ impl Scope {
     /// Of the bindings that allow the request the first by name, of its subjects that apply the first.
     fn first_allowing(&self, user: &User, asked: &Attributes, wanted: Reach) -> Option<RuleGrant> {
         let mut first: Option<(usize, usize, usize)> = None;
-        for entries in self.entries(user) {
+        for entries in self.entries(&user.name, &user.groups) {
             for entry in entries.iter().filter(|entry| entry.reach.holds(wanted)) {
                 match first {
                     Some((binding, ..)) if entry.binding > binding => break,

@@ -8,19 +8,33 @@
 
 mod aggregation;
 mod attributes;
+pub mod bootstrap;
+mod coverage;
 mod denial;
+mod escalation;
 mod evaluate;
+mod explain;
 mod matching;
 mod policy;
 mod rules;
+mod rules_for;
+mod suggestion;
+mod usage;
+mod who_can;
 
 use std::sync::Arc;
 
 pub use self::attributes::Attributes;
 pub use self::denial::Denial;
+pub use self::escalation::{Refusal, check_binding, check_role, check_size};
 pub use self::evaluate::{Decision, Grant, RuleGrant};
+pub use self::explain::{Considered, Explanation, NearMiss, Obstacle, Part, Verdict, explain};
 pub use self::policy::{Aggregated, Policy, PolicySet};
 pub use self::rules::{Binding, Role, RoleRef, Rule, Rules, Subject, SubjectKind};
+pub use self::rules_for::ApplicableRules;
+pub use self::suggestion::Suggestion;
+pub use self::usage::{UnusedGrant, Usage};
+pub use self::who_can::{Holder, who_can};
 
 use crate::model::kinds::Kind;
 use crate::model::user::User;

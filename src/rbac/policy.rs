@@ -138,6 +138,13 @@ impl Policy {
         self.roles.get(&(namespace.into(), name.into()))
     }
 
+    /// Every binding: those of the cluster by name, then those of namespaces by namespace and name.
+    pub(super) fn all_bindings(&self) -> impl Iterator<Item = &Bound> {
+        let mut scopes: Vec<_> = self.namespaces.iter().collect();
+        scopes.sort_unstable_by_key(|(namespace, _)| *namespace);
+        self.cluster.bindings.iter().chain(scopes.into_iter().flat_map(|(_, scope)| &scope.bindings))
+    }
+
     /// The scopes that apply in a namespace: the cluster, then the namespace itself.
     pub(super) fn scopes(&self, namespace: &str) -> impl Iterator<Item = &Scope> {
         let namespaced = if namespace.is_empty() { None } else { self.namespaces.get(namespace) };
@@ -195,18 +202,24 @@ impl Scope {
     }
 
     /// The lists of entries that apply to a user: one for the name, one for each group. A binding may be in several.
-    pub(super) fn entries<'a>(&'a self, user: &'a User) -> impl Iterator<Item = &'a [Entry]> {
-        let by_name = self.users.get(user.name.as_str());
-        let by_group = user.groups.iter().filter_map(|group| self.groups.get(group.as_str()));
+    pub(super) fn entries<'a>(&'a self, user: &'a str, groups: &'a [String]) -> impl Iterator<Item = &'a [Entry]> {
+        let by_name = self.users.get(user);
+        let by_group = groups.iter().filter_map(|group| self.groups.get(group.as_str()));
         by_name.into_iter().chain(by_group).map(Vec::as_slice)
     }
 
-    /// The bindings that apply to a user, by name, each with the first subject that applies.
-    pub(super) fn applicable<'a>(&'a self, user: &'a User) -> impl Iterator<Item = (&'a Bound, usize)> {
-        let mut entries: Vec<(usize, usize)> =
-            self.entries(user).flatten().map(|entry| (entry.binding, entry.subject)).collect();
-        entries.sort_unstable();
-        entries.dedup_by_key(|(binding, _)| *binding);
-        entries.into_iter().filter_map(|(binding, subject)| Some((self.bindings.get(binding)?, subject)))
+    /// The bindings that apply to a user, by name: index of each, and of its first subject that applies.
+    pub(super) fn applicable(&self, user: &str, groups: &[String]) -> Vec<(usize, usize)> {
+        let mut found: Vec<(usize, usize)> =
+            self.entries(user, groups).flatten().map(|entry| (entry.binding, entry.subject)).collect();
+        found.sort_unstable();
+        found.dedup_by_key(|(binding, _)| *binding);
+        found
+    }
+
+    /// The same with the bindings themselves.
+    pub(super) fn applying<'a>(&'a self, user: &User) -> impl Iterator<Item = (&'a Bound, usize)> {
+        let found = self.applicable(&user.name, &user.groups).into_iter();
+        found.filter_map(|(binding, subject)| Some((self.bindings.get(binding)?, subject)))
     }
 }

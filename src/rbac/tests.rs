@@ -53,6 +53,7 @@ pub(super) fn subject(text: &str) -> Value {
 }
 
 impl PolicySet {
+    #[expect(clippy::needless_pass_by_value, reason = "rows are written as they are")]
     pub(super) fn role(mut self, namespace: &str, name: &str, rules: Value) -> Self {
         let kind = if namespace.is_empty() { &kinds::CLUSTER_ROLE } else { &kinds::ROLE };
         self.put(kind, namespace, name, &json!({"rules": rules}));
