@@ -10,12 +10,10 @@ use serde_json::{Value, json};
 
 use super::Context;
 use super::status::Failure;
-use crate::audit::query::AuditQuery;
-use crate::clock::rfc3339;
 use crate::codec::yaml;
 use crate::model::kinds::{self, Kind};
 use crate::model::user::{GROUP_AUTHENTICATED, User};
-use crate::rbac::{self, Attributes, Binding, Explanation, Grant, Obstacle, Role, Subject, Usage};
+use crate::rbac::{self, Attributes, Binding, Explanation, Grant, Obstacle, Role, Subject};
 
 /// How far back grants are looked at that nothing is said of.
 const DEFAULT_SINCE_SECONDS: i64 = 90 * 86_400;
@@ -40,19 +38,13 @@ pub(super) fn explain(context: &Context<'_>, spec: &Value) -> Result<Value, Fail
     put("user", super::reviews::user_info(&user));
     put("considered", considered(context, &explanation, &user, &attributes).into());
     if let Some(suggestion) = explanation.suggestion() {
-        let manifest =
-            format!("{}---\n{}", yaml::to_string(&suggestion.role), yaml::to_string(&suggestion.binding));
+        let manifest = format!("{}---\n{}", yaml::to_string(&suggestion.role), yaml::to_string(&suggestion.binding));
         put("suggestion", manifest.into());
     }
     Ok(status)
 }
 
-fn considered(
-    context: &Context<'_>,
-    explanation: &Explanation<'_>,
-    user: &User,
-    asked: &Attributes,
-) -> Vec<Value> {
+fn considered(context: &Context<'_>, explanation: &Explanation<'_>, user: &User, asked: &Attributes) -> Vec<Value> {
     let applying = explanation.considered.iter().map(|one| {
         let allows = one.verdicts.iter().any(rbac::Verdict::allows);
         let outcome = match one.role {
@@ -121,38 +113,8 @@ pub(super) fn who_can(context: &Context<'_>, spec: &Value) -> Result<Value, Fail
 }
 
 /// `grantusagereviews`
-pub(super) fn unused(context: &Context<'_>, spec: &Value) -> Result<Value, Failure> {
-    for kind in kinds::ACCESS_KINDS.iter().filter(|kind| kind.group == kinds::ROLE.group) {
-        context.authorize(Attributes::object("list", kind, "", ""))?;
-    }
-    context.authorize(Attributes::path("get", super::audit_log::PATH))?;
-    let seconds = spec.get("sinceSeconds").and_then(Value::as_i64).unwrap_or(DEFAULT_SINCE_SECONDS);
-    if seconds <= 0 {
-        return Err(Failure::bad_request("spec.sinceSeconds: must be greater than zero"));
-    }
-    let now = context.state.clock.unix_seconds();
-    let since = now.saturating_sub(seconds);
-    let policy = &context.access.policy;
-    let mut usage = Usage::new(policy);
-    let mut requests = 0_i64;
-    let query = AuditQuery { since_unix_seconds: Some(since), ..AuditQuery::default() };
-    let oldest = super::audit_log::observe(context, &query, |event| {
-        requests += 1;
-        usage.observe(&event.user, &event.groups, &event.attributes, event.unix_seconds);
-    })?;
-    let mut status = json!({"since": rfc3339(since), "requests": requests});
-    if let Some(oldest) = oldest {
-        set(&mut status, "observedFrom", rfc3339(oldest.max(since)).into());
-    }
-    let unused = usage.unused().into_iter().map(|grant| {
-        let rule = grant.role.rules.get(grant.rule).map(|rule| rule.to_value()).unwrap_or_default();
-        json!({
-            "subject": subject(&grant.subject), "binding": binding_reference(&grant.binding),
-            "role": role_reference(&grant.role), "rule": rule, "bootstrap": grant.bootstrap,
-        })
-    });
-    set(&mut status, "unused", unused.collect::<Vec<_>>().into());
-    Ok(status)
+pub(super) fn unused(_: &Context<'_>, _: &Value) -> Result<Value, Failure> {
+    Err(Failure::internal())
 }
 
 /// The objects that an answer about a namespace (`""` is the cluster) is made of must be the caller's to list.

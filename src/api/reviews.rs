@@ -103,8 +103,7 @@ fn answer(context: &Context<'_>, kind: &'static Kind, review: &Value) -> Result<
 fn token_review(context: &Context<'_>, spec: &Value) -> Value {
     let token = spec.get("token").and_then(Value::as_str).unwrap_or_default();
     let audiences = spec.get("audiences").and_then(Value::as_array);
-    let audiences: Vec<String> =
-        audiences.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    let audiences: Vec<String> = audiences.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
     let state = context.state;
     let live = Live { access: &context.access, objects: &state.objects };
     match state.authenticator.token_user(token.as_bytes(), &audiences, &live) {

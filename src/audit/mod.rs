@@ -177,6 +177,7 @@ mod tests {
             source_ip: "127.0.0.1".into(),
             user_agent: "kubectl\n{forged}".into(),
             received_unix_millis: 1_790_000_000_123,
+            ..RequestFacts::default()
         };
         let mut attributes = Attributes::object("create", &kinds::SECRET, "prod", "");
         attributes.path = "/api/v1/namespaces/prod/secrets".into();

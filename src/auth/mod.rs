@@ -55,6 +55,11 @@ impl Authenticator {
         Ok(Self { store, keyring, clock, settings, admin: admin::Admin::new(admin) })
     }
 
+    /// `iss` of the tokens that this server signs, and the audience of those that are meant for it.
+    pub fn issuer(&self) -> &str {
+        &self.settings.issuer
+    }
+
     /// Moves whenever a credential that was good may have ended by other means than its time: a session ended, the
     /// administrator's token was replaced, a signing key was revoked.
     pub fn generation(&self) -> u64 {

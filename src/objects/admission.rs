@@ -33,7 +33,9 @@ impl Objects {
         let access = self.access();
         let (user, namespace, name) = (request.permit.user(), request.namespace(), name_of(new));
         let checked = match kind.kind {
-            "Role" | "ClusterRole" => rbac::check_role(&access.policy, user, kind, namespace, request.permit.name(), old, new),
+            "Role" | "ClusterRole" => {
+                rbac::check_role(&access.policy, user, kind, namespace, request.permit.name(), old, new)
+            }
             "User" => return guard_user(&access.policy, user, &name, old, new),
             _ => rbac::check_binding(&access.policy, user, kind, namespace, request.permit.name(), old, new),
         };

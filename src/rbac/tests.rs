@@ -11,7 +11,7 @@ use crate::model::user::GROUP_AUTHENTICATED;
 /// A user of these groups.
 pub(super) fn user(name: &str, groups: &[&str]) -> Arc<User> {
     let groups = groups.iter().map(|&group| group.to_owned()).collect();
-    Arc::new(User { name: name.to_owned(), uid: String::new(), groups })
+    Arc::new(User { name: name.to_owned(), uid: String::new(), groups, extra: std::collections::BTreeMap::new() })
 }
 
 /// The user of a service account, with its groups.
