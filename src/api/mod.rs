@@ -142,6 +142,7 @@ async fn answer(state: &State, http: &HttpRequest, payload: web::Payload, receiv
         source_ip: http.peer_addr().map(|address| address.ip().to_string()).unwrap_or_default(),
         user_agent: user_agent.to_owned(),
         received_unix_millis,
+        ..RequestFacts::default()
     };
     let context = Context { state, http, query, user, facts, style };
     match route(&context, payload).await {

@@ -13,7 +13,7 @@ use super::reader::Rows;
 use super::verify::{compare, scan};
 use super::writer::{AUDIT_CHAIN, COMPACTED, StateRow, StateRows, Writer};
 use super::{Change, OpenOptions, Shared, Store, StoreError, statements};
-use crate::crypto::{Head, Keyring, Sealed};
+use crate::crypto::{ChainEnd, Head, Keyring, Sealed};
 
 /// Commands that may wait for the writer; further ones wait to be let in.
 const QUEUE_COMMANDS: usize = 4096;
@@ -61,6 +61,7 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
     let (audit_sequence, audit_link) = last_audit(&mut connection).await?;
     findings.audit_broken = audit_link.unwrap_or_else(|| keyring.audit_start(AUDIT_CHAIN)) != head.audit_chain_head;
 
+    let audit_end = ChainEnd { sequence: audit_sequence, link: head.audit_chain_head };
     let mut index = Index::new(compacted(&state, &keyring)?);
     for known in scanned.known {
         index.add(known);
@@ -75,6 +76,7 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
         rows: Rows::new(&path, cache_bytes, processors + MORE_READERS),
         state: RwLock::new(state),
         findings,
+        audit_end: Mutex::new(audit_end),
         refusal: Mutex::default(),
     });
     let writer = Writer::new(connection, Arc::clone(&shared), head, audit_sequence, clock, feed);

@@ -23,7 +23,7 @@ use super::{
     Change, CommitError, Committed, Entry, Expect, Flags, Group, Mutation, Operation, SealedRow, Shared, StoreError,
 };
 use crate::clock::SharedClock;
-use crate::crypto::{Accumulators, Head, Keyring, RecordId, Sealed, Table};
+use crate::crypto::{Accumulators, ChainEnd, Head, Keyring, RecordId, Sealed, Table};
 use crate::model::kinds;
 use crate::sensitive::SecretBytes;
 
@@ -351,6 +351,7 @@ impl Writer {
         }
         self.head = batch.head;
         self.audit_sequence = batch.audit_sequence;
+        self.tell_audit_end();
         // Bounded: where nothing is to be cleaned up there is nothing to catch up with either.
         self.written = (self.written + batch.versions.len()).min(4 * CLEANED_ROWS);
         let changes = self.publish(&batch.versions);
@@ -445,6 +446,7 @@ impl Writer {
         self.judge(outcome).map_err(StoreError::ReadOnly)?;
         self.head = head;
         self.audit_sequence += u64::from(audit.is_some());
+        self.tell_audit_end();
         let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
         state.extend(made.into_iter().map(|(key, row)| (key.to_owned(), row)));
         Ok(())
@@ -466,6 +468,11 @@ impl Writer {
         }
         row.toggle(key, &mut head.accumulators, keyring);
         Ok(row)
+    }
+
+    fn tell_audit_end(&self) {
+        let end = ChainEnd { sequence: self.audit_sequence, link: self.head.audit_chain_head };
+        *self.shared.audit_end.lock().unwrap_or_else(PoisonError::into_inner) = end;
     }
 
     fn may_clean_up(&self) -> bool {
