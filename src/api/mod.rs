@@ -36,7 +36,7 @@ use self::request_info::{Query, request_info};
 use self::respond::Style;
 use self::standing::Standing;
 use self::status::Failure;
-use crate::audit::RequestFacts;
+use crate::audit::{ReducedQuery, RequestFacts};
 use crate::auth::Authenticator;
 use crate::clock::SharedClock;
 use crate::model::user::User;
@@ -170,7 +170,8 @@ async fn answer(state: &State, http: &HttpRequest, payload: web::Payload, receiv
         audit_id: audit_id.clone(),
     };
     let source_ip = http.peer_addr().map(|address| address.ip().to_string()).unwrap_or_default();
-    let mut facts = RequestFacts::new(audit_id, source_ip, user_agent, received_unix_millis);
+    let mut facts =
+        RequestFacts::new(audit_id, source_ip, user_agent, ReducedQuery::of(http.query_string()), received_unix_millis);
     // Taken before it is looked: what changes meanwhile is seen the next time.
     let stamp = state.stamp();
     let access = state.objects.access();

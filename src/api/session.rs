@@ -145,7 +145,7 @@ fn record(context: &Context<'_>) -> Record {
     let path = context.http.path().to_owned();
     Box::new(move |session: &SessionFacts| {
         let user = User::new(&session.user, &session.uid, [GROUP_AUTHENTICATED]);
-        facts.annotate("strongroom.dev/session", &session.session);
+        facts.annotate("strongroom.dev/session", session.session.clone());
         audit::mutation(&facts, &user, &Attributes::path("post", &path), "", "", 200)
     })
 }
@@ -170,9 +170,9 @@ fn answered(context: &Context<'_>, tokens: Result<Tokens, LoginError>) -> Result
 fn failure(context: &Context<'_>, error: LoginError) -> Failure {
     match error {
         LoginError::Invalid(refusal) => {
-            context.facts.annotate("strongroom.dev/refused", &refusal.reason.to_string());
+            context.facts.annotate("strongroom.dev/refused", refusal.reason.to_string());
             if let Some(user) = refusal.user {
-                context.facts.annotate("strongroom.dev/user", &user);
+                context.facts.annotate("strongroom.dev/user", user);
             }
             Failure::new(401, "Unauthorized", "invalid credentials", None)
         }

@@ -104,7 +104,7 @@ fn token(context: &Context<'_>, permit: &Permit, mut asked: Asked) -> Result<Htt
     if given < seconds {
         asked.warnings.push(format!("requested expiration of {seconds} seconds shortened to {given} seconds"));
     }
-    context.facts.annotate("authentication.kubernetes.io/issued-credential-id", &format!("JTI={}", minted.id));
+    context.facts.annotate("authentication.kubernetes.io/issued-credential-id", format!("JTI={}", minted.id));
     let token = String::from_utf8_lossy(minted.token.expose()).into_owned();
     let body = Document::new(json!({
         "kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
@@ -212,7 +212,7 @@ fn certificate(context: &Context<'_>, permit: &Permit, asked: &Asked) -> Result<
     let facts = crate::pki::read_blocks(signed.as_bytes());
     let facts = facts.first().and_then(|block| CertificateFacts::read(block.bytes.expose()).ok());
     let facts = facts.ok_or_else(Failure::internal)?;
-    context.facts.annotate("strongroom.dev/certificate-serial", &hex::encode(&facts.serial));
+    context.facts.annotate("strongroom.dev/certificate-serial", hex::encode(&facts.serial));
     let body = json!({
         "kind": "CertificateRequest", "apiVersion": kinds::OWN_API_VERSION,
         "metadata": {"name": permit.name(), "creationTimestamp": rfc3339(now)},

@@ -16,6 +16,7 @@
 //! What it never does: see a plaintext (rows go in and out sealed), answer from a row that the index did not
 //! lead to, acknowledge what is not on the disk, or write once the disk has failed it.
 
+mod audit;
 mod compaction;
 mod connection;
 mod error;
@@ -33,13 +34,15 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::audit::{AuditReadError, AuditRow};
 pub use self::error::{CommitError, ReadError, ReplayError, SnapshotError, StoreError};
 use self::index::Index;
 use self::reader::Rows;
 pub use self::verify::Findings;
+pub use self::writer::AUDIT_CHAIN;
 use self::writer::{Command, StateRows};
 use crate::clock::SharedClock;
-use crate::crypto::{Keyring, RecordId, SealError, Sealed, Table};
+use crate::crypto::{ChainEnd, Keyring, RecordId, SealError, Sealed, Table};
 use crate::model::kinds;
 use crate::sensitive::SecretBytes;
 
@@ -285,6 +288,8 @@ struct Shared {
     rows: Rows,
     state: RwLock<StateRows>,
     findings: Findings,
+    /// The end of the chain of audit records, as the head that was committed last has it.
+    audit_end: Mutex<ChainEnd>,
     /// Why the last commit failed, where it did.
     refusal: Mutex<Option<&'static str>>,
     /// See [`Store::access_revision`].

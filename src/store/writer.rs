@@ -25,7 +25,7 @@ use super::{
     StoreError,
 };
 use crate::clock::SharedClock;
-use crate::crypto::{Accumulators, Head, Keyring, RecordId, Sealed, Table};
+use crate::crypto::{Accumulators, ChainEnd, Head, Keyring, RecordId, Sealed, Table};
 use crate::model::kinds;
 use crate::sensitive::SecretBytes;
 
@@ -360,6 +360,7 @@ impl Writer {
         }
         self.head = batch.head;
         self.audit_sequence = batch.audit_sequence;
+        self.tell_audit_end();
         // Bounded: where nothing is to be cleaned up there is nothing to catch up with either.
         self.written = (self.written + batch.versions.len()).min(4 * CLEANED_ROWS);
         self.keep_state(batch.state);
@@ -461,6 +462,7 @@ impl Writer {
         self.judge(outcome).map_err(StoreError::ReadOnly)?;
         self.head = head;
         self.audit_sequence += u64::from(audit.is_some());
+        self.tell_audit_end();
         self.keep_state(made);
         Ok(())
     }
@@ -510,6 +512,11 @@ impl Writer {
                 None => drop(state.remove(&key)),
             }
         }
+    }
+
+    fn tell_audit_end(&self) {
+        let end = ChainEnd { sequence: self.audit_sequence, link: self.head.audit_chain_head };
+        *self.shared.audit_end.lock().unwrap_or_else(PoisonError::into_inner) = end;
     }
 
     fn may_clean_up(&self) -> bool {
