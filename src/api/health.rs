@@ -15,7 +15,7 @@ pub struct Health {
 }
 
 /// The checks, in the order in which they are shown.
-const CHECKS: &[&str] = &["ping", "unsealed", "store-writable", "store-integrity", "shutdown"];
+const CHECKS: &[&str] = &["ping", "unsealed", "store-writable", "store-integrity", "audit-log", "shutdown"];
 
 impl Health {
     /// Marks `check` as failing, with what to do about it.
@@ -61,6 +61,10 @@ pub(super) fn route(context: &Context<'_>, path: &str) -> Option<HttpResponse> {
             match context.state.objects.write_refusal() {
                 Some(why) => context.state.health.fail("store-writable", why),
                 None => context.state.health.pass("store-writable"),
+            }
+            match context.state.audit.refusal() {
+                Some(refused) => context.state.health.fail("audit-log", refused.why()),
+                None => context.state.health.pass("audit-log"),
             }
             let (code, text) = context.state.health.report(verbose, path, path == "/livez");
             Some(respond::text(&context.style, code, &text))

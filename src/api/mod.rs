@@ -12,6 +12,7 @@ mod metrics;
 mod negotiate;
 mod objects;
 mod openapi;
+mod recorded;
 mod request_info;
 mod respond;
 mod reviews;
@@ -32,14 +33,15 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use self::guard::Changes;
 use self::metrics::Metrics;
 use self::negotiate::Encoding;
-use self::request_info::{Query, request_info};
+use self::recorded::Unrecorded;
+use self::request_info::{Query, RequestInfo, request_info};
 use self::respond::Style;
 use self::standing::Standing;
 use self::status::Failure;
-use crate::audit::{ReducedQuery, RequestFacts};
+use crate::audit::{self, AuditLog, ReducedQuery, RequestFacts};
 use crate::auth::Authenticator;
 use crate::clock::SharedClock;
-use crate::model::user::User;
+use crate::model::user::{PeerUid, User};
 use crate::model::validation::options;
 use crate::objects::watch::Hub;
 use crate::objects::{Access, Objects};
@@ -59,6 +61,8 @@ pub struct State {
     pub hub: Arc<Hub>,
     /// Credentials.
     pub authenticator: Arc<Authenticator>,
+    /// What is recorded of requests.
+    pub audit: Arc<AuditLog>,
     /// Time.
     pub clock: SharedClock,
     /// Readiness.
@@ -90,13 +94,26 @@ impl State {
         objects: Arc<Objects>,
         hub: Arc<Hub>,
         authenticator: Arc<Authenticator>,
+        audit: Arc<AuditLog>,
         clock: SharedClock,
         settings: Settings,
         rotate_admin: RotateAdmin,
         client_authority: ClientAuthority,
     ) -> Self {
         let (health, metrics, changes) = (Arc::default(), Arc::default(), Arc::default());
-        Self { objects, hub, authenticator, clock, health, metrics, changes, settings, rotate_admin, client_authority }
+        Self {
+            objects,
+            hub,
+            authenticator,
+            audit,
+            clock,
+            health,
+            metrics,
+            changes,
+            settings,
+            rotate_admin,
+            client_authority,
+        }
     }
 
     /// The server stops: watches end cleanly, and it is no longer ready.
@@ -119,6 +136,8 @@ struct Context<'a> {
     access: Arc<Access>,
     facts: RequestFacts,
     style: Style,
+    /// Its record to be.
+    unrecorded: &'a Unrecorded,
 }
 
 impl Context<'_> {
@@ -128,7 +147,12 @@ impl Context<'_> {
 
     /// Whether the caller may do this: the permit, or the 403.
     fn authorize(&self, attributes: Attributes) -> Result<Permit, Failure> {
-        rbac::authorize(&self.access.policy, &self.user, attributes).map_err(|denial| Failure::forbidden(&denial))
+        let permit = rbac::authorize(&self.access.policy, &self.user, attributes);
+        let permit = permit.map_err(|denial| Failure::forbidden(&denial))?;
+        if let Some(grant) = permit.grant() {
+            self.facts.annotate(audit::REASON, grant.reason());
+        }
+        Ok(permit)
     }
 
     /// Whether the caller may still do what was allowed when the request came in: to be asked when its body is here.
@@ -154,11 +178,6 @@ async fn handle(state: web::Data<State>, http: HttpRequest, payload: web::Payloa
 }
 
 async fn answer(state: &State, http: &HttpRequest, payload: web::Payload, received_unix_millis: i64) -> HttpResponse {
-    if let Some(page) =
-        swagger_ui::route(http.method().as_str(), http.path(), http.headers(), state.settings.swagger_ui)
-    {
-        return page;
-    }
     let header = |name: &str| http.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let user_agent = header("user-agent");
     let query = Query::parse(http.query_string());
@@ -169,27 +188,66 @@ async fn answer(state: &State, http: &HttpRequest, payload: web::Payload, receiv
         encoding: if header("accept").starts_with("application/yaml") { Encoding::Yaml } else { Encoding::Json },
         audit_id: audit_id.clone(),
     };
-    let source_ip = http.peer_addr().map(|address| address.ip().to_string()).unwrap_or_default();
-    let mut facts =
-        RequestFacts::new(audit_id, source_ip, user_agent, ReducedQuery::of(http.query_string()), received_unix_millis);
+    let info = request_info(http.method().as_str(), http.path(), &query);
+    let reduced = ReducedQuery::of(http.query_string());
+    let facts = RequestFacts::new(audit_id, peer(http), user_agent, reduced, received_unix_millis);
+    let address = http.peer_addr().map(|address| address.ip());
+    let mut unrecorded = Unrecorded::new(state, facts, info.attributes.clone(), address);
+    if let Some(failure) = unrecorded.refusal() {
+        return unrecorded.finish(&style, respond::failure(&style, &failure)).await;
+    }
+    if let Some(page) =
+        swagger_ui::route(http.method().as_str(), http.path(), http.headers(), state.settings.swagger_ui)
+    {
+        unrecorded.is_by(&Arc::new(User::anonymous()), None);
+        return unrecorded.finish(&style, page).await;
+    }
     // Taken before it is looked: what changes meanwhile is seen the next time.
     let stamp = state.stamp();
     let access = state.objects.access();
     let standing = match Standing::of(state, http, &access, stamp) {
         Ok(standing) => standing,
-        Err(failure) => return respond::failure(&style, &failure),
+        Err(refused) => {
+            if let Some(user) = &refused.user {
+                unrecorded.is_by(user, None);
+            }
+            return unrecorded.finish(&style, respond::failure(&style, &refused.failure)).await;
+        }
     };
+    let impersonator = standing.impersonates().then_some(&standing.identity.user);
+    unrecorded.is_by(&standing.user, impersonator);
     let user = Arc::clone(&standing.user);
-    facts.impersonator = standing.impersonates().then(|| Arc::clone(&standing.identity.user));
-    let context = Context { state, http, query, standing, user, access, facts, style };
-    match route(&context, payload).await {
-        Ok(response) => response,
-        Err(failure) => respond::failure(&context.style, &failure),
+    let facts = unrecorded.facts().clone();
+    let response = {
+        let context = Context {
+            state,
+            http,
+            query,
+            standing,
+            user,
+            access,
+            facts,
+            style: style.clone(),
+            unrecorded: &unrecorded,
+        };
+        match route(&context, info, payload).await {
+            Ok(response) => response,
+            Err(failure) => respond::failure(&context.style, &failure),
+        }
+    };
+    unrecorded.finish(&style, response).await
+}
+
+/// Where the request came from, as the audit shows it.
+fn peer(http: &HttpRequest) -> String {
+    match (http.peer_addr(), http.conn_data::<PeerUid>()) {
+        (Some(address), _) => address.ip().to_string(),
+        (None, Some(PeerUid(uid))) => format!("unix:{uid}"),
+        (None, None) => String::new(),
     }
 }
 
-async fn route(context: &Context<'_>, payload: web::Payload) -> Result<HttpResponse, Failure> {
-    let info = request_info(context.http.method().as_str(), context.http.path(), &context.query);
+async fn route(context: &Context<'_>, info: RequestInfo, payload: web::Payload) -> Result<HttpResponse, Failure> {
     if info.attributes.verb != "watch" {
         options::timeout(context.query.pairs()).map_err(Failure::options)?;
     }

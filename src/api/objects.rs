@@ -540,17 +540,19 @@ impl Call<'_> {
         let initial = options.send_initial_events.unwrap_or(!matches!(options.resource_version, Some(1..)));
         let head = |style: &Style| respond::head(style, 200, "application/json", &[]);
         let failed = |error: Error| {
+            // A watch that ends at once.
+            drop(self.context.unrecorded.begin()?);
             let line = json!({"type": "ERROR", "object": Failure::from(error).body});
-            head(&style).set_body(BoxBody::new(format!("{line}\n")))
+            Ok(head(&style).set_body(BoxBody::new(format!("{line}\n"))))
         };
         let after = if initial { None } else { options.resource_version };
         let (watcher, missed) = match state.hub.watch(&state.objects, self.request(), after) {
             Ok(started) => started,
-            Err(error @ Error::Expired(..)) => return Ok(failed(error)),
+            Err(error @ Error::Expired(..)) => return failed(error),
             Err(error) => return Err(error.into()),
         };
         if let (true, Some(asked)) = (initial, options.resource_version.filter(|asked| *asked > watcher.from)) {
-            return Ok(failed(Error::FutureRevision { asked, current: watcher.from }));
+            return failed(Error::FutureRevision { asked, current: watcher.from });
         }
         let page = if initial {
             let at = PageRequest { at: Some(watcher.from).filter(|from| *from > 0), ..self.page_for_watch()? };
@@ -575,7 +577,9 @@ impl Call<'_> {
         };
         let bookmarks = options.allow_watch_bookmarks;
         let guard = Guard::new(state.clone(), self.context.standing.clone(), self.permit.attributes().clone());
-        let stream = WatchStream::new(writer, watcher, (labels, fields), (page, missed), bookmarks, lifetime, guard);
+        let begun = self.context.unrecorded.begin()?;
+        let stream =
+            WatchStream::new(writer, watcher, (labels, fields), (page, missed), bookmarks, lifetime, (guard, begun));
         let body = actix_web::body::BodyStream::new(stream.into_stream(Arc::clone(&state.hub)));
         Ok(head(&style).set_body(BoxBody::new(body)))
     }

@@ -96,7 +96,7 @@ async fn logout(context: &Context<'_>, bytes: &SecretBytes) -> Result<HttpRespon
         }
     };
     ended.map_err(|error| failure(context, error))?;
-    context.facts.mark_recorded();
+    context.facts.mark_recorded(true);
     Ok(success(context, "the session has ended"))
 }
 
@@ -113,7 +113,7 @@ async fn password(context: &Context<'_>, bytes: &SecretBytes) -> Result<HttpResp
 async fn rotate_admin(context: &Context<'_>, permit: &Permit) -> Result<HttpResponse, Failure> {
     let record = audit::mutation(&context.facts, permit.user(), permit.attributes(), "", "", 200);
     (context.state.rotate_admin)(record).await.map_err(Failure::unavailable)?;
-    context.facts.mark_recorded();
+    context.facts.mark_recorded(true);
     // The token goes into the kubeconfig of the home and nowhere else.
     Ok(success(
         context,
@@ -130,7 +130,7 @@ async fn rotate_signing_keys(
     let record = audit::mutation(&context.facts, permit.user(), permit.attributes(), "", "", 200);
     let rotated = context.state.authenticator.rotate_signing_keys(revoke, Some(record)).await;
     rotated.map_err(|_| Failure::unavailable("the store cannot be written"))?;
-    context.facts.mark_recorded();
+    context.facts.mark_recorded(true);
     let text = if revoke {
         "tokens are signed with new keys; those signed with former ones are no longer valid"
     } else {
@@ -157,7 +157,7 @@ fn client(context: &Context<'_>) -> Option<IpAddr> {
 #[expect(clippy::disallowed_methods, reason = "tokens are told to the one who signed in")]
 fn answered(context: &Context<'_>, tokens: Result<Tokens, LoginError>) -> Result<HttpResponse, Failure> {
     let tokens = tokens.map_err(|error| failure(context, error))?;
-    context.facts.mark_recorded();
+    context.facts.mark_recorded(true);
     let text = |token: &SecretBytes| String::from_utf8_lossy(token.expose()).into_owned();
     let body = Document::new(json!({
         "access_token": text(&tokens.access_token), "token_type": "Bearer", "expires_in": tokens.expires_in_seconds,

@@ -33,6 +33,20 @@ pub struct Standing {
     stamp: Stamp,
 }
 
+/// Why a request is done as nobody.
+pub struct NotStanding {
+    /// What the client is told.
+    pub failure: Failure,
+    /// Who presented credentials, if that is known.
+    pub user: Option<Arc<User>>,
+}
+
+impl From<Failure> for NotStanding {
+    fn from(failure: Failure) -> Self {
+        Self { failure, user: None }
+    }
+}
+
 /// The accounts that credentials are held against.
 pub struct Live<'a> {
     /// Users.
@@ -43,7 +57,7 @@ pub struct Live<'a> {
 
 impl Standing {
     /// Reads credentials and `Impersonate-*` headers.
-    pub fn of(state: &State, http: &HttpRequest, access: &Access, stamp: Stamp) -> Result<Self, Failure> {
+    pub fn of(state: &State, http: &HttpRequest, access: &Access, stamp: Stamp) -> Result<Self, NotStanding> {
         let headers: Vec<&[u8]> = http.headers().get_all("authorization").map(|value| value.as_bytes()).collect();
         let certificate = http.conn_data::<PeerCertificate>().map(|peer| &*peer.0);
         // A connection, and a session that is resumed, may outlive the certificate.
@@ -53,7 +67,7 @@ impl Standing {
             !certificate.is_valid_at(now) || certificate.common_name == USER_ADMIN
         };
         if certificate.is_some_and(is_refused) {
-            return Err(Failure::unauthorized());
+            return Err(Failure::unauthorized().into());
         }
         let certificate = certificate.map(|certificate| CertificateIdentity {
             name: certificate.common_name.clone(),
@@ -69,10 +83,11 @@ impl Standing {
         let live = Live { access, objects: &state.objects };
         let identity = state.authenticator.authenticate(&presented, &live).map_err(|_| Failure::unauthorized())?;
         let user = Arc::clone(&identity.user);
-        let mut standing = Self { identity, asked: None, user, stamp };
+        let mut standing = Self { identity, asked: None, user: Arc::clone(&user), stamp };
         let uri = http.uri().path();
-        if let Some(asked) = Asked::read(http.headers(), uri)? {
-            standing.user = Arc::new(asked.become_user(&access.policy, &standing.identity.user)?);
+        let by_real = |failure| NotStanding { failure, user: Some(Arc::clone(&user)) };
+        if let Some(asked) = Asked::read(http.headers(), uri).map_err(by_real)? {
+            standing.user = Arc::new(asked.become_user(&access.policy, &user).map_err(by_real)?);
             standing.asked = Some(asked);
         }
         Ok(standing)

@@ -18,6 +18,7 @@ use tokio::time::{Instant, Interval, Sleep};
 
 use super::guard::Guard;
 use super::negotiate::Shape;
+use super::recorded::Begun;
 use super::sight::Sight;
 use super::table;
 use crate::clock::SharedClock;
@@ -64,6 +65,8 @@ pub struct WatchStream {
     guard: Guard,
     /// The last line is out.
     ended: bool,
+    /// Records its end.
+    _begun: Option<Begun>,
 }
 
 impl WatchStream {
@@ -75,7 +78,7 @@ impl WatchStream {
         (page, missed): (Option<Page>, Vec<Arc<Event>>),
         bookmarks: bool,
         lifetime: Duration,
-        guard: Guard,
+        (guard, begun): (Guard, Option<Begun>),
     ) -> Self {
         let tick = tokio::time::interval_at(Instant::now() + BOOKMARK_INTERVAL, BOOKMARK_INTERVAL);
         let end = Box::pin(tokio::time::sleep(lifetime));
@@ -92,6 +95,7 @@ impl WatchStream {
             end,
             guard,
             ended: false,
+            _begun: begun,
         }
     }
 

@@ -78,9 +78,9 @@ impl RequestFacts {
         self.noted.annotations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The record of the request is committed, or is about to be, with the change that it makes.
-    pub fn mark_recorded(&self) {
-        self.noted.recorded.store(true, Ordering::Release);
+    /// Whether the record of the request is committed, or about to be, with the change that it makes.
+    pub fn mark_recorded(&self, is_recorded: bool) {
+        self.noted.recorded.store(is_recorded, Ordering::Release);
     }
 
     /// Whether its record is committed.

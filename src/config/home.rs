@@ -71,6 +71,12 @@ impl HomePaths {
         self.root.join("strongroom.db-wal")
     }
 
+    /// Folder of the audit log's files.
+    #[must_use]
+    pub fn audit(&self) -> PathBuf {
+        self.root.join("audit")
+    }
+
     /// How the administrator connects.
     #[must_use]
     pub fn kubeconfig(&self) -> PathBuf {

@@ -122,14 +122,15 @@ impl Objects {
             Expect::Revision(revision) if change.plain.is_none() => Some(*revision),
             _ => None,
         };
-        let record = audit::mutation(
-            request.facts,
-            request.permit.user(),
-            request.permit.attributes(),
-            &name,
-            &uid_text(&change.uid),
-            change.code,
-        );
+        let facts = if request.permit.is_consequence() {
+            request.facts.consequence(uid_text(&make_uid()?))
+        } else {
+            // Before it is: where the client goes away meanwhile, the change and its record are made all the same.
+            request.facts.mark_recorded(true);
+            request.facts.clone()
+        };
+        let (user, attributes) = (request.permit.user(), request.permit.attributes());
+        let record = audit::mutation(&facts, user, attributes, &name, &uid_text(&change.uid), change.code);
         let is_new_namespace = kind.id == kinds::NAMESPACE.id && matches!(change.expect, Expect::Absent);
         let mut change = change;
         let mut state = std::mem::take(&mut change.state);
@@ -141,7 +142,10 @@ impl Objects {
             mutations.push(self.default_service_account(&name)?.mutation());
         }
         let group = Group { mutations, state, audit: Some(record) };
-        let committed = self.store.commit(group).await.map_err(|error| commit_error(&error, resource, &namespace))?;
+        let committed = self.store.commit(group).await.map_err(|error| {
+            facts.mark_recorded(false);
+            commit_error(&error, resource, &namespace)
+        })?;
         let row = committed.rows.first().ok_or(Error::Internal("a commit without a version"))?;
         if kind.id == kinds::CLUSTER_ROLE.id && !request.permit.is_consequence() {
             Box::pin(self.settle_aggregation(request)).await;

@@ -94,8 +94,12 @@ impl Permit {
     /// The permit for one object of the collection that was allowed to be deleted.
     #[must_use]
     pub fn consequence_of_collection(&self, namespace: &str, name: &str) -> Self {
-        let attributes =
-            Attributes { namespace: namespace.to_owned(), name: name.to_owned(), ..self.attributes.clone() };
+        let attributes = Attributes {
+            verb: "delete".to_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            ..self.attributes.clone()
+        };
         Self { user: Arc::clone(&self.user), attributes, grant: self.grant.clone(), is_consequence: true }
     }
 }

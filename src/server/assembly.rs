@@ -4,12 +4,13 @@
 //! sealed rows.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
 use tokio::sync::Mutex;
 
 use crate::api;
-use crate::audit::{self, RequestFacts};
+use crate::audit::{self, AuditLog, RequestFacts};
 use crate::auth::{self, ADMIN_STATE_KEY, AdminToken, Authenticator, TokenHash};
 use crate::clock::SharedClock;
 use crate::config::HomePaths;
@@ -28,6 +29,8 @@ use super::listen::Application;
 use super::root_key::NewKeys;
 use super::{ServeError, bootstrap};
 
+/// How often the audit log is looked after.
+const AUDIT_INTERVAL: Duration = Duration::from_secs(1);
 /// `iss` of the tokens that this server signs, where nothing else is said.
 const ISSUER: &str = "https://strongroom.local";
 
@@ -36,6 +39,7 @@ const ISSUER: &str = "https://strongroom.local";
 pub struct Assembly {
     store: Store,
     credentials: Credentials,
+    audit: Arc<AuditLog>,
     state: api::State,
 }
 
@@ -166,15 +170,17 @@ impl Assembly {
             authenticator: Arc::clone(&authenticator),
             changing: Arc::default(),
         };
+        let audit = Arc::new(open_audit_log(paths, &store, &keyring, &clock)?);
+        tokio::spawn(look_after_audit_log(Arc::clone(&audit), store.clone()));
         let objects = Arc::new(Objects::new(store.clone(), Arc::clone(&keyring), Arc::clone(&clock)));
         let hub = Arc::new(Hub::new(objects.revision(), settings.watches_per_user));
         tokio::spawn(controllers::run(Arc::clone(&objects), Arc::clone(&hub), feed));
         let switched = api::Settings { swagger_ui: settings.swagger_ui, redact_lists: settings.redact_lists };
-        let state = api_state(Arc::clone(&objects), hub, clock, switched, credentials.clone());
+        let state = api_state(Arc::clone(&objects), hub, Arc::clone(&audit), clock, switched, credentials.clone());
         tokio::spawn(api::AccessChanges::run(state.clone()));
         report(store.findings(), &state.health);
         bootstrap::run(&objects).await?;
-        Ok(Self { store, credentials, state })
+        Ok(Self { store, credentials, audit, state })
     }
 
     /// The home's authority, made and sealed where there is none, or where the one there is ends within the life of
@@ -230,6 +236,12 @@ impl Assembly {
 
     /// Ends the store: what was acknowledged is on the disk and the database file stands alone.
     pub async fn close(self) -> Result<(), ServeError> {
+        let audit = Arc::clone(&self.audit);
+        // The disk is waited for.
+        let _ = tokio::task::spawn_blocking(move || audit.close()).await;
+        if audit::anchor::note(&self.store, &self.audit).await.is_err() {
+            tracing::warn!("the end of the audit log was not noted in the store");
+        }
         self.store.close().await.map_err(ServeError::store)
     }
 }
@@ -312,10 +324,46 @@ fn admin_hash(store: &Store) -> Result<TokenHash, ServeError> {
     Ok(TokenHash(unknown))
 }
 
+fn open_audit_log(
+    paths: &HomePaths,
+    store: &Store,
+    keyring: &Arc<Keyring>,
+    clock: &SharedClock,
+) -> Result<AuditLog, ServeError> {
+    let end = store.clone();
+    let options = audit::OpenOptions {
+        directory: paths.audit(),
+        keyring: Arc::clone(keyring),
+        clock: Arc::clone(clock),
+        settings: audit::Settings::default(),
+        kept: audit::anchor::stored(store).map_err(ServeError::store)?,
+        mutations_end: Box::new(move || Some(end.audit_end())),
+    };
+    let log = AuditLog::open(options).map_err(|error| ServeError::Store(error.to_string()))?;
+    for finding in log.findings() {
+        tracing::error!(finding, "the audit log is not as it was written");
+    }
+    Ok(log)
+}
+
+/// Probes, checkpoints, rotates and removes, once a second, and notes in the store how far the log has come.
+async fn look_after_audit_log(log: Arc<AuditLog>, store: Store) {
+    let mut tick = tokio::time::interval(AUDIT_INTERVAL);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let ticking = Arc::clone(&log);
+        let _ = tokio::task::spawn_blocking(move || ticking.tick()).await;
+        // Where the store refuses, it says so itself, and the next time will do.
+        let _ = audit::anchor::note(&store, &log).await;
+    }
+}
+
 /// The API over open objects.
 fn api_state(
     objects: Arc<Objects>,
     hub: Arc<Hub>,
+    audit: Arc<AuditLog>,
     clock: SharedClock,
     settings: api::Settings,
     credentials: Credentials,
@@ -335,7 +383,7 @@ fn api_state(
     });
     let client_authority: api::ClientAuthority =
         Arc::new(move || stored_authority(&store, Signs::Clients).ok().flatten());
-    api::State::new(objects, hub, authenticator, clock, settings, rotate_admin, client_authority)
+    api::State::new(objects, hub, authenticator, audit, clock, settings, rotate_admin, client_authority)
 }
 
 /// Says what the check of the store has found.
