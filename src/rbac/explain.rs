@@ -324,3 +324,7 @@ fn shown(entries: &[String]) -> String {
         more => format!("{list} and {more} more"),
     }
 }
+
+#[cfg(test)]
+#[path = "explain_tests.rs"]
+mod tests;

@@ -115,4 +115,8 @@ pub fn authorize(policy: &Policy, user: &Arc<User>, attributes: Attributes) -> R
 }
 
 #[cfg(test)]
+mod oracle_tests;
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod tests;
