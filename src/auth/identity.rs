@@ -58,16 +58,28 @@ pub(super) enum Source {
     LocalOwner,
     Session(SessionToken),
     ServiceAccount(ServiceAccountToken),
-    Certificate { name: String, uid: Option<String>, expires: i64, account: Option<Arc<UserAccount>> },
-    Outside { name: String, issuer: String, expires: i64 },
+    Certificate { certificate: CertificateIdentity, account: Option<Arc<UserAccount>> },
+    Outside(OutsideSource),
+}
+
+/// A token of another system.
+pub(super) struct OutsideSource {
+    pub name: String,
+    /// Place of the issuer in the configuration.
+    pub issuer: usize,
+    pub key: Arc<[u8]>,
+    pub expires: i64,
 }
 
 /// An access token of a user who has signed in.
+#[derive(Clone)]
 pub(super) struct SessionToken {
     pub session: SessionId,
     pub user: String,
     pub uid: String,
     pub generation: u64,
+    /// Key of the row that holds the user's password.
+    pub password: String,
     pub key: Arc<str>,
     pub expires: i64,
     /// The account from which the user was made.
@@ -96,7 +108,8 @@ impl Credential {
             Source::Anonymous | Source::Admin(_) | Source::LocalOwner => None,
             Source::Session(token) => Some(token.expires),
             Source::ServiceAccount(token) => Some(token.expires),
-            Source::Certificate { expires, .. } | Source::Outside { expires, .. } => Some(*expires),
+            Source::Outside(token) => Some(token.expires),
+            Source::Certificate { certificate, .. } => Some(certificate.not_after_unix_seconds),
         }
     }
 
@@ -109,7 +122,7 @@ impl Credential {
             Source::Session(_) => "session",
             Source::ServiceAccount(_) => "service-account-token",
             Source::Certificate { .. } => "client-certificate",
-            Source::Outside { .. } => "outside-token",
+            Source::Outside(_) => "outside-token",
         }
     }
 

@@ -1,50 +1,124 @@
 //! Who is asking: credentials → [`Identity`].
 //!
-//! What it never does: keep a token (only keyed hashes), answer why a credential is refused, or trust what a
-//! token says without looking whether the account, the session and the key behind it still exist.
+//! ```text
+//!   password ──► throttle ──► Argon2id ──► session ──► access token (15 min), refresh token
+//!                                             │
+//!   Authorization, certificate, socket ──► authenticate ──► Identity { user, credential }
+//!                                             │
+//!                       account, session, key, uid: looked at for every request
+//! ```
+//!
+//! What it never does: keep a password or a token (hashes of passwords are sealed, tokens are signed or counted),
+//! answer why a credential is refused, or take from a token what the account, the session and the key behind it no
+//! longer say. Nothing here knows HTTP, opens files or connections.
 
+mod access_tokens;
 mod accounts;
 mod admin;
+mod authenticate;
 mod identity;
+mod jwt;
 mod login;
 mod outcome;
 mod outside;
+mod passwords;
 mod service_accounts;
 mod sessions;
 mod settings;
+mod signing;
+mod throttle;
+mod time;
+mod token_cache;
 
-use std::sync::Arc;
+#[cfg(test)]
+mod test_home;
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 pub use self::accounts::{Accounts, NoAccounts, UserAccount};
 pub use self::admin::{ADMIN_STATE_KEY, AdminToken, TokenHash};
 pub use self::identity::{CertificateIdentity, Credential, Identity, Presented, TokenVerdict, Unauthorized};
-pub use self::login::Record;
+pub use self::login::{NewPassword, Record};
 pub use self::outcome::{LoginError, Refusal, RefusalReason, SessionFacts, Tokens};
+use self::outside::Outside;
 pub use self::outside::{
     DEFAULT_PREFIX, Fetch, FetchFailed, FetchKeys, FetchedKeys, JWKS_MAX_BYTES, JwksSource, OutsideIssuer,
     fetch_nothing,
 };
+use self::passwords::HashingQueue;
+pub use self::passwords::{password_key, password_row};
 pub use self::service_accounts::{MintError, MintedToken, TokenRequest};
 pub use self::sessions::SessionId;
+use self::sessions::{ACCESS_SECONDS, Session, Sessions};
 pub use self::settings::{SERVICE_ACCOUNT_TOKEN_MAX_SECONDS, Settings};
+use self::signing::{KeySet, RotateError, SIGNING_KEYS, SigningKeys, TokenLives};
+use self::throttle::Throttle;
+use self::time::{EffectiveTime, Monotonic};
+use self::token_cache::TokenCache;
 use crate::clock::SharedClock;
 use crate::crypto::Keyring;
 use crate::model::user::User;
+use crate::sensitive::SecretBytes;
 use crate::store::{StateChange, Store, StoreError};
+
+/// Key of the sealed row that holds the latest time seen.
+const TIME_MARK: &str = "time-mark";
+/// Key of the sealed row that holds who has to wait before the next attempt to sign in.
+const LOGIN_THROTTLE: &str = "login-throttle";
+/// The mark is stored when it has moved so far: an expired token could come back for no longer, after a crash and with
+/// the clock set back.
+const MARK_EVERY_MILLIS: i64 = 300_000;
 
 /// Checks credentials, and hands out tokens.
 pub struct Authenticator {
     store: Store,
     keyring: Arc<Keyring>,
-    clock: SharedClock,
+    time: EffectiveTime,
+    elapsed: Arc<dyn Fn() -> std::time::Duration + Send + Sync>,
     settings: Settings,
     admin: admin::Admin,
+    administrator: Arc<User>,
+    anonymous: Identity,
+    keys: Arc<SigningKeys>,
+    /// Held while keys are replaced.
+    replacing_keys: Arc<Mutex<()>>,
+    sessions: Arc<Sessions>,
+    /// Which password of a user is in place, by the row's key: version of the row, generation of the password.
+    generations: RwLock<HashMap<String, (u64, u64)>>,
+    throttle: Throttle,
+    hashing: HashingQueue,
+    outside: Arc<Outside>,
+    cache: TokenCache,
+}
+
+/// Why signing keys were not replaced.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// So many were replaced within the life of a token that the first would have to be dropped early.
+    #[error("the signing keys were replaced too often within the life of a token: wait a day, or revoke them")]
+    TooMany,
+    /// The store does not write, or there is no randomness.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<RotateError> for KeysError {
+    fn from(error: RotateError) -> Self {
+        match error {
+            RotateError::Random => Self::Store(StoreError::Random),
+            RotateError::TooMany => Self::TooMany,
+        }
+    }
 }
 
 impl Authenticator {
     /// Knows the administrator by the hash of the token, and what the store holds of keys, sessions and passwords.
-    /// Makes signing keys at a first start.
-    #[expect(clippy::unused_async, reason = "interface first")]
+    /// Makes signing keys at a first start; where nothing can be written, goes on without.
     pub async fn open(
         store: Store,
         keyring: Arc<Keyring>,
@@ -52,7 +126,57 @@ impl Authenticator {
         settings: Settings,
         admin: TokenHash,
     ) -> Result<Self, StoreError> {
-        Ok(Self { store, keyring, clock, settings, admin: admin::Admin::new(admin) })
+        let begun = Instant::now();
+        Self::open_with(store, keyring, clock, settings, admin, Arc::new(move || begun.elapsed())).await
+    }
+
+    async fn open_with(
+        store: Store,
+        keyring: Arc<Keyring>,
+        clock: SharedClock,
+        settings: Settings,
+        admin: TokenHash,
+        elapsed: Arc<dyn Fn() -> std::time::Duration + Send + Sync>,
+    ) -> Result<Self, StoreError> {
+        let monotonic: Monotonic = Box::new({
+            let elapsed = Arc::clone(&elapsed);
+            move || elapsed()
+        });
+        let time = EffectiveTime::new(clock, monotonic, stored_mark(&store)?);
+        let keys = match store.read_state(SIGNING_KEYS)? {
+            None => KeySet::default(),
+            Some(row) => KeySet::decode(&row).ok_or_else(|| StoreError::Integrity("the signing keys".to_owned()))?,
+        };
+        let throttle = Throttle::default();
+        restore_throttle(&throttle, &store)?;
+        let anonymous = Credential::new(identity::Source::Anonymous);
+        let authenticator = Self {
+            sessions: Arc::new(Sessions::open(store.clone(), Arc::clone(&keyring))?),
+            outside: Arc::new(Outside::new(settings.outside.clone(), Arc::clone(&settings.fetch))),
+            hashing: HashingQueue::new(std::thread::available_parallelism().map_or(1, usize::from)),
+            store,
+            keyring,
+            time,
+            elapsed,
+            settings,
+            admin: admin::Admin::new(admin),
+            administrator: Arc::new(User::admin()),
+            anonymous: Identity { user: Arc::new(User::anonymous()), credential: anonymous },
+            keys: Arc::new(SigningKeys::new(keys)),
+            replacing_keys: Arc::default(),
+            generations: RwLock::default(),
+            throttle,
+            cache: TokenCache::new(),
+        };
+        match authenticator.renew_keys().await {
+            Ok(()) => {}
+            Err(KeysError::Store(error @ StoreError::ReadOnly(_))) => {
+                tracing::warn!(%error, "no signing keys were made");
+            }
+            Err(KeysError::Store(error)) => return Err(error),
+            Err(error @ KeysError::TooMany) => tracing::warn!(%error, "no signing keys were made"),
+        }
+        Ok(authenticator)
     }
 
     /// `iss` of the tokens that this server signs, and the audience of those that are meant for it.
@@ -76,93 +200,135 @@ impl Authenticator {
         self.admin.check(&self.keyring, token).is_some()
     }
 
-    /// Who a request comes from. No credential is the anonymous user, not an error.
-    pub fn authenticate(&self, presented: &Presented<'_>, accounts: &dyn Accounts) -> Result<Identity, Unauthorized> {
-        let _ = accounts;
-        match presented.authorization.first().and_then(|header| bearer(header)) {
-            Some(token) => {
-                let hash = self.admin.check(&self.keyring, token).ok_or(Unauthorized)?;
-                let credential = Credential::new(identity::Source::Admin(hash));
-                Ok(Identity { user: Arc::new(User::admin()), credential })
-            }
-            None => Ok(Identity {
-                user: Arc::new(User::anonymous()),
-                credential: Credential::new(identity::Source::Anonymous),
-            }),
-        }
-    }
-
-    /// The same identity as it is now: with the groups that the user has now, or not at all any more. For streams
-    /// that outlive their first check.
-    pub fn current(&self, identity: &Identity, accounts: &dyn Accounts) -> Result<Identity, Unauthorized> {
-        let _ = accounts;
-        Ok(identity.clone())
-    }
-
-    /// Whether a credential is still good.
-    pub fn still_valid(&self, credential: &Credential, accounts: &dyn Accounts) -> bool {
-        let _ = (credential, accounts);
-        true
-    }
-
-    /// Whose token it is, for a TokenReview. Without audiences this server is the audience.
-    pub fn token_user(&self, token: &[u8], audiences: &[String], accounts: &dyn Accounts) -> TokenVerdict {
-        let _ = (token, audiences, accounts);
-        TokenVerdict::Invalid
-    }
-
     /// Makes a token of a service account. The caller has checked that the account, and the Secret if there is one,
     /// exist with these uids.
     pub fn mint(&self, request: &TokenRequest<'_>) -> Result<MintedToken, MintError> {
-        let _ = request;
-        Err(MintError::Unavailable)
+        let (issuer, epoch) = (&self.settings.issuer, self.store.restore_epoch());
+        let longest = self.settings.service_account_token_max_seconds;
+        service_accounts::mint(request, &self.keys.current(), issuer, epoch, self.time.unix_seconds(), longest)
     }
 
-    /// `GET /openid/v1/jwks`: the keys of service accounts' tokens, as a JSON Web Key Set (RFC 7517).
-    pub fn jwks(&self) -> serde_json::Value {
-        serde_json::json!({"keys": []})
+    /// `iss` of the tokens signed here, and the audience of this server.
+    pub fn issuer(&self) -> &str {
+        &self.settings.issuer
     }
 
-    /// `GET /.well-known/openid-configuration` (OpenID Connect Discovery 1.0, section 3).
-    pub fn openid_configuration(&self) -> serde_json::Value {
-        serde_json::json!({"issuer": self.settings.issuer})
+    /// `GET /openid/v1/jwks`: the keys of service accounts' tokens, as a JSON Web Key Set (RFC 7517). Those of users'
+    /// access tokens are nobody else's business.
+    pub fn jwks(&self) -> Value {
+        self.keys.current().jwks(self.time.unix_seconds(), self.lives())
     }
 
-    /// Makes new signing keys. Tokens of the former ones stay valid until they end, or, with `revoke`, end now.
-    #[expect(clippy::unused_async, reason = "interface first")]
-    pub async fn rotate_signing_keys(&self, revoke: bool, audit: Option<Vec<u8>>) -> Result<(), StoreError> {
-        let _ = (revoke, audit);
-        Ok(())
+    /// `GET /.well-known/openid-configuration` (OpenID Connect Discovery 1.0, section 3), as Kubernetes gives it.
+    pub fn openid_configuration(&self) -> Value {
+        let issuer = &self.settings.issuer;
+        json!({
+            "issuer": issuer,
+            "jwks_uri": format!("{issuer}/openid/v1/jwks"),
+            "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": [signing::Purpose::ServiceAccounts.algorithm_name()],
+        })
     }
 
-    /// What has to be done from time to time, about every minute: rotates keys, ends sessions, keeps what must
-    /// survive a crash.
-    #[expect(clippy::unused_async, reason = "interface first")]
+    /// Makes new signing keys. Tokens of the former ones stay valid until they end, or, with `revoke`, end now; users
+    /// then go on with their refresh tokens.
+    pub async fn rotate_signing_keys(&self, revoke: bool, audit: Option<Vec<u8>>) -> Result<(), KeysError> {
+        let turn = Arc::clone(&self.replacing_keys).lock_owned().await;
+        let set = self.keys.current().rotated(revoke, self.time.unix_seconds(), self.lives())?;
+        self.replace_keys(set, audit, turn).await
+    }
+
+    /// Takes the clock's time as the right one, also where it is earlier than a time seen before. Tokens that had
+    /// expired by the time seen before may count again.
+    pub async fn accept_clock(&self, audit: Option<Vec<u8>>) -> Result<(), StoreError> {
+        self.time.accept_clock();
+        self.store.write_state(vec![mark_row(self.time.mark_millis())], audit).await
+    }
+
+    /// What has to be done from time to time, about every minute: renews keys, ends sessions, keeps what must survive
+    /// a crash, fetches key sets. What fails is told to the log and tried again the next time.
     pub async fn tick(&self, accounts: &dyn Accounts) {
-        let _ = (accounts, self.clock.unix_seconds(), &self.store);
+        let failed = |error: &dyn std::fmt::Display, what| tracing::warn!(%error, "{what}");
+        if let Err(error) = self.renew_keys().await {
+            failed(&error, "the signing keys were not renewed");
+        }
+        let may_go_on = |session: &Session| self.may_go_on(session, accounts);
+        if let Err(error) = self.sessions.clean(self.time.unix_seconds(), may_go_on).await {
+            failed(&error, "sessions that are over were not removed");
+        }
+        let mut rows = Vec::new();
+        let mark = self.time.mark_millis();
+        match stored_mark(&self.store) {
+            Ok(stored) if stored.is_some_and(|stored| mark.saturating_sub(stored) < MARK_EVERY_MILLIS) => {}
+            _ => rows.push(mark_row(mark)),
+        }
+        let throttled = self.throttle.changed(self.time.unix_millis());
+        let is_throttled = throttled.is_some();
+        rows.extend(throttled.map(|waits| StateChange::put(LOGIN_THROTTLE, SecretBytes::new(waits))));
+        if !rows.is_empty()
+            && let Err(error) = self.store.write_state(rows, None).await
+        {
+            if is_throttled {
+                self.throttle.not_stored();
+            }
+            failed(&error, "the latest time and who has to wait were not stored");
+        }
+        self.outside.fetch_due((self.elapsed)()).await;
+    }
+
+    /// Sessions of users who have signed in.
+    pub fn session_count(&self) -> usize {
+        self.sessions.count()
+    }
+
+    async fn renew_keys(&self) -> Result<(), KeysError> {
+        let turn = Arc::clone(&self.replacing_keys).lock_owned().await;
+        match self.keys.current().due(self.time.unix_seconds(), self.lives())? {
+            Some(set) => self.replace_keys(set, None, turn).await,
+            None => Ok(()),
+        }
+    }
+
+    /// On the disk first, then in use; on its own, for a client that goes away must not leave the former keys in use.
+    async fn replace_keys(
+        &self,
+        set: KeySet,
+        audit: Option<Vec<u8>>,
+        turn: tokio::sync::OwnedMutexGuard<()>,
+    ) -> Result<(), KeysError> {
+        let (store, keys) = (self.store.clone(), Arc::clone(&self.keys));
+        let replacing = tokio::spawn(async move {
+            let _turn = turn;
+            store.write_state(vec![StateChange::put(SIGNING_KEYS, set.encode())], audit).await?;
+            keys.replace(set);
+            Ok(())
+        });
+        replacing.await.unwrap_or(Err(StoreError::Closed)).map_err(KeysError::Store)
+    }
+
+    fn lives(&self) -> TokenLives {
+        TokenLives {
+            users_seconds: ACCESS_SECONDS,
+            service_accounts_seconds: self.settings.service_account_token_max_seconds,
+        }
     }
 }
 
-/// Key of the sealed row that holds a user's password hash. Remove it in the transaction that deletes the User.
-pub fn password_key(uid: &str) -> String {
-    format!("password/{uid}")
+fn mark_row(millis: i64) -> StateChange {
+    StateChange::put(TIME_MARK, SecretBytes::new(millis.to_be_bytes().to_vec()))
 }
 
-/// A password that may be set, hashed.
-pub struct NewPassword {
-    /// What to write in the transaction that changes the User.
-    pub row: StateChange,
-    /// `status.passwordSetAt`, seconds since the epoch.
-    pub set_at_unix_seconds: i64,
+#[expect(clippy::disallowed_methods, reason = "a time is no secret")]
+fn stored_mark(store: &Store) -> Result<Option<i64>, StoreError> {
+    let row = store.read_state(TIME_MARK)?;
+    Ok(row.and_then(|row| row.expose().try_into().ok()).map(i64::from_be_bytes))
 }
 
-/// The token of a bearer header: the scheme in any case, then the token (RFC 6750). Anything else is no
-/// credential, as in Kubernetes.
-fn bearer(header: &[u8]) -> Option<&[u8]> {
-    let (scheme, rest) = header.split_at_checked(6)?;
-    if !scheme.eq_ignore_ascii_case(b"bearer") || !rest.starts_with(b" ") {
-        return None;
+#[expect(clippy::disallowed_methods, reason = "who has to wait is no secret")]
+fn restore_throttle(throttle: &Throttle, store: &Store) -> Result<(), StoreError> {
+    if let Some(row) = store.read_state(LOGIN_THROTTLE)? {
+        throttle.restore(row.expose());
     }
-    let token = rest.trim_ascii();
-    if token.is_empty() { None } else { Some(token) }
+    Ok(())
 }

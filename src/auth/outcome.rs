@@ -73,8 +73,10 @@ pub enum RefusalReason {
     WrongPassword,
     /// The password is right, and the user is disabled.
     Disabled,
-    /// The refresh token is none of ours, or its session is over.
+    /// The refresh token is none of ours, or its session is gone.
     UnknownToken,
+    /// The session was over, or the user of it is disabled, gone, or has another password.
+    SessionOver,
     /// The refresh token was used before: somebody else may have it, and the session was ended.
     SpentToken,
 }
@@ -86,7 +88,8 @@ impl fmt::Display for RefusalReason {
             Self::NoPassword => "the user has no password",
             Self::WrongPassword => "wrong password",
             Self::Disabled => "the user is disabled",
-            Self::UnknownToken => "unknown refresh token, or its session is over",
+            Self::UnknownToken => "unknown refresh token, or its session is gone",
+            Self::SessionOver => "the session is over, or its user is disabled, gone or has another password",
             Self::SpentToken => "a refresh token was used twice; the session was ended",
         })
     }

@@ -23,7 +23,8 @@
 //!
 //! `alg` 1 is XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03); integers are big-endian; `LP(x)` is the length of
 //! `x` as u32, then `x`. MACs are HMAC-SHA-256, derivation is HKDF-SHA-256 (RFC 5869), passphrases go through
-//! Argon2id (RFC 9106), signatures are Ed25519 (RFC 8032).
+//! Argon2id (RFC 9106), and so do users' passwords, whose hashes are PHC strings; the audit log's signatures are Ed25519
+//! (RFC 8032).
 
 mod aad;
 mod audit_chain;
@@ -33,7 +34,9 @@ mod envelope;
 mod errors;
 mod head;
 mod keyring;
+mod password;
 mod signing;
+mod signing_key;
 mod slots;
 mod tokens;
 
@@ -47,6 +50,8 @@ pub use envelope::Sealed;
 pub use errors::{OpenError, OpenFailure, RandomError, RingError, SealError, TermError, UnlockError};
 pub use head::{Accumulators, BUCKETS, Head, HeadFormatError};
 pub use keyring::{Keyring, TermInfo, TermState};
+pub use password::{PasswordError, Verified, hash_of_nothing, hash_password, password_limits, verify_password};
 pub use signing::{AuditPublicKey, AuditSigner};
+pub use signing_key::{SigningAlgorithm, SigningKey};
 pub use slots::{Argon2Cost, Slot, SlotKind, SlotLimits, UnlockSecret};
 pub use tokens::{RecoveryTextError, make_token, make_unlock_key, parse_recovery_text, recovery_text};

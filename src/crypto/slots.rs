@@ -365,7 +365,7 @@ impl Slot {
         }
         let key_encryption_key = match (&secret.0, self.kdf) {
             (Material::Passphrase(passphrase), Kdf::Argon2id(cost)) => {
-                derive_from_passphrase(passphrase, &self.salt, cost, limits)?
+                derive_argon2id(passphrase, &self.salt, cost, limits)?
             }
             (Material::Key(key), Kdf::Hkdf) => derive_key(key.bytes(), &self.salt, &[LABEL_SLOT_MATERIAL]),
             _ => return Err(UnlockError::WrongMaterial(self.kind)),
@@ -381,7 +381,7 @@ impl fmt::Debug for Slot {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the passphrase is read to be hashed")]
-fn derive_from_passphrase(
+pub(super) fn derive_argon2id(
     passphrase: &SecretBytes,
     salt: &[u8],
     cost: Argon2Cost,

@@ -129,17 +129,25 @@ pub struct StateChange {
     pub key: String,
     /// The value; `None` removes it.
     pub value: Option<SecretBytes>,
+    /// The [version](Store::state_version) that must be in place for the change to be made, 0 for none.
+    pub expect: Option<u64>,
 }
 
 impl StateChange {
     /// Sets a value.
     pub fn put(key: impl Into<String>, value: SecretBytes) -> Self {
-        Self { key: key.into(), value: Some(value) }
+        Self { key: key.into(), value: Some(value), expect: None }
     }
 
     /// Removes a value, if there is one.
     pub fn remove(key: impl Into<String>) -> Self {
-        Self { key: key.into(), value: None }
+        Self { key: key.into(), value: None, expect: None }
+    }
+
+    /// The same change, if `version` is the one in place.
+    #[must_use]
+    pub fn over(self, version: u64) -> Self {
+        Self { expect: Some(version), ..self }
     }
 }
 
@@ -294,6 +302,8 @@ struct Shared {
     refusal: Mutex<Option<&'static str>>,
     /// See [`Store::access_revision`].
     access_revision: AtomicU64,
+    /// See [`Store::restore_epoch`].
+    restore_epoch: u64,
 }
 
 impl Shared {
@@ -459,6 +469,17 @@ impl Store {
         let Some(row) = state.get(key) else { return Ok(None) };
         let opened = self.shared.keyring.open_data(&row.record_id(key), &row.sealed);
         opened.map(Some).map_err(|error| StoreError::Integrity(error.to_string()))
+    }
+
+    /// Which writing of a value is in place: a number that no other one of this key has, and never 0.
+    pub fn state_version(&self, key: &str) -> Option<u64> {
+        let state = self.shared.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.get(key).map(|row| row.sequence)
+    }
+
+    /// Rises with every restore of a backup; what was issued in an earlier epoch is void.
+    pub fn restore_epoch(&self) -> u64 {
+        self.shared.restore_epoch
     }
 
     /// Keys of the store's own values that begin with `prefix`, in order.

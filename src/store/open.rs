@@ -80,6 +80,7 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
         audit_end: Mutex::new(audit_end),
         refusal: Mutex::default(),
         access_revision: AtomicU64::new(head.revision),
+        restore_epoch: head.restore_epoch,
     });
     let writer = Writer::new(connection, Arc::clone(&shared), head, audit_sequence, clock, feed);
     // A thread of its own: among the tasks of a shared runtime each commit would wake several threads.

@@ -158,6 +158,27 @@ async fn values_change_with_the_objects_of_their_group_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn a_value_is_replaced_only_by_who_has_seen_it() {
+    let home = Home::make().await;
+    let store = home.open().await;
+    let put = |text: &str| StateChange::put("k", SecretBytes::new(text.as_bytes().to_vec()));
+    store.write_state(vec![put("1").over(0)], None).await.unwrap();
+    let version = store.state_version("k").unwrap();
+    assert!(matches!(store.write_state(vec![put("2").over(0)], None).await, Err(StoreError::Superseded)));
+    assert_eq!(store.state_version("k"), Some(version));
+    store.write_state(vec![put("2").over(version)], None).await.unwrap();
+    assert_ne!(store.state_version("k"), Some(version));
+    let group = Group {
+        mutations: vec![mutation("a", Expect::Absent, Flags::PUT, b"v")],
+        state: vec![put("3").over(version)],
+        audit: None,
+    };
+    assert_eq!(store.commit(group).await.err(), Some(CommitError::Conflict));
+    assert_eq!(store.count(SECRET.id), 0);
+    assert_eq!((store.state_version("none"), store.restore_epoch()), (None, 0));
+}
+
+#[tokio::test]
 async fn a_change_of_what_decides_access_is_known_before_it_is_acknowledged() {
     let home = Home::make().await;
     let store = home.open().await;

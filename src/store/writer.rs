@@ -263,7 +263,9 @@ impl Writer {
         let keyring = &self.shared.keyring;
         const UNSEALED: CommitError =
             CommitError::Unavailable("the change could not be sealed: the system gave no randomness");
-        let (unsealed, unsealed_state) = (|_| UNSEALED, |_: StoreError| UNSEALED);
+        let unsealed = |_| UNSEALED;
+        let refused_state =
+            |error| if matches!(error, StoreError::Superseded) { CommitError::Conflict } else { UNSEALED };
         let made = (batch.head.revision + 1..)
             .zip(group.mutations)
             .map(|(revision, mutation)| seal(keyring, mutation, revision))
@@ -278,7 +280,7 @@ impl Writer {
         if !group.state.is_empty() {
             // The commit's own number, which `finish` gives the head.
             let mut head = Head { sequence: batch.head.sequence + 1, ..batch.head.clone() };
-            let made = self.replace_state(&mut head, &batch.state, group.state).map_err(unsealed_state)?;
+            let made = self.replace_state(&mut head, &batch.state, group.state).map_err(refused_state)?;
             accumulators = Some((head.accumulators, made));
         }
         // From here on nothing fails: the group is part of the batch.
@@ -479,7 +481,14 @@ impl Writer {
         let empty = SecretBytes::new(Vec::new());
         let stored = self.shared.state.read().unwrap_or_else(PoisonError::into_inner);
         let mut made = StateOverlay::new();
-        for StateChange { key, value } in changes {
+        for StateChange { key, value, expect } in changes {
+            let former = match made.get(&key).or_else(|| before.get(&key)) {
+                Some(former) => former.as_ref(),
+                None => stored.get(&key),
+            };
+            if expect.is_some_and(|expected| former.map_or(0, |row| row.sequence) != expected) {
+                return Err(StoreError::Superseded);
+            }
             let row = match value {
                 None => None,
                 Some(value) => {
@@ -487,10 +496,6 @@ impl Writer {
                     let sealed = keyring.seal(&id, &empty, &value).map_err(|_| StoreError::Random)?;
                     Some(StateRow { sequence: head.sequence, sealed })
                 }
-            };
-            let former = match made.get(&key).or_else(|| before.get(&key)) {
-                Some(former) => former.as_ref(),
-                None => stored.get(&key),
             };
             for row in former.into_iter().chain(&row) {
                 row.toggle(&key, &mut head.accumulators, keyring);
