@@ -28,12 +28,15 @@ mod flood;
 mod json;
 mod line;
 mod log;
+pub mod query;
 mod records;
 mod recovery;
 mod request_uri;
 mod retention;
+pub mod search;
 mod sink;
 pub mod verify;
+mod view;
 
 pub use appender::MutationsEnd;
 pub use event::{DECISION, Decision, Event, REASON, REPEATED, RequestFacts, Stage, mutation};
