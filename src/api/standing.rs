@@ -17,7 +17,7 @@ use crate::objects::{Access, Objects};
 use crate::pki::client::{ClientIdentity, PeerCertificate};
 use crate::rbac::{self, Attributes};
 
-/// What decides access: the revision of roles, bindings and users, and the generation of credentials.
+/// What decides access: the revision of roles, bindings and users, and how often credentials were revoked.
 pub type Stamp = (u64, u64);
 
 /// Who a request is done as.
@@ -124,7 +124,7 @@ impl Standing {
 impl State {
     /// What decides access now.
     pub(super) fn stamp(&self) -> Stamp {
-        (self.objects.access_revision(), self.authenticator.generation())
+        (self.objects.access_revision(), self.authenticator.revocations())
     }
 }
 

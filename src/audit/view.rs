@@ -162,10 +162,10 @@ mod tests {
         let facts = RequestFacts {
             source_ip: "10.0.0.1".into(),
             received_unix_millis: 1_790_000_000_123,
-            impersonator: Some(User::admin()),
+            impersonator: Some(std::sync::Arc::new(User::admin())),
             ..RequestFacts::default()
         };
-        let bob = User { name: "bob\u{1b}[2J".into(), uid: String::new(), groups: Vec::new() };
+        let bob = User::new("bob\u{1b}[2J", "", []);
         let json = mutation(&facts, &bob, &Attributes::object("create", &kinds::ROLE, "prod", ""), "r", "", 201);
         let view = EventView::read(&json).unwrap();
         assert_eq!(

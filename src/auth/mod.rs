@@ -34,6 +34,7 @@ mod token_cache;
 mod test_home;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
@@ -90,6 +91,8 @@ pub struct Authenticator {
     sessions: Arc<Sessions>,
     /// Which password of a user is in place, by the row's key: version of the row, generation of the password.
     generations: RwLock<HashMap<String, (u64, u64)>>,
+    /// How often the administrator's token or signing keys were replaced.
+    revoked: Arc<AtomicU64>,
     throttle: Throttle,
     hashing: HashingQueue,
     outside: Arc<Outside>,
@@ -165,6 +168,7 @@ impl Authenticator {
             keys: Arc::new(SigningKeys::new(keys)),
             replacing_keys: Arc::default(),
             generations: RwLock::default(),
+            revoked: Arc::default(),
             throttle,
             cache: TokenCache::new(),
         };
@@ -179,20 +183,16 @@ impl Authenticator {
         Ok(authenticator)
     }
 
-    /// `iss` of the tokens that this server signs, and the audience of those that are meant for it.
-    pub fn issuer(&self) -> &str {
-        &self.settings.issuer
-    }
-
     /// Moves whenever a credential that was good may have ended by other means than its time: a session ended, the
     /// administrator's token was replaced, a signing key was revoked.
-    pub fn generation(&self) -> u64 {
-        0
+    pub fn revocations(&self) -> u64 {
+        self.revoked.load(Ordering::Acquire) + self.sessions.ends()
     }
 
     /// Replaces the administrator's token; the former one ends with this call.
     pub fn replace_admin(&self, hash: TokenHash) {
         self.admin.replace(hash);
+        self.revoked.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Whether `token` is the administrator's.
@@ -297,11 +297,12 @@ impl Authenticator {
         audit: Option<Vec<u8>>,
         turn: tokio::sync::OwnedMutexGuard<()>,
     ) -> Result<(), KeysError> {
-        let (store, keys) = (self.store.clone(), Arc::clone(&self.keys));
+        let (store, keys, revoked) = (self.store.clone(), Arc::clone(&self.keys), Arc::clone(&self.revoked));
         let replacing = tokio::spawn(async move {
             let _turn = turn;
             store.write_state(vec![StateChange::put(SIGNING_KEYS, set.encode())], audit).await?;
             keys.replace(set);
+            revoked.fetch_add(1, Ordering::AcqRel);
             Ok(())
         });
         replacing.await.unwrap_or(Err(StoreError::Closed)).map_err(KeysError::Store)

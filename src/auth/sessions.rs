@@ -146,6 +146,8 @@ pub(super) struct Sessions {
 struct Tables {
     by_id: HashMap<SessionId, Session>,
     by_uid: HashMap<String, Vec<SessionId>>,
+    /// How often tokens of a session have ended before their time.
+    ends: u64,
 }
 
 impl Tables {
@@ -156,6 +158,7 @@ impl Tables {
 
     fn remove(&mut self, id: SessionId) -> Option<Session> {
         let session = self.by_id.remove(&id)?;
+        self.ends += 1;
         if let Some(ids) = self.by_uid.get_mut(&session.uid) {
             ids.retain(|other| *other != id);
             if ids.is_empty() {
@@ -279,7 +282,10 @@ impl Sessions {
         let session = self.find(id)?;
         let number = session.number.checked_add(1)?;
         let session = Session { number, generation, last_used: now, ..session };
-        Some(self.write(id, session, now, vec![password], record).await)
+        let written = self.write(id, session, now, vec![password], record).await;
+        // The tokens of before are over.
+        self.tables_mut().ends += 1;
+        Some(written)
     }
 
     /// Writes a session as it shall be, then holds it in memory so. For a caller whose turn it is.
@@ -369,6 +375,11 @@ impl Sessions {
             return Ok(());
         }
         self.remove_rows(gone, None).await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Moves when tokens of a session end before their time.
+    pub fn ends(&self) -> u64 {
+        self.tables().ends
     }
 
     /// Sessions that there are.

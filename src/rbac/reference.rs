@@ -359,11 +359,7 @@ pub(super) fn users() -> Vec<User> {
         ("", &["g1"]),
     ]
     .into_iter()
-    .map(|(name, groups)| User {
-        name: name.to_owned(),
-        uid: String::new(),
-        groups: groups.iter().map(|&group| group.to_owned()).collect(),
-    })
+    .map(|(name, groups)| User::new(name, "", groups.iter().copied()))
     .collect()
 }
 
