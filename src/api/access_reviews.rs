@@ -10,10 +10,12 @@ use serde_json::{Value, json};
 
 use super::Context;
 use super::status::Failure;
+use crate::audit::search::visit;
+use crate::clock::rfc3339;
 use crate::codec::yaml;
 use crate::model::kinds::{self, Kind};
 use crate::model::user::{GROUP_AUTHENTICATED, User};
-use crate::rbac::{self, Attributes, Binding, Explanation, Grant, Obstacle, Role, Subject};
+use crate::rbac::{self, Attributes, Binding, Explanation, Grant, Obstacle, Role, Subject, Usage};
 
 /// How far back grants are looked at that nothing is said of.
 const DEFAULT_SINCE_SECONDS: i64 = 90 * 86_400;
@@ -113,8 +115,42 @@ pub(super) fn who_can(context: &Context<'_>, spec: &Value) -> Result<Value, Fail
 }
 
 /// `grantusagereviews`
-pub(super) fn unused(_: &Context<'_>, _: &Value) -> Result<Value, Failure> {
-    Err(Failure::internal())
+pub(super) fn unused(context: &Context<'_>, spec: &Value) -> Result<Value, Failure> {
+    for kind in kinds::ACCESS_KINDS.iter().filter(|kind| kind.group == kinds::ROLE.group) {
+        context.authorize(Attributes::object("list", kind, "", ""))?;
+    }
+    context.authorize(Attributes::path("get", super::audit_log::PATH))?;
+    let seconds = spec.get("sinceSeconds").and_then(Value::as_i64).unwrap_or(DEFAULT_SINCE_SECONDS);
+    if seconds <= 0 {
+        return Err(Failure::bad_request("spec.sinceSeconds: must be greater than zero"));
+    }
+    let now = context.state.clock.unix_seconds();
+    let since = now.saturating_sub(seconds);
+    let policy = &context.access.policy;
+    let mut usage = Usage::new(policy);
+    let mut requests = 0_i64;
+    let (log, records) = (context.state.audit.directory(), &*context.state.mutation_records);
+    let visited = visit(log, records, since.saturating_mul(1_000_000), &mut |event| {
+        if event.decision() == "allow" {
+            requests += 1;
+            let (user, groups) = event.acting();
+            usage.observe(user, &groups, &event.attributes(), event.unix_micros().div_euclid(1_000_000));
+        }
+    });
+    let visited = visited.map_err(|error| super::audit_log::unreadable(&error))?;
+    let mut status = json!({"since": rfc3339(since), "requests": requests});
+    if let Some(oldest) = visited.oldest {
+        set(&mut status, "observedFrom", rfc3339(oldest.div_euclid(1_000_000).max(since)).into());
+    }
+    let unused = usage.unused().into_iter().map(|grant| {
+        let rule = grant.role.rules.get(grant.rule).map(|rule| rule.to_value()).unwrap_or_default();
+        json!({
+            "subject": subject(&grant.subject), "binding": binding_reference(&grant.binding),
+            "role": role_reference(&grant.role), "rule": rule, "bootstrap": grant.bootstrap,
+        })
+    });
+    set(&mut status, "unused", unused.collect::<Vec<_>>().into());
+    Ok(status)
 }
 
 /// The objects that an answer about a namespace (`""` is the cluster) is made of must be the caller's to list.

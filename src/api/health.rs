@@ -30,6 +30,12 @@ impl Health {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner).retain(|(name, _)| *name != check);
     }
 
+    /// Whether the server is about to stop.
+    pub(super) fn is_stopping(&self) -> bool {
+        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        failing.iter().any(|(check, _)| *check == "shutdown")
+    }
+
     /// Code and text of a health endpoint at `path`.
     pub(super) fn report(&self, verbose: bool, path: &str, only_alive: bool) -> (u16, String) {
         let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);

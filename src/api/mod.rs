@@ -2,6 +2,7 @@
 //! `objects`. Nothing behind this module knows HTTP.
 
 mod access_reviews;
+mod audit_log;
 mod body;
 pub mod discovery;
 mod guard;
@@ -47,6 +48,7 @@ use crate::objects::watch::Hub;
 use crate::objects::{Access, Objects};
 use crate::rbac::{self, Attributes, Permit};
 
+pub use self::audit_log::{MutationRecords, VerifyAudit};
 pub use self::guard::Changes as AccessChanges;
 pub use self::health::Health;
 pub use self::session::RotateAdmin;
@@ -77,6 +79,22 @@ pub struct State {
     pub rotate_admin: RotateAdmin,
     /// Signs users' certificates.
     pub client_authority: ClientAuthority,
+    /// The records of committed changes.
+    pub mutation_records: MutationRecords,
+    /// Checks what is recorded.
+    pub verify_audit: VerifyAudit,
+}
+
+/// What only the owner of the home can do or read for the API.
+pub struct Home {
+    /// Rotates the administrator's credential.
+    pub rotate_admin: RotateAdmin,
+    /// Signs users' certificates.
+    pub client_authority: ClientAuthority,
+    /// The records of committed changes.
+    pub mutation_records: MutationRecords,
+    /// Checks what is recorded.
+    pub verify_audit: VerifyAudit,
 }
 
 /// What the API does that can be switched.
@@ -97,9 +115,9 @@ impl State {
         audit: Arc<AuditLog>,
         clock: SharedClock,
         settings: Settings,
-        rotate_admin: RotateAdmin,
-        client_authority: ClientAuthority,
+        home: Home,
     ) -> Self {
+        let Home { rotate_admin, client_authority, mutation_records, verify_audit } = home;
         let (health, metrics, changes) = (Arc::default(), Arc::default(), Arc::default());
         Self {
             objects,
@@ -262,6 +280,9 @@ async fn route(context: &Context<'_>, info: RequestInfo, payload: web::Payload) 
         return Err(Failure::method_not_allowed());
     }
     let path = context.http.path();
+    if let Some(response) = audit_log::route(context, &permit).await? {
+        return Ok(response);
+    }
     if let Some(response) = health::route(context, path) {
         return Ok(response);
     }
@@ -270,6 +291,16 @@ async fn route(context: &Context<'_>, info: RequestInfo, payload: web::Payload) 
     }
     if let Some(response) = kube_openapi::route(context, path) {
         return Ok(response);
+    }
+    match path {
+        "/.well-known/openid-configuration" | "/.well-known/openid-configuration/" => {
+            let document = context.state.authenticator.openid_configuration();
+            return Ok(respond::value(&context.style, 200, &document, &[]));
+        }
+        "/openid/v1/jwks" | "/openid/v1/jwks/" => {
+            return Ok(respond::value(&context.style, 200, &context.state.authenticator.jwks(), &[]));
+        }
+        _ => {}
     }
     if path == "/metrics" {
         return Ok(metrics::respond(context));

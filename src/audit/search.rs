@@ -148,6 +148,53 @@ pub fn search(
     Ok(page)
 }
 
+/// What a visit has seen.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Visited {
+    /// When the oldest event happened that was looked at, microseconds since the epoch.
+    pub oldest: Option<i64>,
+    /// Whether everything was looked at.
+    pub is_complete: bool,
+}
+
+/// Shows `see` every event since `since_micros`, of one chain and then of the other, newest first.
+pub fn visit(
+    directory: &Path,
+    mutations: &dyn Mutations,
+    since_micros: i64,
+    see: &mut dyn FnMut(&EventView<'_>),
+) -> Result<Visited, SearchError> {
+    let mut visited = Visited { oldest: None, is_complete: true };
+    let mut log = LogBackward::new(directory, &AuditQuery::default(), None)?;
+    let before = mutations.end().saturating_add(1);
+    let mut changes = MutationsBackward { mutations, before, read: VecDeque::new() };
+    let mut budget = MOST_RECORDS;
+    let mut of_chain = |next: &mut dyn FnMut() -> Result<Option<Record>, SearchError>| {
+        let mut old_records = 0;
+        while old_records < OLD_RECORDS {
+            let Some((_, _, json)) = next()? else { return Ok(()) };
+            if budget == 0 {
+                visited.is_complete = false;
+                return Ok(());
+            }
+            budget -= 1;
+            let Some(view) = EventView::read(&json) else { continue };
+            let happened = view.unix_micros();
+            if happened < since_micros {
+                old_records += 1;
+                continue;
+            }
+            old_records = 0;
+            visited.oldest = Some(visited.oldest.map_or(happened, |oldest: i64| oldest.min(happened)));
+            see(&view);
+        }
+        Ok::<(), SearchError>(())
+    };
+    of_chain(&mut || log.next())?;
+    of_chain(&mut || changes.next())?;
+    Ok(visited)
+}
+
 type Record = (Chain, u64, Vec<u8>);
 
 /// The newest event of one chain that is asked for and was not taken yet.

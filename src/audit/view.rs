@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::event::{DECISION, REPEATED};
+use crate::rbac::Attributes;
 
 /// What queries look at.
 #[derive(Debug, Default, Deserialize)]
@@ -43,6 +44,8 @@ pub struct EventView<'a> {
 struct UserView<'a> {
     #[serde(borrow)]
     username: Cow<'a, str>,
+    #[serde(borrow)]
+    groups: Vec<Cow<'a, str>>,
 }
 
 /// The object of a request.
@@ -81,6 +84,28 @@ impl<'a> EventView<'a> {
     /// Who was authenticated, then whom they acted as.
     pub fn users(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.user).chain(&self.impersonated_user).map(|user| user.username.as_ref())
+    }
+
+    /// As whom it was done: name and groups.
+    pub fn acting(&self) -> (&str, Vec<String>) {
+        let user = self.impersonated_user.as_ref().unwrap_or(&self.user);
+        (&user.username, user.groups.iter().map(ToString::to_string).collect())
+    }
+
+    /// What was asked of the authorizer.
+    pub fn attributes(&self) -> Attributes {
+        match &self.object_ref {
+            Some(object) => Attributes {
+                verb: self.verb.to_string(),
+                group: object.api_group.to_string(),
+                resource: object.resource.to_string(),
+                subresource: object.subresource.to_string(),
+                namespace: object.namespace.to_string(),
+                name: object.name.to_string(),
+                ..Attributes::default()
+            },
+            None => Attributes::path(&self.verb, self.request_uri.split('?').next().unwrap_or_default()),
+        }
     }
 
     /// HTTP status of the answer.

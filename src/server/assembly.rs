@@ -346,6 +346,17 @@ fn open_audit_log(
     Ok(log)
 }
 
+/// Checks both chains.
+fn verify_audit(store: Store, keyring: Arc<Keyring>, log: Arc<AuditLog>) -> api::VerifyAudit {
+    Arc::new(move || {
+        let kept = audit::anchor::stored(&store).map_err(|_| "the store cannot be read")?;
+        let head = store.audit_end();
+        let report = audit::verify::verify_log(log.directory(), audit::verify::Trust::Keyring(&keyring), kept)
+            .map_err(|_| "the audit log cannot be read")?;
+        Ok(report_of(&store, &keyring, head, &report))
+    })
+}
+
 /// Probes, checkpoints, rotates and removes, once a second, and notes in the store how far the log has come.
 async fn look_after_audit_log(log: Arc<AuditLog>, store: Store) {
     let mut tick = tokio::time::interval(AUDIT_INTERVAL);
@@ -368,7 +379,8 @@ fn api_state(
     settings: api::Settings,
     credentials: Credentials,
 ) -> api::State {
-    let (authenticator, store) = (Arc::clone(&credentials.authenticator), credentials.store.clone());
+    let Credentials { authenticator, store, keyring, .. } = credentials.clone();
+    let (records, verified) = (store.clone(), store.clone());
     let rotate_admin: api::RotateAdmin = Arc::new(move |audit| {
         let credentials = credentials.clone();
         // On its own, for a client that goes away ends its request, and this must not stop half-way.
@@ -383,7 +395,10 @@ fn api_state(
     });
     let client_authority: api::ClientAuthority =
         Arc::new(move || stored_authority(&store, Signs::Clients).ok().flatten());
-    api::State::new(objects, hub, authenticator, audit, clock, settings, rotate_admin, client_authority)
+    let verify_audit = verify_audit(verified, keyring, Arc::clone(&audit));
+    let mutation_records: api::MutationRecords = Arc::new(records);
+    let home = api::Home { rotate_admin, client_authority, mutation_records, verify_audit };
+    api::State::new(objects, hub, authenticator, audit, clock, settings, home)
 }
 
 /// Says what the check of the store has found.
