@@ -416,8 +416,7 @@ impl Appender {
         let Position { current, last_file, end, .. } = &self.position;
         let Some(current) = current.as_ref().filter(|current| current.length == 0) else { return Ok(()) };
         let (number, name) = (current.file.number, current.file.name());
-        let previous =
-            (end.sequence > 0).then(|| FileEnd { file: last_file.clone(), last: (*end).into() });
+        let previous = (end.sequence > 0).then(|| FileEnd { file: last_file.clone(), last: (*end).into() });
         let start =
             FileStart::new(self.tools.keyring.store_id(), number, time(current.begun_unix_millis), previous).content();
         self.put(&start)?;

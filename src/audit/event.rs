@@ -358,7 +358,8 @@ mod tests {
 
     #[test]
     fn what_an_authenticator_adds_is_written_as_lists() {
-        let extra = BTreeMap::from([("a\"b".to_owned(), vec!["x".to_owned(), "y".to_owned()]), ("c".to_owned(), vec![])]);
+        let extra =
+            BTreeMap::from([("a\"b".to_owned(), vec!["x".to_owned(), "y".to_owned()]), ("c".to_owned(), vec![])]);
         let mut out = Vec::new();
         put_extra(&mut out, &extra);
         assert_eq!(read(&out), json!({"a\"b": ["x", "y"], "c": []}));

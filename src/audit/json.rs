@@ -94,13 +94,9 @@ pub fn push_micro_time(out: &mut Vec<u8>, unix_millis: i64) {
     let time = jiff::Timestamp::from_millisecond(unix_millis).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     let time = Offset::UTC.to_datetime(time);
     push_digits(out, time.year().unsigned_abs().into(), 4);
-    for (before, number) in [
-        (b'-', time.month()),
-        (b'-', time.day()),
-        (b'T', time.hour()),
-        (b':', time.minute()),
-        (b':', time.second()),
-    ] {
+    for (before, number) in
+        [(b'-', time.month()), (b'-', time.day()), (b'T', time.hour()), (b':', time.minute()), (b':', time.second())]
+    {
         out.push(before);
         push_digits(out, number.unsigned_abs().into(), 2);
     }

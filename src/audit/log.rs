@@ -340,9 +340,9 @@ impl AuditLog {
             appender.checkpoint()?;
         }
         let max_age_millis = self.settings.max_file_age_seconds.saturating_mul(1000);
-        let is_old = appender.current().is_some_and(|current| {
-            current.events > 0 && now.abs_diff(current.begun_unix_millis) >= max_age_millis
-        });
+        let is_old = appender
+            .current()
+            .is_some_and(|current| current.events > 0 && now.abs_diff(current.begun_unix_millis) >= max_age_millis);
         if is_old { appender.rotate() } else { Ok(()) }
     }
 

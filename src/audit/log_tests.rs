@@ -137,7 +137,9 @@ impl Home {
     fn lines(&self) -> Vec<Value> {
         let files = list(&self.directory()).unwrap();
         let texts = files.iter().map(|file| fs::read_to_string(&file.path).unwrap());
-        texts.flat_map(|text| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>()).collect()
+        texts
+            .flat_map(|text| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>())
+            .collect()
     }
 
     /// The numbers of the events that tests write.
@@ -232,7 +234,8 @@ fn half_a_line_is_cut_off_at_the_next_start_and_the_cut_is_recorded() {
         assert!(log.findings().is_empty());
         log.append(&event(2)).unwrap();
         assert_eq!(home.numbers(), [1, 2]);
-        let expected = format!("{bytes} bytes of a line that was not written whole were cut off the end of {}", name(1));
+        let expected =
+            format!("{bytes} bytes of a line that was not written whole were cut off the end of {}", name(1));
         assert_eq!(home.notes(), [expected]);
         home.assert_intact();
     }
@@ -284,13 +287,9 @@ fn a_full_disk_refuses_until_a_probe_has_written_again_and_nothing_acknowledged_
 
 #[test]
 fn every_way_in_which_a_disk_refuses_is_told_with_what_to_do() {
-    for (errno, why) in [
-        (Errno::NOSPC, FULL),
-        (Errno::DQUOT, QUOTA),
-        (Errno::FBIG, QUOTA),
-        (Errno::ROFS, READ_ONLY),
-        (Errno::IO, DISK),
-    ] {
+    for (errno, why) in
+        [(Errno::NOSPC, FULL), (Errno::DQUOT, QUOTA), (Errno::FBIG, QUOTA), (Errno::ROFS, READ_ONLY), (Errno::IO, DISK)]
+    {
         let home = Home::new();
         let log = home.open();
         *lock(&home.faults.write) = Some(errno);
@@ -530,7 +529,7 @@ fn an_end_that_was_cut_off_behind_a_checkpoint_is_found_where_it_was_noted() {
     assert!(home.kept.is_some());
     home.assert_intact();
     let text = home.text(1);
-    let cut: String = text.lines().take(5).map(|line| format!("{line}\n")).collect();
+    let cut: String = text.split_inclusive('\n').take(5).collect();
     fs::write(home.path(1), cut).unwrap();
     assert_eq!(home.verify().findings.len(), 1);
     let log = home.open();
@@ -540,7 +539,10 @@ fn an_end_that_was_cut_off_behind_a_checkpoint_is_found_where_it_was_noted() {
     home.kept = log.anchor();
     let found = home.verify().findings;
     assert_eq!(found.len(), 1);
-    assert_eq!(found[0].to_string(), format!("{}, line 1: it goes on from line 12, but the file before it ends with line 5", name(2)));
+    assert_eq!(
+        found[0].to_string(),
+        format!("{}, line 1: it goes on from line 12, but the file before it ends with line 5", name(2))
+    );
 }
 
 #[test]

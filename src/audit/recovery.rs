@@ -113,12 +113,7 @@ struct Tail {
 }
 
 impl Tail {
-    fn read(
-        file: &LogFile,
-        keyring: &Keyring,
-        key: &AuditPublicKey,
-        kept: Option<ChainEnd>,
-    ) -> io::Result<Self> {
+    fn read(file: &LogFile, keyring: &Keyring, key: &AuditPublicKey, kept: Option<ChainEnd>) -> io::Result<Self> {
         let mut backward = LinesBackward::of(&file.path)?;
         let mut tail = Self {
             is_empty: true,

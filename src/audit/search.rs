@@ -69,7 +69,8 @@ pub struct Page {
 impl Page {
     /// An `audit.k8s.io/v1 EventList`.
     pub fn to_json(&self) -> Vec<u8> {
-        let mut out = b"{\"kind\":\"EventList\",\"apiVersion\":\"audit.k8s.io/v1\",\"metadata\":{},\"items\":[".to_vec();
+        let mut out =
+            b"{\"kind\":\"EventList\",\"apiVersion\":\"audit.k8s.io/v1\",\"metadata\":{},\"items\":[".to_vec();
         for (at, event) in self.events.iter().enumerate() {
             if at > 0 {
                 out.push(b',');
@@ -240,9 +241,8 @@ impl LogBackward {
     fn open_next(&mut self) -> io::Result<bool> {
         while let Some(file) = self.files.pop() {
             if let Some(until) = self.until_micros
-                && first_time(&file).is_some_and(|begun| {
-                    begun.saturating_mul(1000) > until.saturating_add(BEGUN_SLACK_MICROS)
-                })
+                && first_time(&file)
+                    .is_some_and(|begun| begun.saturating_mul(1000) > until.saturating_add(BEGUN_SLACK_MICROS))
             {
                 continue;
             }

@@ -21,7 +21,12 @@ struct Changes(Vec<Vec<u8>>);
 
 impl Changes {
     fn records(&self) -> impl DoubleEndedIterator<Item = (u64, SecretBytes)> + '_ {
-        (1..).take(self.0.len()).zip(&self.0).map(|(number, text)| (number, SecretBytes::new(text.clone()))).collect::<Vec<_>>().into_iter()
+        (1..)
+            .take(self.0.len())
+            .zip(&self.0)
+            .map(|(number, text)| (number, SecretBytes::new(text.clone())))
+            .collect::<Vec<_>>()
+            .into_iter()
     }
 }
 
@@ -217,7 +222,9 @@ fn a_page_is_an_event_list_as_kubernetes_has_it() {
     assert_eq!((&list["kind"], &list["apiVersion"]), (&"EventList".into(), &"audit.k8s.io/v1".into()));
     assert_eq!(list["items"].as_array().unwrap().len(), 2);
     assert!(list["items"][0].get("chain").is_none());
-    assert!(home.search("").events[0].text().starts_with("2026-09-21T14:13:20.001000Z  u1  get  secrets a/n  200  allow"));
+    assert!(
+        home.search("").events[0].text().starts_with("2026-09-21T14:13:20.001000Z  u1  get  secrets a/n  200  allow")
+    );
 }
 
 #[test]

@@ -153,13 +153,20 @@ pub fn verify_mutations<E: std::fmt::Display>(
     }
     if end != head {
         let (last, expected) = (end.sequence, head.sequence);
-        report.find("", 0, format!("the records of mutations end with {last}, and not as the sealed head says ({expected})"));
+        report.find(
+            "",
+            0,
+            format!("the records of mutations end with {last}, and not as the sealed head says ({expected})"),
+        );
     }
     if let Some(last) = named.keys().next_back().filter(|last| **last > end.sequence) {
         report.find(
             "",
             0,
-            format!("a checkpoint names the record of mutation {last}, but there are {}: the database is an older one", end.sequence),
+            format!(
+                "a checkpoint names the record of mutation {last}, but there are {}: the database is an older one",
+                end.sequence
+            ),
         );
     }
     (report.findings, records)
@@ -369,7 +376,8 @@ impl Walk<'_> {
         }
         let last = self.end.map_or(0, |end| end.sequence);
         if let Some(kept) = self.kept.filter(|kept| kept.sequence > last) {
-            let problem = format!("the log ends with line {last}, but it had line {}: lines are missing", kept.sequence);
+            let problem =
+                format!("the log ends with line {last}, but it had line {}: lines are missing", kept.sequence);
             self.report.find("", 0, problem);
         }
         self.report.unsigned_lines = self.segment.unsigned_lines();

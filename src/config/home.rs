@@ -4,6 +4,7 @@
 //! <home>/strongroom.db      the sealed store (with -wal and -shm beside it)
 //! <home>/admin.kubeconfig   how the administrator connects
 //! <home>/lock               held by the one process that owns the home
+//! <home>/audit/            the audit log, and the public key that verifies it
 //! <home>/tls/               certificates, and the server's private key
 //! <home>/keys/unlock.key    the key file, where the home was chosen with --home
 //! ```
@@ -80,6 +81,12 @@ impl HomePaths {
     #[must_use]
     pub fn lock(&self) -> PathBuf {
         self.root.join("lock")
+    }
+
+    /// The audit log.
+    #[must_use]
+    pub fn audit(&self) -> PathBuf {
+        self.root.join("audit")
     }
 
     /// Certificates and the server's key.

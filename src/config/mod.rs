@@ -3,6 +3,7 @@
 //! A flag wins over its variable. What this never does: open a file, keep a setting as text that has a type, or
 //! fall back to something weaker where a value is wrong.
 
+pub mod audit;
 pub mod cache;
 pub mod environment;
 pub mod home;
@@ -15,6 +16,7 @@ pub mod unlock;
 use std::fmt;
 use std::path::PathBuf;
 
+pub use audit::{AuditConfig, AuditFlags};
 pub use cache::CacheSize;
 pub use environment::Environment;
 pub use home::HomePaths;
@@ -77,6 +79,8 @@ pub struct ServeFlags {
     pub max_watches_per_user: Option<usize>,
     /// `--cache-size`
     pub cache_size_mib: Option<usize>,
+    /// `--audit-…`
+    pub audit: AuditFlags,
 }
 
 /// Everything `serve` needs to know.
@@ -97,6 +101,8 @@ pub struct ServeConfig {
     pub limits: Limits,
     /// Bound on the memory that sealed objects are kept in.
     pub cache: CacheSize,
+    /// How the audit log is kept.
+    pub audit: AuditConfig,
 }
 
 impl ServeConfig {
@@ -134,7 +140,8 @@ impl ServeConfig {
             environment,
         )?;
         let cache = CacheSize::resolve(flags.cache_size_mib, environment)?;
-        Ok(Self { home, listen, advertise, tls, swagger_ui, unlock, limits, cache })
+        let audit = AuditConfig::resolve(flags.audit, environment)?;
+        Ok(Self { home, listen, advertise, tls, swagger_ui, unlock, limits, cache, audit })
     }
 }
 

@@ -1,4 +1,5 @@
-//! What the server is put together from: the one file here that names the store, `auth` and the API.
+//! What the server is put together from: the one file here that names `auth` and the API, and with `audit_log` the
+//! store.
 //!
 //! What it never does: keep a secret of its own. The authority's key and the hash of the administrator's token are
 //! sealed rows.
@@ -7,12 +8,13 @@ use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
 use tokio::sync::Mutex;
+use tokio::task::AbortHandle;
 
 use crate::api;
-use crate::audit::{self, RequestFacts};
+use crate::audit::{self, AuditLog, RequestFacts};
 use crate::auth::{ADMIN_STATE_KEY, AdminToken, Authenticator, TokenHash};
 use crate::clock::SharedClock;
-use crate::config::HomePaths;
+use crate::config::{AuditConfig, HomePaths};
 use crate::crypto::Keyring;
 use crate::model::kinds;
 use crate::model::user::User;
@@ -25,6 +27,7 @@ use crate::sensitive::{Document, SecretBytes};
 use crate::store::{self, Findings, Store};
 
 use super::ServeError;
+use super::audit_log;
 use super::kubeconfig::AdminKubeconfig;
 use super::listen::Application;
 use super::root_key::NewKeys;
@@ -38,6 +41,8 @@ const DEFAULT_NAMESPACE: &str = "default";
 pub struct Assembly {
     store: Store,
     credentials: Credentials,
+    audit: Arc<AuditLog>,
+    looking_after_audit: AbortHandle,
     state: api::State,
 }
 
@@ -89,6 +94,8 @@ pub struct Settings {
     pub watches_per_user: usize,
     /// Whether Swagger UI and its document are served.
     pub swagger_ui: bool,
+    /// How the audit log is kept.
+    pub audit: AuditConfig,
 }
 
 impl Assembly {
@@ -107,6 +114,7 @@ impl Assembly {
             cache_bytes: settings.cache_bytes,
         };
         let (store, feed) = Store::open(options).await.map_err(ServeError::store)?;
+        let audit = audit_log::open(paths, settings.audit, Arc::clone(&keyring), Arc::clone(&clock), &store)?;
         let authenticator = Arc::new(Authenticator::new(admin_hash(&store)?));
         let credentials = Credentials {
             paths: paths.clone(),
@@ -121,7 +129,8 @@ impl Assembly {
         let state = api_state(Arc::clone(&objects), hub, keyring, clock, settings.swagger_ui, credentials.clone());
         report(store.findings(), &state.health);
         bootstrap(&objects).await?;
-        Ok(Self { store, credentials, state })
+        let looking_after = tokio::spawn(audit_log::look_after(Arc::clone(&audit), store.clone()));
+        Ok(Self { store, credentials, audit, looking_after_audit: looking_after.abort_handle(), state })
     }
 
     /// The home's certificate authority, made and sealed where there is none, or where the one there is ends within
@@ -180,6 +189,8 @@ impl Assembly {
 
     /// Ends the store: what was acknowledged is on the disk and the database file stands alone.
     pub async fn close(self) -> Result<(), ServeError> {
+        self.looking_after_audit.abort();
+        audit_log::close(&self.audit, &self.store).await;
         self.store.close().await.map_err(ServeError::store)
     }
 }

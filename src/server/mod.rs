@@ -15,6 +15,7 @@
 //! What it never does: print (it hands text to its caller), or go on after a step that failed.
 
 mod assembly;
+mod audit_log;
 mod certificates;
 mod client;
 mod connections;
@@ -44,6 +45,7 @@ use crate::clock::SharedClock;
 use crate::config::{Advertise, HomePaths, ListenAddress, ServeConfig, TlsFiles, UnlockConfig};
 use crate::pki::Names;
 
+pub use audit_log::{AuditReport, verify_signatures as verify_audit_signatures};
 pub use client::ClientError;
 pub use error::ServeError;
 pub use hygiene::harden;
@@ -100,12 +102,18 @@ pub fn rotate_admin_token(paths: &HomePaths, unlock: UnlockConfig, clock: Shared
     }
 }
 
+/// Checks the audit log and the records of mutations of a home that is not served now.
+pub fn verify_audit(paths: &HomePaths, unlock: UnlockConfig, clock: SharedClock) -> Result<AuditReport, ServeError> {
+    runtime()?.block_on(offline::verify_audit(paths, unlock, clock, &mut Terminal))
+}
+
 async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&str)) -> Result<(), ServeError> {
     let mut signals = Signals::install()?;
-    let ServeConfig { home: paths, listen, advertise, tls, swagger_ui, unlock, limits, cache } = config;
+    let ServeConfig { home: paths, listen, advertise, tls, swagger_ui, unlock, limits, cache, audit } = config;
     let UnlockedHome { mut lock, keyring, opener } =
         offline::unlock(&paths, unlock, &clock, &mut Terminal, true).await?;
-    let settings = Settings { cache_bytes: cache.bytes(), watches_per_user: limits.watches_per_user, swagger_ui };
+    let settings =
+        Settings { cache_bytes: cache.bytes(), watches_per_user: limits.watches_per_user, swagger_ui, audit };
     let assembly = Assembly::open(&paths, keyring, Arc::clone(&clock), settings).await?;
 
     let names = names(listen, &advertise);

@@ -4,8 +4,8 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::writer::audit_id;
 use super::Store;
+use super::writer::audit_id;
 use crate::crypto::{ChainEnd, RecordId, Sealed};
 use crate::sensitive::SecretBytes;
 
@@ -70,7 +70,9 @@ impl Store {
         rows.into_iter()
             .map(|row| {
                 let opened = self.shared.keyring.open_meta(&row.record_id(), &row.sealed);
-                opened.map(|text| (row.sequence, text)).map_err(|_| AuditReadError::Integrity { sequence: row.sequence })
+                opened
+                    .map(|text| (row.sequence, text))
+                    .map_err(|_| AuditReadError::Integrity { sequence: row.sequence })
             })
             .collect()
     }
