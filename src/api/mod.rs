@@ -52,6 +52,7 @@ pub use self::audit_log::{MutationRecords, VerifyAudit};
 pub use self::guard::Changes as AccessChanges;
 pub use self::health::Health;
 pub use self::session::RotateAdmin;
+pub use self::standing::look_after_credentials;
 pub use self::subresources::ClientAuthority;
 
 /// Everything a request needs. Cheap to clone.
@@ -131,6 +132,8 @@ impl State {
             settings,
             rotate_admin,
             client_authority,
+            mutation_records,
+            verify_audit,
         }
     }
 

@@ -4,6 +4,7 @@
 //! is done for a caller after the end of a right was acknowledged.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::HttpRequest;
 
@@ -16,6 +17,9 @@ use crate::model::user::{PeerOwner, USER_ADMIN, User, UserAccount};
 use crate::objects::{Access, Objects};
 use crate::pki::client::{ClientIdentity, PeerCertificate};
 use crate::rbac::{self, Attributes};
+
+/// How often credentials are looked after.
+const CREDENTIALS_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What decides access: the revision of roles, bindings and users, and how often credentials were revoked.
 pub type Stamp = (u64, u64);
@@ -139,5 +143,16 @@ impl Accounts for Live<'_> {
 
     fn secret_uid(&self, namespace: &str, name: &str) -> Option<String> {
         self.objects.uid(&kinds::SECRET, namespace, name)
+    }
+}
+
+/// Has credentials looked after until it is aborted: keys renewed, sessions that are over removed.
+pub async fn look_after_credentials(state: State) {
+    let mut tick = tokio::time::interval(CREDENTIALS_INTERVAL);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let access = state.objects.access();
+        state.authenticator.tick(&Live { access: &access, objects: &state.objects }).await;
     }
 }

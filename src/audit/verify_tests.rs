@@ -131,8 +131,8 @@ fn an_edit_is_one_finding_that_names_file_and_line() {
 
 #[test]
 fn lines_taken_out_put_in_doubled_or_moved_are_found() {
-    let home = Home::of_events(60, 2_500);
     type Change = fn(&mut Vec<Vec<u8>>);
+    let home = Home::of_events(60, 2_500);
     let changes: [(&str, Change); 8] = [
         ("one taken out", |lines| drop(lines.remove(4))),
         ("several taken out", |lines| drop(lines.drain(2..5))),

@@ -5,6 +5,7 @@
 //! What it never does: take a secret as an argument, or print one.
 
 mod admin;
+mod audit;
 mod healthcheck;
 mod home_options;
 mod serve;
@@ -41,6 +42,8 @@ enum Command {
     Healthcheck(healthcheck::Healthcheck),
     /// Look after a home
     Admin(admin::Admin),
+    /// Look into the audit log
+    Audit(audit::Audit),
 }
 
 /// Why a command was not done.
@@ -50,6 +53,8 @@ enum CliError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Serve(#[from] ServeError),
+    #[error("the audit log is not as it was written: {0} findings")]
+    AuditFindings(u64),
 }
 
 /// Runs the command that the process was started with.
@@ -75,6 +80,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Serve(command) => command.run(&environment),
         Command::Healthcheck(command) => command.run(&environment),
         Command::Admin(command) => command.run(&environment),
+        Command::Audit(command) => command.run(&environment),
     }
 }
 
@@ -112,10 +118,20 @@ mod tests {
             "strongroom serve --client-certificates --client-ca a --client-ca b --listen-unix s --listen-unix-mode 0660",
             "strongroom --log warn healthcheck --home /h",
             "strongroom admin rotate --home /h --passphrase-file p",
+            "strongroom serve --audit-max-size 1 --audit-max-age 2 --audit-max-files 3 --audit-sync always --audit-reads off",
+            "strongroom audit verify --home /h --key-file k",
+            "strongroom audit verify --public-key p --directory d",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
-        for line in ["strongroom", "strongroom serve --passphrase x", "strongroom admin"] {
+        for line in [
+            "strongroom",
+            "strongroom serve --passphrase x",
+            "strongroom admin",
+            "strongroom audit",
+            "strongroom audit verify --directory d",
+            "strongroom audit verify --public-key p --key-file k",
+        ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }

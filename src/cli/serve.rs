@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::audit::AuditOptions;
 use super::home_options::{HomeOption, UnlockOptions};
 use super::{CliError, print};
 use crate::clock::SystemClock;
@@ -67,6 +68,8 @@ pub struct Serve {
     /// Sealed objects kept in memory, in MiB [env: STRONGROOM_CACHE_SIZE] [default: 64]
     #[arg(long, value_name = "MIB")]
     cache_size: Option<usize>,
+    #[command(flatten)]
+    audit: AuditOptions,
 }
 
 impl Serve {
@@ -93,6 +96,7 @@ impl Serve {
             max_requests_per_address: self.max_requests_per_address,
             max_watches_per_user: self.max_watches_per_user,
             cache_size_mib: self.cache_size,
+            audit: self.audit.into_flags(),
         };
         let config = ServeConfig::resolve(flags, environment)?;
         Ok(server::run(config, Arc::new(SystemClock), print)?)

@@ -5,6 +5,7 @@
 //! <home>/admin.kubeconfig   how the administrator connects
 //! <home>/lock               held by the one process that owns the home
 //! <home>/client-ca.crt      who signs client certificates, where those are used
+//! <home>/audit/            the audit log, and the public key that verifies it
 //! <home>/tls/               certificates, and the server's private key
 //! <home>/keys/unlock.key    the key file, where the home was chosen with --home
 //! ```
@@ -71,12 +72,6 @@ impl HomePaths {
         self.root.join("strongroom.db-wal")
     }
 
-    /// Folder of the audit log's files.
-    #[must_use]
-    pub fn audit(&self) -> PathBuf {
-        self.root.join("audit")
-    }
-
     /// How the administrator connects.
     #[must_use]
     pub fn kubeconfig(&self) -> PathBuf {
@@ -87,6 +82,12 @@ impl HomePaths {
     #[must_use]
     pub fn lock(&self) -> PathBuf {
         self.root.join("lock")
+    }
+
+    /// The audit log.
+    #[must_use]
+    pub fn audit(&self) -> PathBuf {
+        self.root.join("audit")
     }
 
     /// Certificates and the server's key.

@@ -3,6 +3,7 @@
 //! A flag wins over its variable. What this never does: open a file, keep a setting as text that has a type, or
 //! fall back to something weaker where a value is wrong.
 
+pub mod audit;
 pub mod cache;
 pub mod client_certificates;
 pub mod environment;
@@ -18,6 +19,7 @@ pub mod unlock;
 use std::fmt;
 use std::path::PathBuf;
 
+pub use audit::{AuditConfig, AuditFlags};
 pub use cache::CacheSize;
 pub use client_certificates::ClientCertificates;
 pub use environment::Environment;
@@ -96,6 +98,8 @@ pub struct ServeFlags {
     pub max_watches_per_user: Option<usize>,
     /// `--cache-size`
     pub cache_size_mib: Option<usize>,
+    /// `--audit-…`
+    pub audit: AuditFlags,
 }
 
 /// Everything `serve` needs to know.
@@ -124,6 +128,8 @@ pub struct ServeConfig {
     pub limits: Limits,
     /// Bound on the memory that sealed objects are kept in.
     pub cache: CacheSize,
+    /// How the audit log is kept.
+    pub audit: AuditConfig,
 }
 
 impl ServeConfig {
@@ -165,6 +171,7 @@ impl ServeConfig {
             environment,
         )?;
         let cache = CacheSize::resolve(flags.cache_size_mib, environment)?;
+        let audit = AuditConfig::resolve(flags.audit, environment)?;
         Ok(Self {
             home,
             listen,
@@ -178,6 +185,7 @@ impl ServeConfig {
             unlock,
             limits,
             cache,
+            audit,
         })
     }
 }

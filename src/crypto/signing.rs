@@ -9,7 +9,7 @@ use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublic
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::derive::AUDIT_SIGNED;
+use super::derive::{AUDIT_SIGNED, KEY_BYTES};
 use super::keyring::Keyring;
 
 /// `SubjectPublicKeyInfo` of an Ed25519 key up to the key itself (RFC 8410).
@@ -22,10 +22,8 @@ pub struct AuditSigner(Ed25519KeyPair);
 
 impl Keyring {
     /// The key that signs checkpoints of this store's audit log.
-    #[expect(clippy::expect_used, reason = "a seed is refused for its length only, and this one has 32 bytes")]
     pub fn derive_audit_signer(&self) -> AuditSigner {
-        let seed = self.derive_audit_signing_seed();
-        AuditSigner(Ed25519KeyPair::from_seed_unchecked(seed.bytes()).expect("32 bytes"))
+        AuditSigner(key_pair(self.derive_audit_signing_seed().bytes()))
     }
 }
 
@@ -68,6 +66,11 @@ impl AuditPublicKey {
         let der = STANDARD.decode(body).ok()?;
         Some(Self(der.strip_prefix(&SPKI_PREFIX)?.try_into().ok()?))
     }
+}
+
+#[expect(clippy::expect_used, reason = "a seed is refused for its length only, and this one has 32 bytes")]
+fn key_pair(seed: &[u8; KEY_BYTES]) -> Ed25519KeyPair {
+    Ed25519KeyPair::from_seed_unchecked(seed).expect("32 bytes")
 }
 
 impl fmt::Debug for AuditPublicKey {

@@ -1,19 +1,20 @@
-//! What the server is put together from: the one file here that names the store, `auth` and the API.
+//! What the server is put together from: the one file here that names `auth` and the API, and with `audit_log` the
+//! store.
 //!
 //! What it never does: keep a secret of its own. The authorities' keys and the hash of the administrator's token are
 //! sealed rows.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
 use tokio::sync::Mutex;
+use tokio::task::AbortHandle;
 
 use crate::api;
 use crate::audit::{self, AuditLog, RequestFacts};
 use crate::auth::{self, ADMIN_STATE_KEY, AdminToken, Authenticator, TokenHash};
 use crate::clock::SharedClock;
-use crate::config::HomePaths;
+use crate::config::{AuditConfig, HomePaths};
 use crate::crypto::Keyring;
 use crate::model::user::User;
 use crate::objects::watch::Hub;
@@ -24,13 +25,12 @@ use crate::rbac::Attributes;
 use crate::sensitive::SecretBytes;
 use crate::store::{self, Findings, StateChange, Store};
 
+use super::audit_log;
 use super::kubeconfig::AdminKubeconfig;
 use super::listen::Application;
 use super::root_key::NewKeys;
 use super::{ServeError, bootstrap};
 
-/// How often the audit log is looked after.
-const AUDIT_INTERVAL: Duration = Duration::from_secs(1);
 /// `iss` of the tokens that this server signs, where nothing else is said.
 const ISSUER: &str = "https://strongroom.local";
 
@@ -40,6 +40,7 @@ pub struct Assembly {
     store: Store,
     credentials: Credentials,
     audit: Arc<AuditLog>,
+    looking_after_audit: AbortHandle,
     state: api::State,
 }
 
@@ -93,6 +94,8 @@ pub struct Settings {
     pub swagger_ui: bool,
     /// Whether lists leave values out for callers who may not `get` the object.
     pub redact_lists: bool,
+    /// How the audit log is kept.
+    pub audit: AuditConfig,
 }
 
 /// One of the home's two certificate authorities. Neither signs what the other does.
@@ -155,6 +158,7 @@ impl Assembly {
             cache_bytes: settings.cache_bytes,
         };
         let (store, feed) = Store::open(options).await.map_err(ServeError::store)?;
+        let audit = audit_log::open(paths, settings.audit, Arc::clone(&keyring), Arc::clone(&clock), &store)?;
         let authenticator = Authenticator::open(
             store.clone(),
             Arc::clone(&keyring),
@@ -170,17 +174,17 @@ impl Assembly {
             authenticator: Arc::clone(&authenticator),
             changing: Arc::default(),
         };
-        let audit = Arc::new(open_audit_log(paths, &store, &keyring, &clock)?);
-        tokio::spawn(look_after_audit_log(Arc::clone(&audit), store.clone()));
         let objects = Arc::new(Objects::new(store.clone(), Arc::clone(&keyring), Arc::clone(&clock)));
         let hub = Arc::new(Hub::new(objects.revision(), settings.watches_per_user));
         tokio::spawn(controllers::run(Arc::clone(&objects), Arc::clone(&hub), feed));
         let switched = api::Settings { swagger_ui: settings.swagger_ui, redact_lists: settings.redact_lists };
         let state = api_state(Arc::clone(&objects), hub, Arc::clone(&audit), clock, switched, credentials.clone());
         tokio::spawn(api::AccessChanges::run(state.clone()));
+        tokio::spawn(api::look_after_credentials(state.clone()));
         report(store.findings(), &state.health);
         bootstrap::run(&objects).await?;
-        Ok(Self { store, credentials, audit, state })
+        let looking_after = tokio::spawn(audit_log::look_after(Arc::clone(&audit), store.clone()));
+        Ok(Self { store, credentials, audit, looking_after_audit: looking_after.abort_handle(), state })
     }
 
     /// The home's authority, made and sealed where there is none, or where the one there is ends within the life of
@@ -236,12 +240,8 @@ impl Assembly {
 
     /// Ends the store: what was acknowledged is on the disk and the database file stands alone.
     pub async fn close(self) -> Result<(), ServeError> {
-        let audit = Arc::clone(&self.audit);
-        // The disk is waited for.
-        let _ = tokio::task::spawn_blocking(move || audit.close()).await;
-        if audit::anchor::note(&self.store, &self.audit).await.is_err() {
-            tracing::warn!("the end of the audit log was not noted in the store");
-        }
+        self.looking_after_audit.abort();
+        audit_log::close(&self.audit, &self.store).await;
         self.store.close().await.map_err(ServeError::store)
     }
 }
@@ -324,52 +324,6 @@ fn admin_hash(store: &Store) -> Result<TokenHash, ServeError> {
     Ok(TokenHash(unknown))
 }
 
-fn open_audit_log(
-    paths: &HomePaths,
-    store: &Store,
-    keyring: &Arc<Keyring>,
-    clock: &SharedClock,
-) -> Result<AuditLog, ServeError> {
-    let end = store.clone();
-    let options = audit::OpenOptions {
-        directory: paths.audit(),
-        keyring: Arc::clone(keyring),
-        clock: Arc::clone(clock),
-        settings: audit::Settings::default(),
-        kept: audit::anchor::stored(store).map_err(ServeError::store)?,
-        mutations_end: Box::new(move || Some(end.audit_end())),
-    };
-    let log = AuditLog::open(options).map_err(|error| ServeError::Store(error.to_string()))?;
-    for finding in log.findings() {
-        tracing::error!(finding, "the audit log is not as it was written");
-    }
-    Ok(log)
-}
-
-/// Checks both chains.
-fn verify_audit(store: Store, keyring: Arc<Keyring>, log: Arc<AuditLog>) -> api::VerifyAudit {
-    Arc::new(move || {
-        let kept = audit::anchor::stored(&store).map_err(|_| "the store cannot be read")?;
-        let head = store.audit_end();
-        let report = audit::verify::verify_log(log.directory(), audit::verify::Trust::Keyring(&keyring), kept)
-            .map_err(|_| "the audit log cannot be read")?;
-        Ok(report_of(&store, &keyring, head, &report))
-    })
-}
-
-/// Probes, checkpoints, rotates and removes, once a second, and notes in the store how far the log has come.
-async fn look_after_audit_log(log: Arc<AuditLog>, store: Store) {
-    let mut tick = tokio::time::interval(AUDIT_INTERVAL);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tick.tick().await;
-        let ticking = Arc::clone(&log);
-        let _ = tokio::task::spawn_blocking(move || ticking.tick()).await;
-        // Where the store refuses, it says so itself, and the next time will do.
-        let _ = audit::anchor::note(&store, &log).await;
-    }
-}
-
 /// The API over open objects.
 fn api_state(
     objects: Arc<Objects>,
@@ -395,7 +349,8 @@ fn api_state(
     });
     let client_authority: api::ClientAuthority =
         Arc::new(move || stored_authority(&store, Signs::Clients).ok().flatten());
-    let verify_audit = verify_audit(verified, keyring, Arc::clone(&audit));
+    let (log, head) = (Arc::clone(&audit), verified);
+    let verify_audit: api::VerifyAudit = Arc::new(move || audit_log::verify_open(&log, &head, &keyring));
     let mutation_records: api::MutationRecords = Arc::new(records);
     let home = api::Home { rotate_admin, client_authority, mutation_records, verify_audit };
     api::State::new(objects, hub, authenticator, audit, clock, settings, home)

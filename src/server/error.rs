@@ -38,6 +38,9 @@ pub enum ServeError {
     /// The store or the API over it.
     #[error("the store: {0}")]
     Store(String),
+    /// The audit log.
+    #[error("the audit log: {0}")]
+    Audit(String),
     /// No certificate to present.
     #[error(transparent)]
     Certificate(#[from] CertificateError),

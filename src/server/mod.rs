@@ -16,6 +16,7 @@
 //! What it never does: print (it hands text to its caller), or go on after a step that failed.
 
 mod assembly;
+mod audit_log;
 mod bootstrap;
 mod certificates;
 mod client;
@@ -53,6 +54,7 @@ use crate::config::{
 };
 use crate::pki::Names;
 
+pub use audit_log::{AuditReport, verify_signatures as verify_audit_signatures};
 pub use client::ClientError;
 pub use error::ServeError;
 pub use hygiene::harden;
@@ -112,6 +114,11 @@ pub fn rotate_admin_token(paths: &HomePaths, unlock: UnlockConfig, clock: Shared
     }
 }
 
+/// Checks the audit log and the records of mutations of a home that is not served now.
+pub fn verify_audit(paths: &HomePaths, unlock: UnlockConfig, clock: SharedClock) -> Result<AuditReport, ServeError> {
+    runtime()?.block_on(offline::verify_audit(paths, unlock, clock, &mut Terminal))
+}
+
 async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&str)) -> Result<(), ServeError> {
     let mut signals = Signals::install()?;
     let ServeConfig {
@@ -127,6 +134,7 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
         unlock,
         limits,
         cache,
+        audit,
     } = config;
     let outside_issuers = oidc_config.as_deref().map_or(Ok(Vec::new()), read_outside_issuers)?;
     if !outside_issuers.is_empty() {
@@ -134,8 +142,13 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
     }
     let UnlockedHome { mut lock, keyring, opener } =
         offline::unlock(&paths, unlock, &clock, &mut Terminal, true).await?;
-    let settings =
-        Settings { cache_bytes: cache.bytes(), watches_per_user: limits.watches_per_user, swagger_ui, redact_lists };
+    let settings = Settings {
+        cache_bytes: cache.bytes(),
+        watches_per_user: limits.watches_per_user,
+        swagger_ui,
+        redact_lists,
+        audit,
+    };
     let assembly = Assembly::open(&paths, keyring, Arc::clone(&clock), settings).await?;
 
     let names = names(listen, &advertise);

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&[&str]; 5] = [&[], &["serve"], &["healthcheck"], &["admin"], &["admin", "rotate"]];
+const COMMANDS: [&[&str]; 7] =
+    [&[], &["serve"], &["healthcheck"], &["admin"], &["admin", "rotate"], &["audit"], &["audit", "verify"]];
 
 #[test]
 fn the_reference_is_what_help_prints() {
