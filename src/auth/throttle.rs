@@ -40,24 +40,16 @@ pub type AccountKey = [u8; 32];
 
 /// Where an attempt comes from: an IPv4 address, the /64 of an IPv6 address, or the local socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Network([u8; 9]);
+pub struct Network(u8, u64);
 
 impl Network {
     /// The network of a peer; `None` is the local socket.
     pub fn of(address: Option<IpAddr>) -> Self {
-        let mut bytes = [0; 9];
         match address.map(|address| address.to_canonical()) {
-            None => {}
-            Some(IpAddr::V4(address)) => {
-                let [a, b, c, d] = address.octets();
-                bytes = [4, a, b, c, d, 0, 0, 0, 0];
-            }
-            Some(IpAddr::V6(address)) => {
-                let [a, b, c, d, e, f, g, h, ..] = address.octets();
-                bytes = [6, a, b, c, d, e, f, g, h];
-            }
+            None => Self(0, 0),
+            Some(IpAddr::V4(address)) => Self(4, u64::from(address.to_bits())),
+            Some(IpAddr::V6(address)) => Self(6, u64::try_from(address.to_bits() >> 64).unwrap_or_default()),
         }
-        Self(bytes)
     }
 }
 
