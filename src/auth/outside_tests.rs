@@ -131,11 +131,15 @@ async fn nobody_outside_is_a_system_user_or_the_administrator() {
     let issuer = Issuer::make();
     let bare = OutsideIssuer { username_prefix: String::new(), groups_prefix: String::new(), ..config() };
     let (home, auth) = open(&issuer, bare).await;
-    for name in ["system:admin", "System:Admin", "system:serviceaccount:kube-system:x", "admin", "", " jane", "ja\nne"] {
+    for name in ["system:admin", "System:Admin", "system:serviceaccount:kube-system:x", "admin", "", " jane", "ja\nne"]
+    {
         assert!(home.bearer(&auth, &issuer.token(|claims| claims["sub"] = name.into())).is_err(), "{name}");
     }
     let identity = home.bearer(&auth, &issuer.token(|_| ())).unwrap();
-    assert_eq!((identity.user.name.as_str(), &*identity.user.groups), ("jane", &["ops".to_owned(), GROUP_AUTHENTICATED.to_owned()][..]));
+    assert_eq!(
+        (identity.user.name.as_str(), &*identity.user.groups),
+        ("jane", &["ops".to_owned(), GROUP_AUTHENTICATED.to_owned()][..])
+    );
     home.people.set_user("jane", "u-1", &[], true);
     assert!(home.bearer(&auth, &issuer.token(|_| ())).is_err(), "a disabled User's name is shut out");
 }
@@ -276,7 +280,12 @@ async fn a_key_that_the_issuer_withdraws_ends_its_tokens_within_the_hour() {
 async fn an_issuer_that_cannot_be_reached_leaves_the_keys_as_they_are() {
     let issuer = Issuer::make();
     let (home, auth) = open(&issuer, config()).await;
-    for answer in [Err(FetchFailed("down".to_owned())), Ok(b"<html>".to_vec()), Ok(vec![b' '; JWKS_MAX_BYTES + 1]), Ok(br#"{"keys":[]}"#.to_vec())] {
+    for answer in [
+        Err(FetchFailed("down".to_owned())),
+        Ok(b"<html>".to_vec()),
+        Ok(vec![b' '; JWKS_MAX_BYTES + 1]),
+        Ok(br#"{"keys":[]}"#.to_vec()),
+    ] {
         *issuer.key_set.lock().unwrap() = answer;
         home.passed_seconds.fetch_add(3_600, Ordering::SeqCst);
         auth.tick(&home.people).await;
@@ -289,7 +298,9 @@ async fn an_issuer_that_cannot_be_reached_leaves_the_keys_as_they_are() {
 async fn an_address_that_is_not_verified_is_nobodys() {
     let issuer = Issuer::make();
     let (home, auth) = open(&issuer, OutsideIssuer { username_claim: "email".to_owned(), ..config() }).await;
-    for (verified, is_taken) in [(None, true), (Some(json!(true)), true), (Some(json!(false)), false), (Some(json!("true")), false)] {
+    for (verified, is_taken) in
+        [(None, true), (Some(json!(true)), true), (Some(json!(false)), false), (Some(json!("true")), false)]
+    {
         let token = issuer.token(|claims| {
             claims["email"] = "jane@example.com".into();
             if let Some(verified) = &verified {
@@ -309,7 +320,8 @@ fn keys_for_other_things_are_left_out_of_a_key_set() {
         read_key_set(&serde_json::to_vec(&json!({"keys": [key, jwk(&issuer.ed25519, "ed")]})).unwrap()).unwrap().len()
     };
     assert_eq!(with(&|_| ()), 2);
-    for (field, value) in [("use", "enc"), ("alg", "ECDH-ES"), ("crv", "P-521"), ("crv", "secp256k1"), ("kty", "none")] {
+    for (field, value) in [("use", "enc"), ("alg", "ECDH-ES"), ("crv", "P-521"), ("crv", "secp256k1"), ("kty", "none")]
+    {
         assert_eq!(with(&|key| key[field] = value.into()), 1, "{field} {value}");
     }
     let many: Vec<Value> = (0..65).map(|at| jwk(&issuer.ed25519, &format!("k{at}"))).collect();

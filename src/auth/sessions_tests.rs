@@ -104,7 +104,9 @@ async fn one_refresh_token_used_by_many_at_once_has_one_successor() {
     let tasks: Vec<_> = (0..16)
         .map(|_| {
             let (sessions, token) = (Arc::clone(&auth.sessions), Arc::clone(&token));
-            tokio::spawn(async move { sessions.refresh(&token, START, |_| true, |_| Vec::new()).await.unwrap().session })
+            tokio::spawn(
+                async move { sessions.refresh(&token, START, |_| true, |_| Vec::new()).await.unwrap().session },
+            )
         })
         .collect();
     for task in tasks {

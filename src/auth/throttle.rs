@@ -132,13 +132,8 @@ impl Throttle {
             None => None,
         };
         let ladder_wait = ladder.map_or(0, |ladder| (ladder.last_millis + ladder.wait_millis() - now_millis).max(0));
-        let bucket = |bucket: Option<&Bucket>, rate: &Rate| Bucket {
-            empty_at_millis: bucket.map_or(now_millis, |bucket| {
-                bucket.empty_at_millis.clamp(now_millis, now_millis + rate.burst * rate.interval_millis)
-            }),
-        };
-        let of_account = bucket(tables.accounts.get(&account), &ACCOUNT);
-        let of_network = bucket(tables.networks.get(&network), &NETWORK);
+        let of_account = settled(tables.accounts.get_mut(&account), &ACCOUNT, now_millis);
+        let of_network = settled(tables.networks.get_mut(&network), &NETWORK, now_millis);
         let wait = ladder_wait
             .max(of_account.wait_millis(&ACCOUNT, now_millis))
             .max(of_network.wait_millis(&NETWORK, now_millis));
@@ -207,6 +202,13 @@ impl Throttle {
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A bucket as it is now, no fuller than full: a clock that was ahead must not keep anybody out.
+fn settled(bucket: Option<&mut Bucket>, rate: &Rate, now: i64) -> Bucket {
+    let Some(bucket) = bucket else { return Bucket { empty_at_millis: now } };
+    bucket.empty_at_millis = bucket.empty_at_millis.clamp(now, now + rate.burst * rate.interval_millis);
+    *bucket
 }
 
 #[derive(Serialize, Deserialize)]
