@@ -4,6 +4,7 @@
 //! fall back to something weaker where a value is wrong.
 
 pub mod cache;
+pub mod connection;
 pub mod environment;
 pub mod home;
 pub mod limits;
@@ -16,6 +17,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use cache::CacheSize;
+pub use connection::{ConnectionFlags, ConnectionSource, ServerUrl};
 pub use environment::Environment;
 pub use home::HomePaths;
 pub use limits::Limits;

@@ -108,7 +108,7 @@ pub fn leaf_fault(leaf: &[u8], authority: &[u8], names: &Names, now_unix_seconds
     }
 }
 
-fn make_key() -> Result<Zeroizing<KeyPair>, PkiError> {
+pub(super) fn make_key() -> Result<Zeroizing<KeyPair>, PkiError> {
     KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map(Zeroizing::new).map_err(|_| PkiError::Make)
 }
 
@@ -134,7 +134,7 @@ fn params(serial: &[u8], now_unix_seconds: i64, valid_seconds: i64) -> Result<Ce
     Ok(params)
 }
 
-fn common_name(name: &str) -> DistinguishedName {
+pub(super) fn common_name(name: &str) -> DistinguishedName {
     let mut distinguished = DistinguishedName::new();
     distinguished.push(DnType::CommonName, name);
     distinguished

@@ -43,6 +43,8 @@ pub struct CertificateFacts<'a> {
     pub not_after: i64,
     /// The family of its key.
     pub key_algorithm: KeyAlgorithm,
+    /// Its `subjectPublicKeyInfo`, as DER.
+    pub public_key_info: &'a [u8],
     /// Its public key: what the bit string of `subjectPublicKeyInfo` holds.
     pub public_key: &'a [u8],
     /// Its DNS names and addresses; names of other kinds are left out.
@@ -67,7 +69,8 @@ impl<'a> CertificateFacts<'a> {
         let mut validity = Elements::of(fields.expect(SEQUENCE)?.content);
         let (not_before, not_after) = (read_time(&mut validity)?, read_time(&mut validity)?);
         let subject = fields.expect(SEQUENCE)?.whole;
-        let mut key_info = Elements::of(fields.expect(SEQUENCE)?.content);
+        let whole_key_info = fields.expect(SEQUENCE)?;
+        let mut key_info = Elements::of(whole_key_info.content);
         let algorithm = Elements::of(key_info.expect(SEQUENCE)?.content).expect(OBJECT_IDENTIFIER)?.content;
         // The first byte of a bit string counts unused bits, of which a key has none.
         let public_key = key_info.expect(BIT_STRING)?.content.strip_prefix(&[0])?;
@@ -86,7 +89,16 @@ impl<'a> CertificateFacts<'a> {
             ED25519 => KeyAlgorithm::Ed25519,
             _ => KeyAlgorithm::Unknown,
         };
-        Some(Self { issuer, subject, not_before, not_after, key_algorithm, public_key, names })
+        Some(Self {
+            issuer,
+            subject,
+            not_before,
+            not_after,
+            key_algorithm,
+            public_key_info: whole_key_info.whole,
+            public_key,
+            names,
+        })
     }
 
     /// Whether it names itself as its issuer.

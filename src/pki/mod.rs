@@ -5,6 +5,7 @@
 
 mod authority;
 mod certificate;
+pub mod client;
 mod der;
 mod names;
 mod pair;

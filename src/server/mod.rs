@@ -28,10 +28,9 @@ mod lifecycle;
 mod listen;
 mod lock;
 mod offline;
-mod private_files;
+pub mod private_files;
 mod renewal;
 mod root_key;
-mod terminal;
 mod tls;
 mod unlock;
 
@@ -43,6 +42,7 @@ use std::time::Duration;
 use crate::clock::SharedClock;
 use crate::config::{Advertise, HomePaths, ListenAddress, ServeConfig, TlsFiles, UnlockConfig};
 use crate::pki::Names;
+use crate::terminal::Terminal;
 
 pub use client::ClientError;
 pub use error::ServeError;
@@ -56,7 +56,6 @@ use first_steps::FirstSteps;
 use lifecycle::{Signals, run_until_stopped};
 use offline::UnlockedHome;
 use renewal::{Renewal, Source};
-use terminal::Terminal;
 
 /// Threads besides the workers: signals, renewal, what the store runs in the background.
 const BACKGROUND_THREADS: usize = 2;
