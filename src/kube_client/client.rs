@@ -19,7 +19,7 @@ use crate::sensitive::SecretBytes;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two bytes of an answer, and for the whole of it.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 const ANSWER_MAX_BYTES: u64 = 64 * 1024 * 1024;
 const LINE_MAX_BYTES: u64 = 1024 * 1024;
 const USER_AGENT: &str = concat!("strongroom/", env!("CARGO_PKG_VERSION"));

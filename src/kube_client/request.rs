@@ -55,7 +55,8 @@ impl Request {
     }
 
     /// Path and query as they stand in the request line.
-    pub(super) fn target(&self) -> String {
+    #[must_use]
+    pub fn target(&self) -> String {
         if self.query.is_empty() {
             return self.path.clone();
         }

@@ -44,9 +44,10 @@ use crate::config::{Advertise, HomePaths, ListenAddress, ServeConfig, TlsFiles, 
 use crate::pki::Names;
 use crate::terminal::Terminal;
 
-pub use client::ClientError;
+pub use client::{ClientError, admin_kubeconfig};
 pub use error::ServeError;
 pub use hygiene::harden;
+pub use kubeconfig::AdminKubeconfig;
 
 use assembly::{Assembly, Settings};
 use certificates::{CertificateError, OwnCertificate, Presented, present_generated};
@@ -90,7 +91,7 @@ pub fn rotate_admin_token(paths: &HomePaths, unlock: UnlockConfig, clock: Shared
     if lock::holder(&paths.lock())?.is_none() {
         return runtime()?.block_on(offline::rotate_admin_token(paths, unlock, clock, &mut Terminal));
     }
-    let token = client::admin_token(paths)?;
+    let token = admin_kubeconfig(paths)?.token;
     let answer = LocalServer::find(paths)?.post(ROTATE_PATH, &token, ROTATE_TIMEOUT)?;
     match answer.code {
         200 => Ok(()),
