@@ -133,6 +133,8 @@ pub struct Appender {
     position: Position,
     /// The present file is not to be gone on with.
     is_spoilt: bool,
+    /// Lines up to this one may not be on the disk though they were to be; nobody was told yet.
+    doubtful: Option<u64>,
     checkpointed: Option<ChainEnd>,
     checkpointed_unix_millis: i64,
     /// What is to be recorded as soon as anything can be.
@@ -169,6 +171,7 @@ impl Appender {
             is_started: false,
             position,
             is_spoilt: false,
+            doubtful: None,
             checkpointed: None,
             notes: Vec::new(),
             findings: Vec::new(),
@@ -224,19 +227,17 @@ impl Appender {
 
     /// Ends the present file with a checkpoint and begins the next.
     pub fn rotate(&mut self) -> io::Result<()> {
-        if let Some(current) = self.close_file()? {
-            // On the disk before the next one is: otherwise a power cut would look like lines taken away.
-            current.sync()?;
-        }
+        self.close()?;
         self.begin_file()
     }
 
     /// Sets the last checkpoint; what was written is on the disk afterwards.
     pub fn close(&mut self) -> io::Result<()> {
-        match self.close_file()? {
-            Some(current) => current.sync(),
-            None => Ok(()),
+        if self.position.segment.unsigned_lines > 0 {
+            self.checkpoint()?;
         }
+        // On the disk before another file is: otherwise a power cut would look like lines taken away.
+        self.sync()
     }
 
     /// Records that files at the beginning are about to be removed.
@@ -245,10 +246,7 @@ impl Appender {
         let cut = Cut::new(keyring.store_id(), time(clock.unix_millis()), files, up_to);
         let content = cut.content(signer);
         self.put(&content)?;
-        match &self.position.current {
-            Some(current) => current.sink.sync(),
-            None => Ok(()),
-        }
+        self.sync()
     }
 
     /// What somebody else has done to the present file, if anything.
@@ -273,15 +271,16 @@ impl Appender {
         Ok(found)
     }
 
-    /// Somebody else has changed the present file: it is not gone on with.
-    pub fn leave_file(&mut self, finding: String) {
-        self.is_spoilt = true;
-        self.find(finding);
-    }
-
-    /// What is on the disk of the present file is unknown: it is not gone on with.
+    /// What is on the disk of the present file is unknown: it is not gone on with. After a failed sync the system may
+    /// have forgotten what it had not written: the next sync would succeed and say nothing.
     pub fn doubt_file(&mut self) {
         self.is_spoilt = true;
+        self.doubtful = Some(self.position.end.sequence);
+    }
+
+    /// Lines up to this one may not be on the disk. Told once.
+    pub fn take_doubtful(&mut self) -> Option<u64> {
+        self.doubtful.take()
     }
 
     /// Has something recorded with the next [`Appender::mend`].
@@ -303,7 +302,10 @@ impl Appender {
             self.is_started = true;
         }
         if let Some(found) = self.inspect()?.filter(|_| !self.is_spoilt) {
-            self.leave_file(found);
+            // Somebody may wait for what was written to it; that it failed is remembered.
+            let _ = self.sync();
+            self.is_spoilt = true;
+            self.find(found);
         }
         if self.position.is_torn {
             self.cut_torn_line()?;
@@ -380,12 +382,13 @@ impl Appender {
         Ok(())
     }
 
-    /// Sets a checkpoint behind what has none. Returns the file.
-    fn close_file(&mut self) -> io::Result<Option<Arc<dyn Sink>>> {
-        if self.position.segment.unsigned_lines > 0 {
-            self.checkpoint()?;
+    fn sync(&mut self) -> io::Result<()> {
+        let Some(current) = &self.position.current else { return Ok(()) };
+        let synced = current.sink.sync();
+        if synced.is_err() {
+            self.doubt_file();
         }
-        Ok(self.position.current.as_ref().map(|current| Arc::clone(&current.sink)))
+        synced
     }
 
     fn make_room(&mut self, bytes: usize) -> io::Result<()> {

@@ -123,6 +123,9 @@ pub struct AuditLog {
     flood: Mutex<Flood>,
     progress: Mutex<Progress>,
     synced: Condvar,
+    /// Held while the disk is waited for. A failure is told to one caller only: it must be known to all before another
+    /// one asks.
+    syncing: Mutex<()>,
     /// The last checkpoint that is on the disk.
     anchor: Mutex<Option<ChainEnd>>,
     retention: Mutex<RetentionMark>,
@@ -133,8 +136,21 @@ pub struct AuditLog {
 struct Progress {
     synced: u64,
     is_syncing: bool,
-    /// Lines up to this one that were not on the disk before it failed.
-    lost: u64,
+    /// Lines that were not known to be on the disk when it failed, first and last.
+    lost: Option<(u64, u64)>,
+}
+
+impl Progress {
+    fn has_lost(&self, sequence: u64) -> bool {
+        self.lost.is_some_and(|(first, last)| (first..=last).contains(&sequence))
+    }
+
+    /// Lines behind those that are on the disk, up to `last`, are lost. Two such ranges become one: who waits for a line
+    /// in between has long been told.
+    fn lose(&mut self, last: u64) {
+        let first = self.lost.map_or(self.synced + 1, |(first, _)| first);
+        self.lost = Some((first, last));
+    }
 }
 
 /// When old files were looked for last.
@@ -180,6 +196,7 @@ impl AuditLog {
             flood: Mutex::new(Flood::new(FloodLimits::default())),
             progress: Mutex::default(),
             synced: Condvar::new(),
+            syncing: Mutex::default(),
             anchor: Mutex::new(kept),
             retention: Mutex::default(),
             directory,
@@ -244,7 +261,9 @@ impl AuditLog {
             Some(closed) if closed.why == CLOSED => return Err(closed),
             Some(_) => {}
         }
-        if let Err(error) = appender.mend() {
+        let mended = appender.mend();
+        self.tell_lost(&mut appender);
+        if let Err(error) = mended {
             return Err(self.refuse(&mut appender, &error));
         }
         *lock(&self.refused) = None;
@@ -274,11 +293,10 @@ impl AuditLog {
             let checkpointed = appender.checkpointed().filter(|end| Some(*end) != self.anchor());
             checkpointed.zip(appender.current().map(|current| Arc::clone(&current.sink)))
         };
-        if let Some((end, sink)) = unsynced {
-            match sink.sync() {
-                Ok(()) => *lock(&self.anchor) = Some(end),
-                Err(error) => self.sync_failed(&error),
-            }
+        if let Some((end, sink)) = unsynced
+            && self.sync(sink.as_ref())
+        {
+            *lock(&self.anchor) = Some(end);
         }
         self.remove_old(now);
     }
@@ -327,14 +345,10 @@ impl AuditLog {
     }
 
     fn look_after(&self, appender: &mut Appender, now: i64) -> io::Result<()> {
-        if let Some(found) = appender.inspect()? {
-            // Those who wait for lines of this file wait for this sync.
-            if let Some(current) = appender.current() {
-                current.sink.sync()?;
-            }
-            lock(&self.progress).synced = appender.end().sequence;
-            appender.leave_file(found);
-            appender.mend()?;
+        if appender.inspect()?.is_some() {
+            let mended = appender.mend();
+            self.tell_lost(appender);
+            mended?;
         }
         if appender.unsigned_millis(now).is_some_and(|age| age >= CHECKPOINT_MILLIS) {
             appender.checkpoint()?;
@@ -359,38 +373,44 @@ impl AuditLog {
     }
 
     fn remove_old(&self, now: i64) {
+        let Some(file) = lock(&self.appender).current().map(|current| current.file.number) else { return };
         let mut mark = lock(&self.retention);
-        let mut appender = lock(&self.appender);
-        let Some(file) = appender.current().map(|current| current.file.number) else { return };
         let is_recent = mark.unix_millis.is_some_and(|last| now.abs_diff(last) < RETENTION_MILLIS);
-        if self.refusal().is_some() || (is_recent && mark.file == file) {
+        if is_recent && mark.file == file {
             return;
         }
         *mark = RetentionMark { unix_millis: Some(now), file };
         let (keep_files, keep_seconds) = (self.settings.keep_files, self.settings.keep_seconds);
-        match retention::plan(&self.directory, file, keep_files, keep_seconds, now) {
-            Ok(None) => {}
-            Ok(Some(plan)) => {
-                if let Err(error) = appender.cut(plan.files.len() as u64, plan.up_to.clone()) {
-                    self.refuse(&mut appender, &error);
-                    return;
-                }
-                drop(appender);
-                plan.remove(&self.directory);
+        let plan = match retention::plan(&self.directory, file, keep_files, keep_seconds, now) {
+            Ok(Some(plan)) => plan,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(%error, "old files of the audit log were not looked for");
+                return;
             }
-            Err(error) => tracing::warn!(%error, "old files of the audit log were not looked for"),
+        };
+        {
+            let mut appender = lock(&self.appender);
+            if self.refusal().is_some() {
+                return;
+            }
+            if let Err(error) = appender.cut(plan.files.len() as u64, plan.up_to.clone()) {
+                self.refuse(&mut appender, &error);
+                return;
+            }
         }
+        plan.remove(&self.directory);
     }
 
     /// Until the disk has line `sequence`.
     fn wait_until_synced(&self, sequence: u64) -> Result<(), Refused> {
         let mut progress = lock(&self.progress);
         loop {
+            if progress.has_lost(sequence) {
+                return Err(self.refusal().unwrap_or(Refused { why: DISK }));
+            }
             if progress.synced >= sequence {
                 return Ok(());
-            }
-            if progress.lost >= sequence {
-                return Err(self.refusal().unwrap_or(Refused { why: DISK }));
             }
             if progress.is_syncing {
                 progress = self.synced.wait(progress).unwrap_or_else(PoisonError::into_inner);
@@ -414,30 +434,32 @@ impl AuditLog {
             let appender = lock(&self.appender);
             (appender.current().map(|current| Arc::clone(&current.sink)), appender.end().sequence)
         };
-        match sink.as_deref().map(Sink::sync) {
-            Some(Ok(())) => Some(reached),
-            Some(Err(error)) => {
-                self.sync_failed(&error);
-                None
-            }
-            None => None,
+        sink.is_some_and(|sink| self.sync(sink.as_ref())).then_some(reached)
+    }
+
+    /// Whether the disk has what was written. If not, the file is left, and who waits for its lines is refused.
+    fn sync(&self, sink: &dyn Sink) -> bool {
+        let _alone = lock(&self.syncing);
+        let synced = sink.sync();
+        // The appender waits for the disk too, under its own lock: what it was told is known behind that.
+        let mut appender = lock(&self.appender);
+        if let Err(error) = &synced {
+            appender.doubt_file();
+            self.refuse(&mut appender, error);
+        }
+        synced.is_ok()
+    }
+
+    /// Wakes those who wait for lines that the disk may not have.
+    fn tell_lost(&self, appender: &mut Appender) {
+        if let Some(last) = appender.take_doubtful() {
+            lock(&self.progress).lose(last);
+            self.synced.notify_all();
         }
     }
 
-    /// After a failed sync the system may have forgotten what it had not written: the next sync would succeed and say
-    /// nothing. So the file is left, and who waits for its lines is refused.
-    fn sync_failed(&self, error: &io::Error) {
-        let mut appender = lock(&self.appender);
-        self.refuse(&mut appender, error);
-        appender.doubt_file();
-        let written = appender.end().sequence;
-        drop(appender);
-        let mut progress = lock(&self.progress);
-        progress.lost = progress.lost.max(written);
-        self.synced.notify_all();
-    }
-
     fn refuse(&self, appender: &mut Appender, error: &io::Error) -> Refused {
+        self.tell_lost(appender);
         let mut refused = lock(&self.refused);
         let why = reason(error);
         if refused.as_ref().is_none_or(|before| before.why != why) {
