@@ -23,7 +23,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use super::appender::{Appender, MutationsEnd, Tools};
 use super::files::LINE_MAX_BYTES;
 use super::flood::{Flood, FloodLimits, Source};
+use super::refused::{CLOSED, DISK, NO_LINE, Refused, is_passing, reason};
 use super::retention;
+use super::settings::{Settings, SyncMode};
 use super::sink::{OpenSink, Sink};
 use crate::clock::SharedClock;
 use crate::crypto::{AuditPublicKey, ChainEnd, Keyring};
@@ -34,45 +36,6 @@ const CHECKPOINT_MILLIS: u64 = 60_000;
 const RETENTION_MILLIS: u64 = 3_600_000;
 /// What verifies signatures, for third parties.
 const PUBLIC_KEY_FILE: &str = "signing-key.pub";
-
-/// When a line is waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SyncMode {
-    /// Not one by one: the disk has lines with the next checkpoint's sync. A power cut may lose those behind it.
-    Checkpoints,
-    /// Before [`AuditLog::append`] returns, the disk has the line. Those who wait together share one sync.
-    Always,
-}
-
-/// How the log is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
-    /// A file that would become longer is followed by another.
-    pub max_file_bytes: u64,
-    /// A file that is older is.
-    pub max_file_age_seconds: u64,
-    /// At most so many files are kept; `None` keeps all.
-    pub keep_files: Option<usize>,
-    /// Files whose last line is older are not kept; `None` keeps all.
-    pub keep_seconds: Option<u64>,
-    /// When a line is waited for.
-    pub sync: SyncMode,
-    /// Whether allowed reads are recorded. For the caller to heed.
-    pub records_reads: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            max_file_bytes: 64 * 1024 * 1024,
-            max_file_age_seconds: 24 * 3600,
-            keep_files: None,
-            keep_seconds: None,
-            sync: SyncMode::Checkpoints,
-            records_reads: true,
-        }
-    }
-}
 
 /// What a log is opened with.
 pub struct OpenOptions {
@@ -88,20 +51,6 @@ pub struct OpenOptions {
     pub kept: Option<ChainEnd>,
     /// How far the chain of mutations has come, for checkpoints.
     pub mutations_end: MutationsEnd,
-}
-
-/// Why nothing is written, and what to do about it. Fit for clients: it names no path.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{why}")]
-pub struct Refused {
-    why: &'static str,
-}
-
-impl Refused {
-    /// The text.
-    pub fn why(&self) -> &'static str {
-        self.why
-    }
 }
 
 /// The log cannot be opened, and trying again would not help.
@@ -159,13 +108,6 @@ struct RetentionMark {
     unix_millis: Option<i64>,
     file: u64,
 }
-
-const FULL: &str = "the audit log cannot be written because the disk is full: free disk space";
-const QUOTA: &str = "the audit log cannot be written because a quota or a limit on file sizes is reached: raise it";
-const READ_ONLY: &str = "the audit log cannot be written because its file system is read-only: mend it and remount it";
-const DISK: &str = "the audit log cannot be written: see the server's log, then mend the disk";
-const CLOSED: &str = "the server is stopping";
-const NO_LINE: &str = "the event is no single line, or too long a one";
 
 impl AuditLog {
     /// Finds the end of the log and goes on from there. What is not as it was written is recorded and told by
@@ -488,20 +430,6 @@ impl AuditLog {
         if let Err(error) = written {
             tracing::warn!(%error, "the public key of the audit log was not written");
         }
-    }
-}
-
-/// Whether trying again later may help.
-fn is_passing(error: &io::Error) -> bool {
-    reason(error) != DISK || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
-}
-
-fn reason(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::WriteZero => FULL,
-        io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => QUOTA,
-        io::ErrorKind::ReadOnlyFilesystem => READ_ONLY,
-        _ => DISK,
     }
 }
 

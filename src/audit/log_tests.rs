@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::super::event::{LOG, REPEATED};
 use super::super::files::{LogFile, list, name};
+use super::super::refused::{FULL, QUOTA, READ_ONLY};
 use super::super::sink::SinkState;
 use super::super::verify::{Report, Trust, verify_log};
 use super::*;
