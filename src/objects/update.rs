@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::create::{NAMESPACE_MISMATCH, name_of, remove, set, text};
+use super::create::{name_of, remove, set, text};
 use super::finish::{Change, Outcome};
 use super::live::Loaded;
 use super::patch::{self, PatchError};
@@ -362,7 +362,7 @@ fn same_identity(request: Request<'_>, object: &Value, name_required: bool) -> R
     }
     match text(object, "namespace") {
         Some(namespace) if request.kind()?.namespaced && namespace != request.namespace() => {
-            Err(Error::BadRequest(NAMESPACE_MISMATCH.to_owned()))
+            Err(Error::BadRequest(validation::NAMESPACE_MISMATCH.to_owned()))
         }
         _ => Ok(()),
     }

@@ -23,6 +23,8 @@ pub struct Client {
     address: SocketAddr,
     tls: Option<Arc<ClientConfig>>,
     token: Option<String>,
+    /// Sent with every request.
+    headers: Vec<(String, String)>,
     connection: Option<Connection>,
 }
 
@@ -75,22 +77,46 @@ impl Client {
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let config = builder.with_root_certificates(roots).with_no_client_auth();
         let address = app.url.strip_prefix("https://").unwrap().parse().unwrap();
-        Self { address, tls: Some(Arc::new(config)), token: Some(app.token.clone()), connection: None }
+        let token = Some(app.token.clone());
+        Self { address, tls: Some(Arc::new(config)), token, headers: Vec::new(), connection: None }
     }
 
     /// Speaks to the server without a credential.
     pub fn anonymous(app: &App) -> Self {
-        Self { token: None, ..Self::admin(app) }
+        Self::admin(app).without_token()
     }
 
     /// Speaks to a tool of this machine without TLS.
     pub fn plain(address: SocketAddr) -> Self {
-        Self { address, tls: None, token: None, connection: None }
+        Self { address, tls: None, token: None, headers: Vec::new(), connection: None }
     }
 
     /// Another client like this one, with a connection of its own.
     pub fn another(&self) -> Self {
-        Self { address: self.address, tls: self.tls.clone(), token: self.token.clone(), connection: None }
+        let (tls, token, headers) = (self.tls.clone(), self.token.clone(), self.headers.clone());
+        Self { address: self.address, tls, token, headers, connection: None }
+    }
+
+    /// Another client, which presents this token.
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.another() }
+    }
+
+    /// Another client, which presents none.
+    pub fn without_token(&self) -> Self {
+        Self { token: None, ..self.another() }
+    }
+
+    /// Another client, which sends this header with every request.
+    pub fn with_header(&self, name: &str, value: &str) -> Self {
+        let mut other = self.another();
+        other.headers.push((name.to_owned(), value.to_owned()));
+        other
+    }
+
+    /// The token that it presents.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
     }
 
     /// A connection on which nothing was said yet.
@@ -116,7 +142,8 @@ impl Client {
         if let Some(token) = &self.token {
             head.extend(["Authorization: Bearer ", token, "\r\n"]);
         }
-        for (name, value) in headers {
+        let always = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in always.chain(headers.iter().copied()) {
             head.extend([name, ": ", value, "\r\n"]);
         }
         head + "\r\n"

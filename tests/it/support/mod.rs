@@ -1,5 +1,6 @@
 //! What the tests stand on: the real binary in a home of its own, and genuine clients.
 
+pub mod actors;
 pub mod app;
 pub mod browser;
 pub mod canary;

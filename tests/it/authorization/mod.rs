@@ -1,0 +1,4 @@
+//! Who may do what, as it shows from outside: every operation and actor in one table, genuine kubectl, what refusals
+//! must not tell, and how soon a right ends.
+
+mod matrix;
