@@ -21,6 +21,7 @@ mod jwt;
 mod login;
 mod outcome;
 mod outside;
+mod password_policy;
 mod passwords;
 mod service_accounts;
 mod sessions;
