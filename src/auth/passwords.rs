@@ -311,6 +311,16 @@ impl HashingQueue {
     }
 }
 
+#[cfg(test)]
+impl HashingQueue {
+    /// Puts one in its place whose turn never comes.
+    pub fn blocked_for_test(&mut self) -> Self {
+        let blocked =
+            Self { permits: Arc::new(Semaphore::new(0)), waiting: AtomicUsize::new(0), wait: Duration::from_millis(1) };
+        std::mem::replace(self, blocked)
+    }
+}
+
 /// A place in the queue, free again when dropped.
 struct Place<'a>(&'a AtomicUsize);
 
