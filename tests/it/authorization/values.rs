@@ -241,7 +241,13 @@ fn an_apply_without_force_conflicts_also_when_the_guess_is_right() {
 fn dry_runs_do_not_tell_whether_they_would_change_a_value() {
     let (_app, mut admin, mut writer) = with_writer();
     let data = |value: &str| json!({"data": {"k": base64(value)}});
-    let guesses: [Guess<'_>; 5] = [
+    let with_empty_fields = |value: &str| {
+        let mut whole = configuration(value);
+        whole["immutable"] = Value::Null;
+        whole["metadata"]["annotations"] = json!({});
+        whole
+    };
+    let guesses: [Guess<'_>; 6] = [
         ("merge", "PATCH", "/NAME?dryRun=All", MERGE_PATCH, Box::new(data)),
         ("strategic", "PATCH", "/NAME?dryRun=All", STRATEGIC, Box::new(data)),
         (
@@ -253,6 +259,7 @@ fn dry_runs_do_not_tell_whether_they_would_change_a_value() {
         ),
         ("forced apply", "PATCH", "/NAME?dryRun=All&fieldManager=m&force=true", APPLY, Box::new(configuration)),
         ("update", "PUT", "/NAME?dryRun=All", JSON, Box::new(configuration)),
+        ("update with empty fields", "PUT", "/NAME?dryRun=All", JSON, Box::new(with_empty_fields)),
     ];
     for guess in &guesses {
         for accept in FORMS {
