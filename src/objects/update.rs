@@ -259,7 +259,10 @@ impl Objects {
         set(object, "resourceVersion", Value::from(live.loaded.revision().to_string()));
         if unchanged(object, old) {
             return Ok(if options.dry_run {
-                Updated::DryRun { document: live.document.duplicate(), created: false }
+                // What was sent may differ in form from what is stored: for those who may not see whether the values
+                // are the same, it is answered with in either case.
+                let document = if self.blind(request).is_some() { new } else { live.document.duplicate() };
+                Updated::DryRun { document, created: false }
             } else {
                 Updated::Stored {
                     object: self.load(kind, request.permit.name(), live.loaded.row_revision())?,

@@ -1,4 +1,6 @@
 //! Who may do what, as it shows from outside: every operation and actor in one table, genuine kubectl, what refusals
-//! must not tell, and how soon a right ends.
+//! and answers must not tell, and how soon a right ends.
 
 mod matrix;
+mod oracles;
+mod values;

@@ -207,8 +207,8 @@ impl Connection {
         self.stream.flush()
     }
 
-    /// Reads an answer; `bodyless` for one to a HEAD.
-    pub fn response(&mut self, bodyless: bool) -> io::Result<Response> {
+    /// Reads status and headers of an answer.
+    pub fn head(&mut self) -> io::Result<Response> {
         let status_line = self.line()?;
         let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok());
         let status = status.ok_or_else(|| io::Error::other(format!("no status line: {status_line}")))?;
@@ -218,7 +218,13 @@ impl Connection {
             let Some((name, value)) = line.split_once(':') else { break };
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        let mut response = Response { status, headers, body: Vec::new() };
+        Ok(Response { status, headers, body: Vec::new() })
+    }
+
+    /// Reads an answer; `bodyless` for one to a HEAD.
+    pub fn response(&mut self, bodyless: bool) -> io::Result<Response> {
+        let mut response = self.head()?;
+        let status = response.status;
         if bodyless || matches!(status, 204 | 304) {
             return Ok(response);
         }

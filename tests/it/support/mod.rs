@@ -9,3 +9,4 @@ pub mod dice;
 pub mod http;
 pub mod kubectl;
 pub mod protobuf;
+pub mod watch;
