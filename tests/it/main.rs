@@ -6,6 +6,7 @@ mod architecture;
 mod bad_input;
 mod cli;
 mod crash;
+mod identities;
 mod leaks;
 mod readme;
 mod server;
