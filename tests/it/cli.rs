@@ -1,9 +1,41 @@
 //! The command line, as its own help tells it: `tests/it/cli.txt` is the reference, and changes in a reviewed way.
 
+mod requests;
+mod sessions;
+
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&[&str]; 5] = [&[], &["serve"], &["healthcheck"], &["admin"], &["admin", "rotate"]];
+const COMMANDS: [&[&str]; 28] = [
+    &[],
+    &["serve"],
+    &["healthcheck"],
+    &["login"],
+    &["logout"],
+    &["whoami"],
+    &["user"],
+    &["user", "create"],
+    &["user", "passwd"],
+    &["user", "disable"],
+    &["user", "enable"],
+    &["user", "delete"],
+    &["user", "list"],
+    &["user", "certificate"],
+    &["token"],
+    &["token", "create"],
+    &["access"],
+    &["access", "explain"],
+    &["access", "who-can"],
+    &["access", "unused"],
+    &["audit"],
+    &["audit", "tail"],
+    &["audit", "query"],
+    &["credential"],
+    &["admin"],
+    &["admin", "rotate"],
+    &["admin", "rotate-signing-keys"],
+    &["admin", "ca-pin"],
+];
 
 #[test]
 fn the_reference_is_what_help_prints() {

@@ -7,4 +7,6 @@ pub mod clients;
 pub mod dice;
 pub mod http;
 pub mod kubectl;
+pub mod person;
+pub mod played;
 pub mod protobuf;
