@@ -82,7 +82,7 @@ async fn what_is_no_bearer_token_is_anonymous_and_two_headers_are_too_many() {
     for junk in [&b"Bearer x"[..], b"Bearer sr_admin_", b"Bearer sr_rt_x", b"Bearer .", b"Bearer ..", b"Bearer \xff"] {
         assert_eq!(named(&auth, &home, &[junk]), Err(Unauthorized), "{junk:?}");
     }
-    assert_eq!(named(&auth, &home, &[&[b"Bearer ", &[b'x'; 100_000][..]].concat()]), Err(Unauthorized));
+    assert_eq!(named(&auth, &home, &[&[b"Bearer ".to_vec(), vec![b'x'; 100_000]].concat()]), Err(Unauthorized));
 }
 
 #[tokio::test]
@@ -312,10 +312,7 @@ async fn bad_tokens_are_refused_and_nothing_is_said_of_why() {
         ("sid of another", forge.with_claims(set("sid", json!("00000000000000000000000000000000")))),
         (
             "sid in capitals",
-            forge.with_claims(|claims| {
-                claims["sid"] =
-                    claims["sid"].as_str().unwrap().to_uppercase().replace(|c: char| c.is_ascii_digit(), "A").into()
-            }),
+            forge.with_claims(|claims| claims["sid"] = claims["sid"].as_str().unwrap().to_uppercase().into()),
         ),
         ("another epoch", forge.with_claims(set("ep", json!(1)))),
         ("another password", forge.with_claims(set("pg", json!(1)))),
@@ -388,6 +385,11 @@ async fn bad_tokens_are_refused_and_nothing_is_said_of_why() {
         assert!(matches!(verdict, TokenVerdict::Invalid), "{what}");
     }
     assert_eq!((auth.session_count(), corpus.len() > 80), (session, true));
+    // In a header white space around a token is no part of it; in a TokenReview it is.
+    for space in ["\n", " ", "\r\n"] {
+        let verdict = auth.token_user(format!("{token}{space}").as_bytes(), &[], &home.people);
+        assert!(matches!(verdict, TokenVerdict::Invalid));
+    }
     assert!(home.bearer(&auth, token.as_bytes()).is_ok());
 }
 
@@ -562,6 +564,8 @@ async fn a_token_for_others_is_no_key_to_this_server_and_a_review_says_whom_it_i
     assert_eq!(review(b"junk", &[]), "invalid");
 }
 
+type Change<'a> = &'a dyn Fn(&mut Value);
+
 #[tokio::test]
 async fn claims_of_a_service_account_that_do_not_agree_are_refused() {
     let home = Home::make().await;
@@ -581,7 +585,7 @@ async fn claims_of_a_service_account_that_do_not_agree_are_refused() {
     assert!(home.bearer(&auth, &sign(None, &|_| ())).is_ok());
     assert!(home.bearer(&auth, &sign(Some("JWT"), &|_| ())).is_err());
     assert!(home.bearer(&auth, &sign(Some(ACCESS_TYPE), &|_| ())).is_err());
-    let changes: &[(&str, &dyn Fn(&mut Value))] = &[
+    let changes: &[(&str, Change<'_>)] = &[
         ("sub of another account", &|claims| claims["sub"] = "system:serviceaccount:prod:root".into()),
         ("name of another account", &|claims| claims["kubernetes.io"]["serviceaccount"]["name"] = "root".into()),
         ("sub that is a user", &|claims| claims["sub"] = "admin".into()),

@@ -21,6 +21,7 @@ mod jwt;
 mod login;
 mod outcome;
 mod outside;
+mod password_policy;
 mod passwords;
 mod service_accounts;
 mod sessions;
@@ -257,6 +258,12 @@ impl Authenticator {
         if let Err(error) = self.sessions.clean(self.time.unix_seconds(), may_go_on).await {
             failed(&error, "sessions that are over were not removed");
         }
+        self.keep().await;
+        self.outside.fetch_due((self.elapsed)()).await;
+    }
+
+    /// Stores what a restart must not forget: the latest time, and who has to wait before the next attempt to sign in.
+    pub async fn keep(&self) {
         let mut rows = Vec::new();
         let mark = self.time.mark_millis();
         match stored_mark(&self.store) {
@@ -272,9 +279,8 @@ impl Authenticator {
             if is_throttled {
                 self.throttle.not_stored();
             }
-            failed(&error, "the latest time and who has to wait were not stored");
+            tracing::warn!(%error, "the latest time and who has to wait were not stored");
         }
-        self.outside.fetch_due((self.elapsed)()).await;
     }
 
     /// Sessions of users who have signed in.

@@ -519,10 +519,10 @@ async fn audit_records_are_read_back_in_either_direction_and_their_end_is_known(
     assert_eq!(store.audit_end(), ChainEnd { sequence: 0, link: home.keyring.audit_start(AUDIT_CHAIN) });
     for name in ["a", "b", "c"] {
         let mutations = vec![mutation(name, Expect::Absent, Flags::PUT, b"value")];
-        store.commit(Group { mutations, audit: Some(name.as_bytes().to_vec()) }).await.unwrap();
+        store.commit(Group { mutations, state: Vec::new(), audit: Some(name.as_bytes().to_vec()) }).await.unwrap();
     }
-    store.write_state(vec![("k", SecretBytes::new(vec![1]))], Some(b"d".to_vec())).await.unwrap();
-    store.write_state(vec![("k", SecretBytes::new(vec![2]))], None).await.unwrap();
+    store.write_state(vec![StateChange::put("k", SecretBytes::new(vec![1]))], Some(b"d".to_vec())).await.unwrap();
+    store.write_state(vec![StateChange::put("k", SecretBytes::new(vec![2]))], None).await.unwrap();
     let read = |records: Result<Vec<(u64, SecretBytes)>, AuditReadError>| -> Vec<(u64, String)> {
         records.unwrap().iter().map(|(number, text)| (*number, text_of(text))).collect()
     };

@@ -7,6 +7,7 @@ mod authorization;
 mod bad_input;
 mod cli;
 mod crash;
+mod identities;
 mod leaks;
 mod readme;
 mod server;

@@ -1,12 +1,12 @@
 //! HTTP/1.1 as a client speaks it that must see every byte: over TLS to the server, in the clear to a local tool.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::Value;
 
@@ -21,6 +21,8 @@ impl<T: Read + Write + Send + Sync> Stream for T {}
 /// A client with one connection, which it keeps.
 pub struct Client {
     address: SocketAddr,
+    /// The address of this machine to come from; `None` leaves it to the operating system.
+    source: Option<IpAddr>,
     tls: Option<Arc<ClientConfig>>,
     token: Option<String>,
     /// Sent with every request.
@@ -69,32 +71,47 @@ impl Response {
 impl Client {
     /// Speaks to the server as its administrator.
     pub fn admin(app: &App) -> Self {
+        Self { token: Some(app.token.clone()), ..Self::anonymous(app) }
+    }
+
+    /// Speaks to the server without a credential.
+    pub fn anonymous(app: &App) -> Self {
+        Self::over(app, None)
+    }
+
+    /// Speaks to the server with a client certificate, and no token. Both in PEM form.
+    pub fn with_certificate(app: &App, chain_pem: &[u8], key_pem: &[u8]) -> Self {
+        Self::over(app, Some((chain_pem, key_pem)))
+    }
+
+    fn over(app: &App, certificate: Option<(&[u8], &[u8])>) -> Self {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(&app.ca_pem) {
             roots.add(certificate.unwrap()).unwrap();
         }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let config = builder.with_root_certificates(roots).with_no_client_auth();
+        let builder = builder.with_root_certificates(roots);
+        let config = match certificate {
+            None => builder.with_no_client_auth(),
+            Some((chain, key)) => {
+                let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<_, _>>().unwrap();
+                builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key).unwrap()).unwrap()
+            }
+        };
         let address = app.url.strip_prefix("https://").unwrap().parse().unwrap();
-        let token = Some(app.token.clone());
-        Self { address, tls: Some(Arc::new(config)), token, headers: Vec::new(), connection: None }
-    }
-
-    /// Speaks to the server without a credential.
-    pub fn anonymous(app: &App) -> Self {
-        Self::admin(app).without_token()
+        Self { address, source: None, tls: Some(Arc::new(config)), token: None, headers: Vec::new(), connection: None }
     }
 
     /// Speaks to a tool of this machine without TLS.
     pub fn plain(address: SocketAddr) -> Self {
-        Self { address, tls: None, token: None, headers: Vec::new(), connection: None }
+        Self { address, source: None, tls: None, token: None, headers: Vec::new(), connection: None }
     }
 
     /// Another client like this one, with a connection of its own.
     pub fn another(&self) -> Self {
         let (tls, token, headers) = (self.tls.clone(), self.token.clone(), self.headers.clone());
-        Self { address: self.address, tls, token, headers, connection: None }
+        Self { address: self.address, source: self.source, tls, token, headers, connection: None }
     }
 
     /// Another client, which presents this token.
@@ -119,9 +136,17 @@ impl Client {
         self.token.as_deref()
     }
 
+    /// The same from another address of this machine.
+    pub fn from(&self, source: impl Into<IpAddr>) -> Self {
+        Self { source: Some(source.into()), ..self.another() }
+    }
+
     /// A connection on which nothing was said yet.
     pub fn connect(&self) -> io::Result<Connection> {
-        let socket = TcpStream::connect_timeout(&self.address, LIMIT)?;
+        let socket = match self.source {
+            None => TcpStream::connect_timeout(&self.address, LIMIT)?,
+            Some(source) => connect_from(source, self.address)?,
+        };
         socket.set_read_timeout(Some(LIMIT))?;
         socket.set_write_timeout(Some(LIMIT))?;
         socket.set_nodelay(true)?;
@@ -192,6 +217,16 @@ impl Client {
     pub fn delete(&mut self, path: &str) -> Response {
         self.send("DELETE", path, &[], b"").unwrap()
     }
+}
+
+/// A connection from an address that is chosen.
+fn connect_from(source: IpAddr, address: SocketAddr) -> io::Result<TcpStream> {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = socket(family, SocketType::STREAM, None)?;
+    bind(&socket, &SocketAddr::new(source, 0))?;
+    connect(&socket, &address)?;
+    Ok(TcpStream::from(socket))
 }
 
 /// A connection, byte by byte.

@@ -7,6 +7,7 @@ pub mod canary;
 pub mod clients;
 pub mod dice;
 pub mod http;
+pub mod jwt;
 pub mod kubectl;
 pub mod protobuf;
 pub mod watch;
