@@ -335,7 +335,7 @@ fn redacted_lists_hold_the_values_of_what_the_caller_may_get_and_no_others() {
         for accept in [JSON, YAML, TABLE] {
             for query in ["", "?includeObject=Object", "?limit=500", "?fieldSelector=type%3DOpaque"] {
                 let path = format!("{}{query}", secrets("default"));
-                let mut ask = |client: &mut Client| client.send("GET", &path, &[("Accept", accept)], b"").unwrap().ok();
+                let ask = |client: &mut Client| client.send("GET", &path, &[("Accept", accept)], b"").unwrap().ok();
                 let (listed, whole) = (ask(&mut lister), ask(&mut admin));
                 let about = format!("{path} as {accept}, {count}");
                 assert_eq!(unseen.find(&listed.body), None, "{about}");

@@ -112,7 +112,7 @@ impl Site {
         Client::anonymous(&self.app)
     }
 
-    pub fn bearing(&self, token: &str) -> Client {
+    pub fn with_token(&self, token: &str) -> Client {
         self.anonymous().with_token(token)
     }
 
