@@ -98,6 +98,9 @@ pub struct Refused {
 }
 
 impl Refused {
+    /// A disk that does not work.
+    pub const DISK: Self = Self { why: DISK };
+
     /// The text.
     pub fn why(&self) -> &'static str {
         self.why

@@ -52,7 +52,7 @@ pub use self::outside::{
     fetch_nothing,
 };
 use self::passwords::HashingQueue;
-pub use self::passwords::{password_key, password_row};
+pub use self::passwords::{password_key, password_row, policy_problem};
 pub use self::service_accounts::{MintError, MintedToken, TokenRequest};
 pub use self::sessions::SessionId;
 use self::sessions::{ACCESS_SECONDS, Session, Sessions};
@@ -221,14 +221,7 @@ impl Authenticator {
 
     /// `GET /.well-known/openid-configuration` (OpenID Connect Discovery 1.0, section 3), as Kubernetes gives it.
     pub fn openid_configuration(&self) -> Value {
-        let issuer = &self.settings.issuer;
-        json!({
-            "issuer": issuer,
-            "jwks_uri": format!("{issuer}/openid/v1/jwks"),
-            "response_types_supported": ["id_token"],
-            "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": [signing::Purpose::ServiceAccounts.algorithm_name()],
-        })
+        openid_configuration(&self.settings.issuer)
     }
 
     /// Makes new signing keys. Tokens of the former ones stay valid until they end, or, with `revoke`, end now; users
@@ -314,6 +307,17 @@ impl Authenticator {
             service_accounts_seconds: self.settings.service_account_token_max_seconds,
         }
     }
+}
+
+/// OpenID Connect's discovery document of an issuer whose tokens are signed here.
+pub fn openid_configuration(issuer: &str) -> Value {
+    json!({
+        "issuer": issuer,
+        "jwks_uri": format!("{issuer}/openid/v1/jwks"),
+        "response_types_supported": ["id_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [signing::Purpose::ServiceAccounts.algorithm_name()],
+    })
 }
 
 fn mark_row(millis: i64) -> StateChange {
