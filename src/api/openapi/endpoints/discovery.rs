@@ -8,7 +8,7 @@ use utoipa::openapi::{Content, HeaderBuilder, ResponseBuilder};
 use super::{Access, Listed, answered, get, plain_text};
 use crate::api::discovery;
 use crate::api::openapi::parameters::{pretty, query};
-use crate::api::openapi::responses::{JSON, Shared, header, response};
+use crate::api::openapi::responses::{JSON, Shared, header};
 use crate::api::openapi::schemas::{reference, text};
 use crate::api::openapi::{DISCOVERY, TITLE, VERSION};
 
