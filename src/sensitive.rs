@@ -23,6 +23,12 @@ impl SecretBytes {
         &self.0
     }
 
+    /// A second copy, which is wiped on its own. Named so that a copy is always a decision.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self(self.0.clone())
+    }
+
     /// Number of bytes.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -21,7 +21,12 @@ const BODY_DEADLINE: Duration = Duration::from_secs(30);
 const BODY_SILENCE: Duration = Duration::from_secs(10);
 
 /// Reads a whole body.
-pub async fn read(mut payload: web::Payload) -> Result<SecretBytes, Failure> {
+pub async fn read(payload: web::Payload) -> Result<SecretBytes, Failure> {
+    read_at_most(payload, BODY_MAX_BYTES).await
+}
+
+/// Reads a whole body of so many bytes at most.
+pub async fn read_at_most(mut payload: web::Payload, max_bytes: usize) -> Result<SecretBytes, Failure> {
     let collect = async {
         let mut bytes = zeroize::Zeroizing::new(Vec::new());
         loop {
@@ -30,9 +35,8 @@ pub async fn read(mut payload: web::Payload) -> Result<SecretBytes, Failure> {
                 Ok(None) => return Ok(SecretBytes::new(std::mem::take(&mut *bytes))),
                 Ok(Some(Err(_))) => return Err(Failure::bad_request("the request body is incomplete")),
                 Ok(Some(Ok(chunk))) => {
-                    if bytes.len() + chunk.len() > BODY_MAX_BYTES {
-                        let text = format!("Request entity too large: limit is {BODY_MAX_BYTES}");
-                        return Err(Failure::too_large(text));
+                    if bytes.len() + chunk.len() > max_bytes {
+                        return Err(too_large(max_bytes));
                     }
                     bytes.extend_from_slice(&chunk);
                 }
@@ -42,7 +46,13 @@ pub async fn read(mut payload: web::Payload) -> Result<SecretBytes, Failure> {
     tokio::time::timeout(BODY_DEADLINE, collect).await.unwrap_or_else(|_| Err(slow()))
 }
 
-fn slow() -> Failure {
+/// A body of more bytes than are read.
+pub fn too_large(max_bytes: usize) -> Failure {
+    Failure::too_large(format!("Request entity too large: limit is {max_bytes}"))
+}
+
+/// A body that does not arrive.
+pub fn slow() -> Failure {
     Failure::new(408, "Timeout", "the request body did not arrive in time", None)
 }
 

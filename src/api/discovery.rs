@@ -298,7 +298,10 @@ mod tests {
         let list = api_group_list();
         let names: Vec<&str> =
             list["groups"].as_array().unwrap().iter().map(|group| group["name"].as_str().unwrap()).collect();
-        assert_eq!(names, ["authentication.k8s.io", "authorization.k8s.io", "rbac.authorization.k8s.io"]);
+        assert_eq!(
+            names,
+            ["authentication.k8s.io", "authorization.k8s.io", "rbac.authorization.k8s.io", "strongroom.dev"]
+        );
         assert_eq!(group_versions()[0], "v1");
     }
 
@@ -344,7 +347,7 @@ mod tests {
             (get("/api", Some(AGGREGATED), None).unwrap(), get("/apis", Some(AGGREGATED), None).unwrap());
         assert_ne!(header_of(&core, "etag"), header_of(&groups, "etag"));
         assert_eq!(body(core)["items"].as_array().unwrap().len(), 1);
-        assert_eq!(body(groups)["items"].as_array().unwrap().len(), 3);
+        assert_eq!(body(groups)["items"].as_array().unwrap().len(), 4);
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub struct Health {
 }
 
 /// The checks, in the order in which they are shown.
-const CHECKS: &[&str] = &["ping", "unsealed", "store-writable", "store-integrity", "shutdown"];
+const CHECKS: &[&str] = &["ping", "unsealed", "store-writable", "store-integrity", "audit-log", "shutdown"];
 
 impl Health {
     /// Marks `check` as failing, with what to do about it.
@@ -28,6 +28,12 @@ impl Health {
     /// Marks `check` as passing.
     pub fn pass(&self, check: &'static str) {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner).retain(|(name, _)| *name != check);
+    }
+
+    /// Whether the server is about to stop.
+    pub(super) fn is_stopping(&self) -> bool {
+        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        failing.iter().any(|(check, _)| *check == "shutdown")
     }
 
     /// Code and text of a health endpoint at `path`.
@@ -61,6 +67,10 @@ pub(super) fn route(context: &Context<'_>, path: &str) -> Option<HttpResponse> {
             match context.state.objects.write_refusal() {
                 Some(why) => context.state.health.fail("store-writable", why),
                 None => context.state.health.pass("store-writable"),
+            }
+            match context.state.audit.refusal() {
+                Some(refused) => context.state.health.fail("audit-log", refused.why()),
+                None => context.state.health.pass("audit-log"),
             }
             let (code, text) = context.state.health.report(verbose, path, path == "/livez");
             Some(respond::text(&context.style, code, &text))

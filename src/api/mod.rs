@@ -1,46 +1,59 @@
 //! The HTTP edge: every request comes in here, is read once, authenticated, authorised, and handed to
 //! `objects`. Nothing behind this module knows HTTP.
 
+mod access_reviews;
+mod audit_log;
 mod body;
 pub mod discovery;
+mod guard;
 mod health;
+mod impersonation;
 mod kube_openapi;
 mod metrics;
 mod negotiate;
 mod objects;
 mod openapi;
+mod recorded;
 mod request_info;
 mod respond;
 mod reviews;
 mod session;
+mod sight;
+mod standing;
 mod status;
 mod stream;
+mod subresources;
 mod swagger_ui;
 mod table;
 mod watch;
 
 use std::sync::Arc;
 
-use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use self::guard::Changes;
 use self::metrics::Metrics;
 use self::negotiate::Encoding;
-use self::request_info::{Query, request_info};
+use self::recorded::Unrecorded;
+use self::request_info::{Query, RequestInfo, request_info};
 use self::respond::Style;
+use self::standing::Standing;
 use self::status::Failure;
-use crate::audit::RequestFacts;
+use crate::audit::{self, AuditLog, ReducedQuery, RequestFacts};
 use crate::auth::Authenticator;
 use crate::clock::SharedClock;
-use crate::crypto::Keyring;
-use crate::model::user::User;
+use crate::model::user::{PeerUid, User};
 use crate::model::validation::options;
-use crate::objects::Objects;
 use crate::objects::watch::Hub;
-use crate::rbac;
+use crate::objects::{Access, Objects};
+use crate::rbac::{self, Attributes, Permit};
 
+pub use self::audit_log::{MutationRecords, VerifyAudit};
+pub use self::guard::Changes as AccessChanges;
 pub use self::health::Health;
 pub use self::session::RotateAdmin;
+pub use self::standing::look_after_credentials;
+pub use self::subresources::ClientAuthority;
 
 /// Everything a request needs. Cheap to clone.
 #[derive(Clone)]
@@ -51,18 +64,47 @@ pub struct State {
     pub hub: Arc<Hub>,
     /// Credentials.
     pub authenticator: Arc<Authenticator>,
-    /// Keys, for token hashes.
-    pub keyring: Arc<Keyring>,
+    /// What is recorded of requests.
+    pub audit: Arc<AuditLog>,
     /// Time.
     pub clock: SharedClock,
     /// Readiness.
     pub health: Arc<Health>,
     /// Counters.
     pub metrics: Arc<Metrics>,
-    /// Whether Swagger UI and its document are served.
-    pub swagger_ui: bool,
+    /// Wakes idle watches when what decides access has changed.
+    pub changes: Arc<Changes>,
+    /// What is switched on.
+    pub settings: Settings,
     /// Rotates the administrator's credential.
     pub rotate_admin: RotateAdmin,
+    /// Signs users' certificates.
+    pub client_authority: ClientAuthority,
+    /// The records of committed changes.
+    pub mutation_records: MutationRecords,
+    /// Checks what is recorded.
+    pub verify_audit: VerifyAudit,
+}
+
+/// What only the owner of the home can do or read for the API.
+pub struct Home {
+    /// Rotates the administrator's credential.
+    pub rotate_admin: RotateAdmin,
+    /// Signs users' certificates.
+    pub client_authority: ClientAuthority,
+    /// The records of committed changes.
+    pub mutation_records: MutationRecords,
+    /// Checks what is recorded.
+    pub verify_audit: VerifyAudit,
+}
+
+/// What the API does that can be switched.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Settings {
+    /// Serve Swagger UI and its document.
+    pub swagger_ui: bool,
+    /// Leave values out of lists and watches for callers who may not `get` the object.
+    pub redact_lists: bool,
 }
 
 impl State {
@@ -71,13 +113,28 @@ impl State {
         objects: Arc<Objects>,
         hub: Arc<Hub>,
         authenticator: Arc<Authenticator>,
-        keyring: Arc<Keyring>,
+        audit: Arc<AuditLog>,
         clock: SharedClock,
-        swagger_ui: bool,
-        rotate_admin: RotateAdmin,
+        settings: Settings,
+        home: Home,
     ) -> Self {
-        let (health, metrics) = (Arc::default(), Arc::default());
-        Self { objects, hub, authenticator, keyring, clock, health, metrics, swagger_ui, rotate_admin }
+        let Home { rotate_admin, client_authority, mutation_records, verify_audit } = home;
+        let (health, metrics, changes) = (Arc::default(), Arc::default(), Arc::default());
+        Self {
+            objects,
+            hub,
+            authenticator,
+            audit,
+            clock,
+            health,
+            metrics,
+            changes,
+            settings,
+            rotate_admin,
+            client_authority,
+            mutation_records,
+            verify_audit,
+        }
     }
 
     /// The server stops: watches end cleanly, and it is no longer ready.
@@ -92,14 +149,36 @@ struct Context<'a> {
     state: &'a State,
     http: &'a HttpRequest,
     query: Query,
-    user: User,
+    /// Who it is done as: the one who signed in, or whom they impersonate.
+    user: Arc<User>,
+    /// Who that is, to be asked again.
+    standing: Standing,
+    /// What decides what that one may do, as it was when the request came in.
+    access: Arc<Access>,
     facts: RequestFacts,
     style: Style,
+    /// Its record to be.
+    unrecorded: &'a Unrecorded,
 }
 
 impl Context<'_> {
     fn header(&self, name: &str) -> Option<&str> {
         self.http.headers().get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Whether the caller may do this: the permit, or the 403.
+    fn authorize(&self, attributes: Attributes) -> Result<Permit, Failure> {
+        let permit = rbac::authorize(&self.access.policy, &self.user, attributes);
+        let permit = permit.map_err(|denial| Failure::forbidden(&denial))?;
+        if let Some(grant) = permit.grant() {
+            self.facts.annotate(audit::REASON, grant.reason());
+        }
+        Ok(permit)
+    }
+
+    /// Whether the caller may still do what was allowed when the request came in: to be asked when its body is here.
+    fn confirm(&self, permit: &Permit) -> Result<(), Failure> {
+        self.standing.clone().confirm(self.state, permit.attributes())
     }
 
     fn accept(&self) -> Option<&str> {
@@ -120,9 +199,6 @@ async fn handle(state: web::Data<State>, http: HttpRequest, payload: web::Payloa
 }
 
 async fn answer(state: &State, http: &HttpRequest, payload: web::Payload, received_unix_millis: i64) -> HttpResponse {
-    if let Some(page) = swagger_ui::route(http.method().as_str(), http.path(), http.headers(), state.swagger_ui) {
-        return page;
-    }
     let header = |name: &str| http.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let user_agent = header("user-agent");
     let query = Query::parse(http.query_string());
@@ -133,38 +209,73 @@ async fn answer(state: &State, http: &HttpRequest, payload: web::Payload, receiv
         encoding: if header("accept").starts_with("application/yaml") { Encoding::Yaml } else { Encoding::Json },
         audit_id: audit_id.clone(),
     };
-    let authorization = http.headers().get("authorization").map(actix_web::http::header::HeaderValue::as_bytes);
-    let Ok(user) = state.authenticator.authenticate(&state.keyring, authorization) else {
-        return respond::failure(&style, &Failure::unauthorized());
+    let info = request_info(http.method().as_str(), http.path(), &query);
+    let reduced = ReducedQuery::of(http.query_string());
+    let facts = RequestFacts::new(audit_id, peer(http), user_agent, reduced, received_unix_millis);
+    let address = http.peer_addr().map(|address| address.ip());
+    let mut unrecorded = Unrecorded::new(state, facts, info.attributes.clone(), address);
+    if let Some(failure) = unrecorded.refusal() {
+        return unrecorded.finish(&style, respond::failure(&style, &failure)).await;
+    }
+    if let Some(page) =
+        swagger_ui::route(http.method().as_str(), http.path(), http.headers(), state.settings.swagger_ui)
+    {
+        unrecorded.is_by(&Arc::new(User::anonymous()), None);
+        return unrecorded.finish(&style, page).await;
+    }
+    // Taken before it is looked: what changes meanwhile is seen the next time.
+    let stamp = state.stamp();
+    let access = state.objects.access();
+    let standing = match Standing::of(state, http, &access, stamp).await {
+        Ok(standing) => standing,
+        Err(refused) => {
+            if let Some(user) = &refused.user {
+                unrecorded.is_by(user, None);
+            }
+            return unrecorded.finish(&style, respond::failure(&style, &refused.failure)).await;
+        }
     };
-    let facts = RequestFacts {
-        audit_id,
-        source_ip: http.peer_addr().map(|address| address.ip().to_string()).unwrap_or_default(),
-        user_agent: user_agent.to_owned(),
-        received_unix_millis,
+    let impersonator = standing.impersonates().then_some(&standing.identity.user);
+    unrecorded.is_by(&standing.user, impersonator);
+    let user = Arc::clone(&standing.user);
+    let facts = unrecorded.facts().clone();
+    let response = {
+        let context = Context {
+            state,
+            http,
+            query,
+            standing,
+            user,
+            access,
+            facts,
+            style: style.clone(),
+            unrecorded: &unrecorded,
+        };
+        match route(&context, info, payload).await {
+            Ok(response) => response,
+            Err(failure) => respond::failure(&context.style, &failure),
+        }
     };
-    let context = Context { state, http, query, user, facts, style };
-    match route(&context, payload).await {
-        Ok(response) => response,
-        Err(failure) => respond::failure(&context.style, &failure),
+    unrecorded.finish(&style, response).await
+}
+
+/// Where the request came from, as the audit shows it.
+fn peer(http: &HttpRequest) -> String {
+    match (http.peer_addr(), http.conn_data::<PeerUid>()) {
+        (Some(address), _) => address.ip().to_string(),
+        (None, Some(PeerUid(uid))) => format!("unix:{uid}"),
+        (None, None) => String::new(),
     }
 }
 
-async fn route(context: &Context<'_>, payload: web::Payload) -> Result<HttpResponse, Failure> {
-    let info = request_info(context.http.method().as_str(), context.http.path(), &context.query);
+async fn route(context: &Context<'_>, info: RequestInfo, payload: web::Payload) -> Result<HttpResponse, Failure> {
     if info.attributes.verb != "watch" {
         options::timeout(context.query.pairs()).map_err(Failure::options)?;
-    }
-    if (info.attributes.is_resource() || context.http.method() != Method::GET) && impersonates(context.http) {
-        // To do it as the caller, and not as whom the caller asked for, would be the worst answer.
-        let text = "impersonation is not available in this version: leave out the Impersonate headers";
-        return Err(Failure::bad_request(text));
     }
     if info.attributes.is_resource() {
         return objects::route(context, info, payload).await;
     }
-    let permit =
-        rbac::authorize(&context.user, info.attributes.clone()).map_err(|denial| Failure::forbidden(&denial))?;
+    let permit = context.authorize(info.attributes.clone())?;
     if let Some(response) = session::route(context, &permit, payload).await? {
         return Ok(response);
     }
@@ -172,6 +283,9 @@ async fn route(context: &Context<'_>, payload: web::Payload) -> Result<HttpRespo
         return Err(Failure::method_not_allowed());
     }
     let path = context.http.path();
+    if let Some(response) = audit_log::route(context, &permit).await? {
+        return Ok(response);
+    }
     if let Some(response) = health::route(context, path) {
         return Ok(response);
     }
@@ -181,14 +295,20 @@ async fn route(context: &Context<'_>, payload: web::Payload) -> Result<HttpRespo
     if let Some(response) = kube_openapi::route(context, path) {
         return Ok(response);
     }
+    match path {
+        "/.well-known/openid-configuration" | "/.well-known/openid-configuration/" => {
+            let document = context.state.authenticator.openid_configuration();
+            return Ok(respond::value(&context.style, 200, &document, &[]));
+        }
+        "/openid/v1/jwks" | "/openid/v1/jwks/" => {
+            return Ok(respond::value(&context.style, 200, &context.state.authenticator.jwks(), &[]));
+        }
+        _ => {}
+    }
     if path == "/metrics" {
         return Ok(metrics::respond(context));
     }
     Ok(respond::text(&context.style, 404, "404 page not found\n"))
-}
-
-fn impersonates(http: &HttpRequest) -> bool {
-    http.headers().keys().any(|name| name.as_str().starts_with("impersonate-"))
 }
 
 fn audit_id() -> String {

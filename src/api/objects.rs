@@ -7,13 +7,16 @@ use actix_web::body::BoxBody;
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
+use super::guard::Guard;
+use super::kube_openapi::subresource_kind;
 use super::negotiate::{self, Negotiated, Offer, Shape};
 use super::request_info::RequestInfo;
 use super::respond::Style;
+use super::sight::{self, Sight};
 use super::status::Failure;
 use super::stream::ListBody;
 use super::watch::{WatchStream, WatchWriter, default_lifetime};
-use super::{Context, body, respond, reviews, table};
+use super::{Context, body, respond, reviews, subresources, table};
 use crate::model::kinds::{KINDS, Kind, Verb};
 use crate::model::schema;
 use crate::model::selector::{FieldSelector, LabelSelector};
@@ -23,7 +26,7 @@ use crate::objects::record::Form;
 use crate::objects::{
     CollectionOptions, Created, Deleted, Error, Loaded, Page, PageRequest, PatchBody, PatchType, Request, Updated,
 };
-use crate::rbac::{self, Permit};
+use crate::rbac::Permit;
 use crate::sensitive::Document;
 
 pub(super) async fn route(
@@ -32,7 +35,7 @@ pub(super) async fn route(
     payload: web::Payload,
 ) -> Result<HttpResponse, Failure> {
     let attributes = &info.attributes;
-    let permit = rbac::authorize(&context.user, attributes.clone()).map_err(|denial| Failure::forbidden(&denial))?;
+    let permit = context.authorize(attributes.clone())?;
     if info.malformed {
         return Err(Failure::no_such_resource());
     }
@@ -60,12 +63,19 @@ pub(super) async fn route(
         return Err(Failure::method_not_allowed());
     };
     let has_name = !info.path_name.is_empty();
-    let takes_name = matches!(verb, Verb::Get | Verb::Update | Verb::Patch | Verb::Delete);
+    let is_of_one = matches!(verb, Verb::Get | Verb::Update | Verb::Patch | Verb::Delete);
+    let takes_name = is_of_one || !attributes.subresource.is_empty();
     if matches!(context.http.method().as_str(), "HEAD" | "OPTIONS") || takes_name != has_name {
         return Err(Failure::method_not_allowed());
     }
     if let Some(problem) = names::path_segment(&info.path_name).first() {
         return Err(Failure::bad_request(format!("Name parameter invalid: {:?}: {problem}", info.path_name)));
+    }
+    if let Some(sub) = kind.subresource(&attributes.subresource) {
+        let shown = subresource_kind(kind, sub);
+        if shown != kind {
+            return subresources::create(context, &permit, shown, payload).await;
+        }
     }
     if !kind.stored {
         return reviews::create(context, &permit, kind, payload).await;
@@ -93,6 +103,16 @@ fn withheld_warning(page: &Page) -> Vec<String> {
     }
 }
 
+/// An item of a list without its values: items do not repeat kind and apiVersion.
+pub(super) fn item(loaded: &Loaded) -> Result<Value, Error> {
+    let mut bare = loaded.bare()?;
+    if let Some(fields) = bare.as_object_mut() {
+        fields.shift_remove("kind");
+        fields.shift_remove("apiVersion");
+    }
+    Ok(bare)
+}
+
 /// An authorised request for objects of one kind.
 struct Call<'a> {
     context: &'a Context<'a>,
@@ -118,7 +138,7 @@ impl Call<'_> {
     fn get(&self) -> Result<HttpResponse, Failure> {
         let (agreed, style) = self.negotiate(Offer::Object)?;
         let loaded = self.context.state.objects.get(self.request())?;
-        self.loaded(agreed, &style, 200, &loaded, &[])
+        self.loaded(agreed, &style, 200, &loaded, &Sight::All, &[])
     }
 
     /// An object in the form that was agreed upon.
@@ -128,20 +148,22 @@ impl Call<'_> {
         style: &Style,
         code: u16,
         loaded: &Loaded,
+        sight: &Sight,
         warnings: &[String],
     ) -> Result<HttpResponse, Failure> {
-        if agreed.shape == Shape::Plain {
+        if agreed.shape == Shape::Plain && sight.shows(loaded.namespace(), loaded.name()) {
             let mut text = Vec::new();
             self.context.state.objects.write_json(loaded, Form::Object, &mut text)?;
             return Ok(respond::json_text(style, code, text, warnings));
         }
-        let shown = self.shaped(agreed.shape, loaded)?;
+        let shown = self.shaped(agreed.shape, loaded, sight)?;
         Ok(respond::value(style, code, &shown, warnings))
     }
 
     #[expect(clippy::disallowed_methods, reason = "the answer to a permitted read")]
-    fn shaped(&self, shape: Shape, loaded: &Loaded) -> Result<Value, Failure> {
+    fn shaped(&self, shape: Shape, loaded: &Loaded, sight: &Sight) -> Result<Value, Failure> {
         match shape {
+            Shape::Plain if !sight.shows(loaded.namespace(), loaded.name()) => Ok(loaded.bare()?),
             Shape::Plain => {
                 let document = self.context.state.objects.document(loaded)?;
                 Ok(document.expose().clone())
@@ -150,7 +172,7 @@ impl Call<'_> {
                 Ok(table::partial_object_metadata(&loaded.bare()?, version))
             }
             Shape::Table(version) => {
-                let row = self.row(version, loaded)?;
+                let row = self.row(version, loaded, sight)?;
                 let metadata = json!({"resourceVersion": loaded.revision().to_string()});
                 Ok(table::table(version, metadata, Some(table::columns(self.kind)), vec![row]))
             }
@@ -158,10 +180,10 @@ impl Call<'_> {
     }
 
     #[expect(clippy::disallowed_methods, reason = "includeObject=Object asks for the whole object")]
-    fn row(&self, version: &'static str, loaded: &Loaded) -> Result<Value, Failure> {
+    fn row(&self, version: &'static str, loaded: &Loaded, sight: &Sight) -> Result<Value, Failure> {
         let include = self.include()?;
         let now = self.context.state.clock.unix_seconds();
-        if include == table::IncludeObject::Object {
+        if include == table::IncludeObject::Object && sight.shows(loaded.namespace(), loaded.name()) {
             let document = self.context.state.objects.document(loaded)?;
             return Ok(table::row(self.kind, document.expose(), loaded.data_keys(), include, now, version));
         }
@@ -179,6 +201,16 @@ impl Call<'_> {
             .map_err(|error| Failure::bad_request(error.to_string()))?;
         fields.check_supported(self.kind).map_err(|error| Failure::bad_request(error.to_string()))?;
         Ok((labels, fields))
+    }
+
+    /// What the answer to a write shows.
+    fn sight(&self) -> Sight {
+        Sight::of_caller(&self.context.access, &self.context.user, self.kind)
+    }
+
+    /// What lists and watches show.
+    fn sight_of_many(&self) -> Sight {
+        if self.context.state.settings.redact_lists { self.sight() } else { Sight::All }
     }
 
     fn list_options(&self) -> Result<options::ListOptions, Failure> {
@@ -209,10 +241,11 @@ impl Call<'_> {
         let state = self.context.state;
         let page = state.objects.list(self.request(), &self.page()?)?;
         let warnings = withheld_warning(&page);
+        let sight = self.sight_of_many();
         if agreed.shape == Shape::Plain {
             let objects = Arc::clone(&state.objects);
             let is_long = page.rows.len() > STREAMED_ROWS;
-            let list = ListBody::new(objects, page);
+            let list = ListBody::new(objects, page, sight);
             if !style.is_compact_json() || !is_long {
                 return Ok(respond::json_text(&style, 200, list.into_text()?, &warnings));
             }
@@ -236,8 +269,8 @@ impl Call<'_> {
         for revision in &page.rows {
             let Ok(loaded) = state.objects.open_page(&page, *revision) else { continue };
             shown.push(match agreed.shape {
-                Shape::Table(version) => self.row(version, &loaded)?,
-                shape => self.shaped(shape, &loaded)?,
+                Shape::Table(version) => self.row(version, &loaded, &sight)?,
+                shape => self.shaped(shape, &loaded, &sight)?,
             });
         }
         let body = match agreed.shape {
@@ -255,14 +288,15 @@ impl Call<'_> {
         let format = body::format(self.context.header("content-type"))?;
         let write = self.defaulted(options::create(self.context.query.pairs()))?;
         let bytes = body::read(payload).await?;
+        self.context.confirm(&self.permit)?;
         let decoded = body::decode_object(self.kind, format, &bytes)?;
         let mut warnings = Vec::new();
         body::judge(self.kind, write.field_validation, decoded.findings, &mut warnings)?;
         Self::pair_warning(&decoded.document, &mut warnings);
         let objects = &self.context.state.objects;
         match objects.create(self.request(), decoded.document, &write, &mut warnings).await? {
-            Created::Stored(loaded) => self.loaded(agreed, &style, 201, &loaded, &warnings),
-            Created::DryRun(document) => Ok(self.document(agreed, &style, 201, &document, &warnings)),
+            Created::Stored(loaded) => self.loaded(agreed, &style, 201, &loaded, &Sight::All, &warnings),
+            Created::DryRun(document) => Ok(self.document(agreed, &style, 201, &document, &Sight::All, &warnings)),
         }
     }
 
@@ -271,19 +305,18 @@ impl Call<'_> {
         let format = body::format(self.context.header("content-type"))?;
         let options = self.defaulted(options::update(self.context.query.pairs()))?;
         let bytes = body::read(payload).await?;
+        self.context.confirm(&self.permit)?;
         let decoded = body::decode_object(self.kind, format, &bytes)?;
         let mut warnings = Vec::new();
         body::judge(self.kind, options.field_validation, decoded.findings, &mut warnings)?;
         Self::pair_warning(&decoded.document, &mut warnings);
         let objects = &self.context.state.objects;
         if self.kind.create_on_update && !objects.exists(self.request())? {
-            let attributes = self.permit.attributes().with_verb("create");
-            let permit =
-                rbac::authorize(&self.context.user, attributes).map_err(|denial| Failure::forbidden(&denial))?;
+            let permit = self.context.authorize(self.permit.attributes().with_verb("create"))?;
             let request = Request { permit: &permit, facts: &self.context.facts };
             return match objects.create(request, decoded.document, &options, &mut warnings).await? {
-                Created::Stored(loaded) => self.loaded(agreed, &style, 201, &loaded, &warnings),
-                Created::DryRun(document) => Ok(self.document(agreed, &style, 201, &document, &warnings)),
+                Created::Stored(loaded) => self.loaded(agreed, &style, 201, &loaded, &Sight::All, &warnings),
+                Created::DryRun(document) => Ok(self.document(agreed, &style, 201, &document, &Sight::All, &warnings)),
             };
         }
         let updated = objects.update(self.request(), decoded.document, &options, &mut warnings).await?;
@@ -302,6 +335,7 @@ impl Call<'_> {
         };
         let options = self.defaulted(options::patch(self.context.query.pairs(), patch_type == PatchType::Apply))?;
         let bytes = body::read(payload).await?;
+        self.context.confirm(&self.permit)?;
         let mut warnings = Vec::new();
         let document = if patch_type == PatchType::Apply {
             let parsed = crate::codec::yaml::parse(bytes.expose())
@@ -332,8 +366,7 @@ impl Call<'_> {
         let objects = &self.context.state.objects;
         let creates = patch_type == PatchType::Apply && self.permit.attributes().subresource.is_empty();
         if creates && !objects.exists(self.request())? {
-            let attributes = self.permit.attributes().with_verb("create");
-            rbac::authorize(&self.context.user, attributes).map_err(|denial| Failure::forbidden(&denial))?;
+            self.context.authorize(self.permit.attributes().with_verb("create"))?;
             let updated = objects.apply_create(self.request(), &body, &options, &mut warnings).await?;
             return self.updated(agreed, &style, &updated, &warnings);
         }
@@ -361,10 +394,10 @@ impl Call<'_> {
                 });
                 Ok(respond::value(&style, 200, &body, &[]))
             }
-            Deleted::Gone(last) => self.loaded(agreed, &style, 200, &last, &[]),
+            Deleted::Gone(last) => self.loaded(agreed, &style, 200, &last, &self.sight(), &[]),
             Deleted::Terminating(loaded) => {
                 let code = if options.orphan_dependents == Some(false) { 202 } else { 200 };
-                self.loaded(agreed, &style, code, &loaded, &[])
+                self.loaded(agreed, &style, code, &loaded, &self.sight(), &[])
             }
             Deleted::DryRun(document, gone) if gone && !self.kind.delete_returns_object => {
                 let _ = document;
@@ -374,7 +407,7 @@ impl Call<'_> {
                 });
                 Ok(respond::value(&style, 200, &body, &[]))
             }
-            Deleted::DryRun(document, _) => Ok(self.document(agreed, &style, 200, &document, &[])),
+            Deleted::DryRun(document, _) => Ok(self.document(agreed, &style, 200, &document, &self.sight(), &[])),
         }
     }
 
@@ -385,6 +418,7 @@ impl Call<'_> {
         let objects = &self.context.state.objects;
         let (revision, deleted) =
             objects.delete_collection(self.request(), &CollectionOptions { page, delete }).await?;
+        let sight = self.sight();
         let mut text = format!(
             "{{\"kind\":\"{}\",\"apiVersion\":\"{}\",\"metadata\":{{\"resourceVersion\":\"{revision}\"}},\"items\":[",
             self.kind.list_kind, self.kind.api_version
@@ -394,7 +428,11 @@ impl Call<'_> {
             if at > 0 {
                 text.push(b',');
             }
-            objects.write_json(loaded, Form::Item, &mut text)?;
+            if sight.shows(loaded.namespace(), loaded.name()) {
+                objects.write_json(loaded, Form::Item, &mut text)?;
+            } else {
+                text.extend_from_slice(item(loaded)?.to_string().as_bytes());
+            }
         }
         text.extend_from_slice(b"]}");
         Ok(respond::json_text(&style, 200, text, &[]))
@@ -402,6 +440,7 @@ impl Call<'_> {
 
     async fn delete_options(&self, payload: web::Payload) -> Result<options::DeleteOptions, Failure> {
         let bytes = body::read(payload).await?;
+        self.context.confirm(&self.permit)?;
         if bytes.is_empty() {
             return options::delete_from_query(self.context.query.pairs()).map_err(Failure::options);
         }
@@ -427,10 +466,11 @@ impl Call<'_> {
         warnings: &[String],
     ) -> Result<HttpResponse, Failure> {
         let code = |created: bool| if created { 201 } else { 200 };
+        let sight = self.sight();
         match updated {
-            Updated::Stored { object, created } => self.loaded(agreed, style, code(*created), object, warnings),
+            Updated::Stored { object, created } => self.loaded(agreed, style, code(*created), object, &sight, warnings),
             Updated::DryRun { document, created } => {
-                Ok(self.document(agreed, style, code(*created), document, warnings))
+                Ok(self.document(agreed, style, code(*created), document, &sight, warnings))
             }
         }
     }
@@ -443,15 +483,19 @@ impl Call<'_> {
         style: &Style,
         code: u16,
         document: &Document,
+        sight: &Sight,
         warnings: &[String],
     ) -> HttpResponse {
         let mut shown = document.duplicate();
         let object = shown.expose_mut();
+        let data_keys = object.get("data").and_then(Value::as_object).map_or(0, serde_json::Map::len);
+        if !sight.shows(self.permit.namespace(), self.permit.name()) {
+            sight::withhold(object);
+        }
         if let Some(fields) = object.as_object_mut() {
             fields.shift_insert(0, "kind".to_owned(), self.kind.kind.into());
             fields.shift_insert(1, "apiVersion".to_owned(), self.kind.api_version.into());
         }
-        let data_keys = object.get("data").and_then(Value::as_object).map_or(0, serde_json::Map::len);
         let now = self.context.state.clock.unix_seconds();
         match agreed.shape {
             Shape::Plain => respond::value(style, code, object, warnings),
@@ -497,17 +541,19 @@ impl Call<'_> {
         let initial = options.send_initial_events.unwrap_or(!matches!(options.resource_version, Some(1..)));
         let head = |style: &Style| respond::head(style, 200, "application/json", &[]);
         let failed = |error: Error| {
+            // A watch that ends at once.
+            drop(self.context.unrecorded.begin()?);
             let line = json!({"type": "ERROR", "object": Failure::from(error).body});
-            head(&style).set_body(BoxBody::new(format!("{line}\n")))
+            Ok(head(&style).set_body(BoxBody::new(format!("{line}\n"))))
         };
         let after = if initial { None } else { options.resource_version };
         let (watcher, missed) = match state.hub.watch(&state.objects, self.request(), after) {
             Ok(started) => started,
-            Err(error @ Error::Expired(..)) => return Ok(failed(error)),
+            Err(error @ Error::Expired(..)) => return failed(error),
             Err(error) => return Err(error.into()),
         };
         if let (true, Some(asked)) = (initial, options.resource_version.filter(|asked| *asked > watcher.from)) {
-            return Ok(failed(Error::FutureRevision { asked, current: watcher.from }));
+            return failed(Error::FutureRevision { asked, current: watcher.from });
         }
         let page = if initial {
             let at = PageRequest { at: Some(watcher.from).filter(|from| *from > 0), ..self.page_for_watch()? };
@@ -527,10 +573,14 @@ impl Call<'_> {
             kind: self.kind,
             shape: agreed.shape,
             include: self.include()?,
+            sight: self.sight_of_many(),
             columns_sent: false,
         };
         let bookmarks = options.allow_watch_bookmarks;
-        let stream = WatchStream::new(writer, watcher, (labels, fields), (page, missed), bookmarks, lifetime);
+        let guard = Guard::new(state.clone(), self.context.standing.clone(), self.permit.attributes().clone());
+        let begun = self.context.unrecorded.begin()?;
+        let stream =
+            WatchStream::new(writer, watcher, (labels, fields), (page, missed), bookmarks, lifetime, (guard, begun));
         let body = actix_web::body::BodyStream::new(stream.into_stream(Arc::clone(&state.hub)));
         Ok(head(&style).set_body(BoxBody::new(body)))
     }

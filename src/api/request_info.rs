@@ -141,7 +141,7 @@ fn take(segments: &mut Vec<Cow<'_, str>>, count: usize) -> String {
 }
 
 /// Percent-decoding (RFC 3986); `+` is a space in queries.
-fn decode(text: &str, plus_is_space: bool) -> String {
+pub(super) fn decode(text: &str, plus_is_space: bool) -> String {
     if !text.contains(['%', '+']) {
         return text.to_owned();
     }

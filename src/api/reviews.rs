@@ -1,23 +1,21 @@
 //! The review kinds: answered from who asks and what is asked, never stored.
 
-use std::collections::BTreeMap;
-
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
 use super::negotiate::{self, Offer};
 use super::respond::Style;
+use super::standing::Live;
 use super::status::Failure;
-use super::{Context, body, respond};
+use super::{Context, access_reviews, body, respond};
+use crate::auth::TokenVerdict;
 use crate::clock::rfc3339;
-use crate::model::kinds::{self, Kind};
+use crate::model::field_error::go_quote;
+use crate::model::kinds::Kind;
 use crate::model::user::User;
 use crate::model::validation::options;
 use crate::model::validation::reviews::{self, Refusal};
-use crate::rbac::{self, Attributes, Permit};
-
-/// Said where another subject than the caller is asked about: stored roles are not consulted yet.
-const NOT_EVALUATED: &str = "Role and ClusterRole objects are not evaluated by this version";
+use crate::rbac::Permit;
 
 #[expect(clippy::disallowed_methods, reason = "a review is read to be answered")]
 pub(super) async fn create(
@@ -32,6 +30,7 @@ pub(super) async fn create(
     let format = body::format(context.header("content-type"))?;
     let validation = options::create(context.query.pairs()).map_err(Failure::options)?.field_validation;
     let bytes = body::read(payload).await?;
+    context.confirm(permit)?;
     let mut decoded = body::decode_object(kind, format, &bytes)?;
     let mut warnings = Vec::new();
     body::judge(kind, validation, decoded.findings, &mut warnings)?;
@@ -69,6 +68,8 @@ fn check(kind: &Kind, review: &Value, namespace: &str) -> Result<(), Refusal> {
     match kind.kind {
         "SubjectAccessReview" => reviews::subject_access_review(review),
         "SelfSubjectAccessReview" => reviews::self_subject_access_review(review),
+        // Asked like Kubernetes' own, of whom and what there is to ask.
+        "AccessExplanation" | "ResourceAccessReview" => reviews::self_subject_access_review(review),
         "LocalSubjectAccessReview" => reviews::local_subject_access_review(review, namespace),
         "SelfSubjectRulesReview" => reviews::self_subject_rules_review(review).map(|_| ()),
         "TokenReview" => reviews::token_review(review),
@@ -80,77 +81,75 @@ fn answer(context: &Context<'_>, kind: &'static Kind, review: &Value) -> Result<
     let spec = review.get("spec").cloned().unwrap_or(Value::Null);
     match kind.kind {
         "SelfSubjectReview" => Ok(json!({"userInfo": user_info(&context.user)})),
-        "SelfSubjectAccessReview" => Ok(judged(&context.user, &spec)),
+        "SelfSubjectAccessReview" => Ok(judged(context, &context.user, &spec)),
         "SubjectAccessReview" | "LocalSubjectAccessReview" => {
-            let text = |name: &str| spec.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let groups = spec.get("groups").and_then(Value::as_array).cloned().unwrap_or_default();
-            let groups = groups.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-            Ok(judged(&User { name: text("user"), uid: text("uid"), groups, extra: BTreeMap::default() }, &spec))
+            let text = |name: &str| spec.get(name).and_then(Value::as_str).unwrap_or_default();
+            let groups = spec.get("groups").and_then(Value::as_array);
+            let groups = groups.into_iter().flatten().filter_map(Value::as_str);
+            Ok(judged(context, &User::new(text("user"), text("uid"), groups), &spec))
         }
-        "SelfSubjectRulesReview" => Ok(rules(&context.user)),
-        "TokenReview" => {
-            let token = spec.get("token").and_then(Value::as_str).unwrap_or_default();
-            if token.is_empty() {
-                return Err(Failure::bad_request("token is required for TokenReview in authentication"));
-            }
-            let state = context.state;
-            Ok(match state.authenticator.token_user(&state.keyring, token.as_bytes()) {
-                Ok(user) => json!({"authenticated": true, "user": user_info(&user)}),
-                Err(_) => json!({"user": {}, "error": "invalid bearer token"}),
-            })
+        "SelfSubjectRulesReview" => {
+            let namespace = spec.get("namespace").and_then(Value::as_str).unwrap_or_default();
+            Ok(context.access.policy.rules_for(&context.user, namespace).to_status())
         }
+        "TokenReview" => Ok(token_review(context, &spec)),
+        "AccessExplanation" => access_reviews::explain(context, &spec),
+        "ResourceAccessReview" => access_reviews::who_can(context, &spec),
+        "GrantUsageReview" => access_reviews::unused(context, &spec),
         _ => Err(Failure::no_such_resource()),
     }
 }
 
-fn user_info(user: &User) -> Value {
+fn token_review(context: &Context<'_>, spec: &Value) -> Value {
+    let token = spec.get("token").and_then(Value::as_str).unwrap_or_default();
+    let audiences = spec.get("audiences").and_then(Value::as_array);
+    let audiences: Vec<String> = audiences.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    let state = context.state;
+    let live = Live { access: &context.access, objects: &state.objects };
+    match state.authenticator.token_user(token.as_bytes(), &audiences, &live) {
+        TokenVerdict::Authenticated { user, audiences } => {
+            json!({"authenticated": true, "user": user_info(&user), "audiences": audiences})
+        }
+        TokenVerdict::WrongAudience { token_audiences } => {
+            let asked = if audiences.is_empty() { vec![state.authenticator.issuer().to_owned()] } else { audiences };
+            let error = format!(
+                "[invalid bearer token, token audiences {} is invalid for the target audiences {}]",
+                go_list(&token_audiences),
+                go_list(&asked)
+            );
+            json!({"user": {}, "error": error})
+        }
+        TokenVerdict::Invalid => json!({"user": {}, "error": "invalid bearer token"}),
+    }
+}
+
+/// A list of texts as Go's `%q` writes it.
+fn go_list(texts: &[String]) -> String {
+    let quoted: Vec<String> = texts.iter().map(|text| go_quote(text)).collect();
+    format!("[{}]", quoted.join(" "))
+}
+
+/// A user as reviews and audit events show it.
+pub(super) fn user_info(user: &User) -> Value {
     let mut info = json!({"username": user.name});
     if let Some(fields) = info.as_object_mut() {
         if !user.uid.is_empty() {
             fields.insert("uid".to_owned(), user.uid.as_str().into());
         }
         fields.insert("groups".to_owned(), user.groups.clone().into());
+        if !user.extra.is_empty() {
+            fields.insert("extra".to_owned(), json!(user.extra));
+        }
     }
     info
 }
 
-fn judged(user: &User, spec: &Value) -> Value {
-    let attributes = attributes(spec);
-    if rbac::allows(user, &attributes) {
-        return json!({"allowed": true});
+fn judged(context: &Context<'_>, user: &User, spec: &Value) -> Value {
+    let decision = context.access.policy.decide(user, &access_reviews::attributes(spec));
+    let mut status = json!({"allowed": decision.is_allowed()});
+    let reason = decision.reason();
+    if let Some(fields) = status.as_object_mut().filter(|_| !reason.is_empty()) {
+        fields.insert("reason".to_owned(), reason.into());
     }
-    json!({"allowed": false, "evaluationError": NOT_EVALUATED})
-}
-
-fn attributes(spec: &Value) -> Attributes {
-    if let Some(path) = spec.get("nonResourceAttributes") {
-        let text = |name: &str| path.get(name).and_then(Value::as_str).unwrap_or_default();
-        return Attributes::path(text("verb"), text("path"));
-    }
-    let resource = spec.get("resourceAttributes").cloned().unwrap_or(Value::Null);
-    let text = |name: &str| resource.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    Attributes {
-        verb: text("verb"),
-        group: text("group"),
-        version: text("version"),
-        resource: text("resource"),
-        subresource: text("subresource"),
-        namespace: text("namespace"),
-        name: text("name"),
-        kind: kinds::find(&text("group"), &text("version"), &text("resource")),
-        ..Attributes::default()
-    }
-}
-
-fn rules(user: &User) -> Value {
-    if !user.is_in(crate::model::user::GROUP_MASTERS) {
-        return json!({
-            "resourceRules": [], "nonResourceRules": [], "incomplete": true, "evaluationError": NOT_EVALUATED,
-        });
-    }
-    json!({
-        "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
-        "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
-        "incomplete": false,
-    })
+    status
 }

@@ -56,6 +56,9 @@ impl Failure {
                 }
             }
         }
+        if let Some(fields) = details.as_object_mut().filter(|_| !denial.hint.is_empty()) {
+            fields.insert("causes".to_owned(), json!([{"reason": "AccessHint", "message": denial.hint}]));
+        }
         Self::new(403, "Forbidden", denial.message.clone(), Some(details))
     }
 
@@ -104,6 +107,14 @@ impl Failure {
     /// 500, which says nothing of what went wrong inside.
     pub fn internal() -> Self {
         Self::new(500, "InternalError", "Internal error occurred", Some(json!({})))
+    }
+
+    /// 429, to be tried again after so many seconds.
+    pub fn too_many(message: impl Into<String>, retry_after_seconds: u32) -> Self {
+        let details = json!({"retryAfterSeconds": retry_after_seconds});
+        let mut failure = Self::new(429, "TooManyRequests", message, Some(details));
+        failure.retry_after_seconds = Some(retry_after_seconds);
+        failure
     }
 
     /// 503, to be tried again.
@@ -190,6 +201,7 @@ impl From<Error> for Failure {
                 let text = format!("{} \"{}\" is forbidden: {text}", resource.kind.qualified_resource(), resource.name);
                 Self::new(403, "Forbidden", text, Some(details(&resource)))
             }
+            Error::Denied(denial) => Self::forbidden(&denial),
             Error::NamespaceTerminating(resource, namespace) => namespace_terminating(&resource, &namespace),
             Error::Expired(text, token) => {
                 let mut failure = Self::new(410, "Expired", text, None);

@@ -10,8 +10,10 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::objects::item;
+use super::sight::Sight;
 use crate::objects::record::{Form, push_string};
-use crate::objects::{Error, Objects, Page};
+use crate::objects::{Error, Loaded, Objects, Page};
 
 /// Bytes collected before a chunk is sent.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -20,6 +22,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 pub struct ListBody {
     objects: Arc<Objects>,
     page: Page,
+    sight: Sight,
     next: usize,
     begun: bool,
     written: usize,
@@ -29,8 +32,8 @@ pub struct ListBody {
 
 impl ListBody {
     /// The body of `page`.
-    pub fn new(objects: Arc<Objects>, page: Page) -> Self {
-        Self { objects, page, next: 0, begun: false, written: 0, ended: false, gzip: None }
+    pub fn new(objects: Arc<Objects>, page: Page, sight: Sight) -> Self {
+        Self { objects, page, sight, next: 0, begun: false, written: 0, ended: false, gzip: None }
     }
 
     /// The body, compressed.
@@ -64,10 +67,7 @@ impl ListBody {
             if self.written > 0 {
                 out.push(b',');
             }
-            let written = self
-                .objects
-                .open_page(&self.page, revision)
-                .and_then(|loaded| self.objects.write_json(&loaded, Form::Item, out));
+            let written = self.objects.open_page(&self.page, revision).and_then(|loaded| self.write(&loaded, out));
             match written {
                 Ok(()) => self.written += 1,
                 Err(Error::Integrity(_)) => {
@@ -84,6 +84,14 @@ impl ListBody {
                 Err(error) => return Err(error),
             }
         }
+        Ok(())
+    }
+
+    fn write(&self, loaded: &Loaded, out: &mut Vec<u8>) -> Result<(), Error> {
+        if self.sight.shows(loaded.namespace(), loaded.name()) {
+            return self.objects.write_json(loaded, Form::Item, out);
+        }
+        out.extend_from_slice(item(loaded)?.to_string().as_bytes());
         Ok(())
     }
 

@@ -16,7 +16,10 @@ use futures_util::Stream;
 use serde_json::{Value, json};
 use tokio::time::{Instant, Interval, Sleep};
 
+use super::guard::Guard;
 use super::negotiate::Shape;
+use super::recorded::Begun;
+use super::sight::Sight;
 use super::table;
 use crate::clock::SharedClock;
 use crate::model::kinds::Kind;
@@ -42,6 +45,8 @@ pub struct WatchWriter {
     pub shape: Shape,
     /// What stands in a Table's rows.
     pub include: table::IncludeObject,
+    /// Whose values are shown.
+    pub sight: Sight,
     /// A Table's columns are sent with its first event only.
     pub columns_sent: bool,
 }
@@ -57,6 +62,11 @@ pub struct WatchStream {
     bookmarks: bool,
     tick: Interval,
     end: Pin<Box<Sleep>>,
+    guard: Guard,
+    /// The last line is out.
+    ended: bool,
+    /// Records its end.
+    _begun: Option<Begun>,
 }
 
 impl WatchStream {
@@ -68,11 +78,25 @@ impl WatchStream {
         (page, missed): (Option<Page>, Vec<Arc<Event>>),
         bookmarks: bool,
         lifetime: Duration,
+        (guard, begun): (Guard, Option<Begun>),
     ) -> Self {
         let tick = tokio::time::interval_at(Instant::now() + BOOKMARK_INTERVAL, BOOKMARK_INTERVAL);
         let end = Box::pin(tokio::time::sleep(lifetime));
         let initial = page.map(|page| (page, 0));
-        Self { writer, watcher, labels, fields, initial, missed: missed.into(), bookmarks, tick, end }
+        Self {
+            writer,
+            watcher,
+            labels,
+            fields,
+            initial,
+            missed: missed.into(),
+            bookmarks,
+            tick,
+            end,
+            guard,
+            ended: false,
+            _begun: begun,
+        }
     }
 
     /// The chunks of its body. `hub` tells bookmarks how far the store is.
@@ -85,6 +109,12 @@ impl WatchStream {
 
     async fn next(&mut self, hub: &Hub) -> Option<Bytes> {
         let mut out = Vec::new();
+        if self.ended {
+            return None;
+        }
+        if self.may_not_go_on(&mut out) {
+            return Some(Bytes::from(out));
+        }
         self.write_initial(&mut out);
         while out.len() < CHUNK_BYTES
             && self.initial.is_none()
@@ -98,8 +128,14 @@ impl WatchStream {
             }
             tokio::select! {
                 biased;
+                () = self.guard.changed() => {
+                    self.may_not_go_on(&mut out);
+                }
                 event = self.watcher.next() => {
                     let event = event?;
+                    if self.may_not_go_on(&mut out) {
+                        continue;
+                    }
                     self.write_event(&event, &mut out);
                     while out.len() < CHUNK_BYTES && let Some(event) = self.watcher.try_next() {
                         self.write_event(&event, &mut out);
@@ -114,6 +150,14 @@ impl WatchStream {
                 }
             }
         }
+    }
+
+    /// Ends the watch with the reason, where the caller may not have it any more.
+    fn may_not_go_on(&mut self, out: &mut Vec<u8>) -> bool {
+        let Err(failure) = self.guard.check() else { return false };
+        framed("ERROR", failure.body.to_string().as_bytes(), out);
+        self.ended = true;
+        true
     }
 
     fn write_initial(&mut self, out: &mut Vec<u8>) {
@@ -136,9 +180,10 @@ impl WatchStream {
 
     fn write_event(&mut self, event: &Event, out: &mut Vec<u8>) {
         let Some(event_type) = event.seen_by(&self.labels, &self.fields) else { return };
-        if self.writer.shape == Shape::Plain {
+        let Some(loaded) = event.shown(event_type) else { return };
+        if self.writer.shape == Shape::Plain && self.writer.sight.shows(loaded.namespace(), loaded.name()) {
             event.write_json(event_type, &self.writer.objects, |text| framed(event_type.as_str(), text, out));
-        } else if let Some(loaded) = event.shown(event_type) {
+        } else {
             self.writer.object(event_type, loaded, out);
         }
     }
@@ -146,7 +191,11 @@ impl WatchStream {
 
 impl WatchWriter {
     fn object(&mut self, event_type: EventType, loaded: &Loaded, out: &mut Vec<u8>) {
+        let shows = self.sight.shows(loaded.namespace(), loaded.name());
         let written = match self.shape {
+            Shape::Plain if !shows => {
+                loaded.bare().map(|object| framed(event_type.as_str(), object.to_string().as_bytes(), out))
+            }
             Shape::Plain => {
                 let mut text = zeroize::Zeroizing::new(Vec::new());
                 self.objects
@@ -173,7 +222,7 @@ impl WatchWriter {
     #[expect(clippy::disallowed_methods, reason = "includeObject=Object asks for the whole object")]
     fn row(&self, loaded: &Loaded, version: &'static str) -> Result<Value, Error> {
         let now = self.clock.unix_seconds();
-        if self.include == table::IncludeObject::Object {
+        if self.include == table::IncludeObject::Object && self.sight.shows(loaded.namespace(), loaded.name()) {
             let document = self.objects.document(loaded)?;
             return Ok(table::row(self.kind, document.expose(), loaded.data_keys(), self.include, now, version));
         }

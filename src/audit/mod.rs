@@ -1,150 +1,52 @@
-//! What is recorded of a change, and what never is.
+//! What is recorded of a request, and what never is.
 //!
-//! Records have the shape of `audit.k8s.io/v1 Event` at level Metadata: who did what to which object, when
-//! and with what result. They never hold a request or response body, a value, a token or a free-form query.
-//! The record of a mutation is sealed and committed in the mutation's own transaction.
+//! There are two chains. The record of a committed change is sealed and committed in the change's own transaction
+//! (`store`). Everything else (reads, denials, logins, dry runs, what failed) goes into files of JSON lines, the log:
+//!
+//! ```text
+//! Event::to_json ──► AuditLog::append ──► audit-0000000001.jsonl, … ──► verify, query
+//!                        │                     │ checkpoints name the other chain's end
+//!        append_denial ──┴─ flood              ▼
+//!                                         anchor: the last checkpoint, noted in the store
+//! ```
+//!
+//! Events have the shape of `audit.k8s.io/v1 Event` at level Metadata: who did what to which object, when and with what
+//! result. What they never hold: a request or response body, a value, a token or a free-form query.
+//!
+//! What the log can prove. A line that was edited, moved, taken out or put in shows: each is linked to the one before
+//! with a key that only an open home has. So do files that are missing. A checkpoint is signed, so that whoever has the
+//! public key alone can check that what is before it is what was written; the last one is noted in the store, so
+//! that lines before it cannot be cut off the end unseen. What can be cut off unseen are the lines behind the last
+//! noted checkpoint: those of the last minute before a process was killed. A clean stop sets a checkpoint and notes
+//! it, and then nothing can. Whoever has the keys of the home can write a log of their own.
 
-use serde::Serialize;
+pub mod anchor;
+mod appender;
+mod event;
+mod files;
+mod flood;
+mod json;
+mod line;
+mod log;
+pub mod query;
+mod records;
+mod recovery;
+mod refused;
+mod request_uri;
+mod retention;
+pub mod search;
+mod segment;
+mod settings;
+mod sink;
+pub mod verify;
+mod view;
 
-use crate::model::user::User;
-use crate::rbac::Attributes;
+pub use appender::MutationsEnd;
+pub use event::{DECISION, Decision, Event, REASON, REPEATED, RequestFacts, Stage, mutation};
+pub use log::{AuditLog, OpenError, OpenOptions};
+pub use refused::Refused;
+pub use request_uri::ReducedQuery;
+pub use settings::{Settings, SyncMode};
 
-/// The longest user agent that is recorded; the rest is cut.
-const USER_AGENT_MAX_CHARS: usize = 256;
-
-/// What is known of a request besides its permit.
-#[derive(Debug, Clone, Default)]
-pub struct RequestFacts {
-    /// Also sent to the client as `Audit-Id`.
-    pub audit_id: String,
-    /// Address of the peer.
-    pub source_ip: String,
-    /// As sent by the client.
-    pub user_agent: String,
-    /// When the request arrived, milliseconds since the epoch.
-    pub received_unix_millis: i64,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Event<'a> {
-    kind: &'static str,
-    api_version: &'static str,
-    level: &'static str,
-    #[serde(rename = "auditID")]
-    audit_id: &'a str,
-    stage: &'static str,
-    #[serde(rename = "requestURI")]
-    request_uri: &'a str,
-    verb: &'a str,
-    user: UserInfo<'a>,
-    #[serde(rename = "sourceIPs", skip_serializing_if = "Vec::is_empty")]
-    source_ips: Vec<&'a str>,
-    user_agent: String,
-    object_ref: ObjectRef<'a>,
-    response_status: ResponseStatus,
-    request_received_timestamp: String,
-}
-
-#[derive(Serialize)]
-struct UserInfo<'a> {
-    username: &'a str,
-    groups: &'a [String],
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ObjectRef<'a> {
-    resource: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    namespace: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    name: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    uid: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    api_group: &'a str,
-    api_version: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    subresource: &'a str,
-}
-
-#[derive(Serialize)]
-struct ResponseStatus {
-    code: u16,
-}
-
-/// The record of a change that is about to be committed, as one JSON line without its end.
-///
-/// `name` and `uid` are the object's own (a generated name is not in the attributes).
-pub fn mutation(
-    facts: &RequestFacts,
-    user: &User,
-    attributes: &Attributes,
-    name: &str,
-    uid: &str,
-    code: u16,
-) -> Vec<u8> {
-    let event = Event {
-        kind: "Event",
-        api_version: "audit.k8s.io/v1",
-        level: "Metadata",
-        audit_id: &facts.audit_id,
-        stage: "ResponseComplete",
-        request_uri: &attributes.path,
-        verb: &attributes.verb,
-        user: UserInfo { username: &user.name, groups: &user.groups },
-        source_ips: if facts.source_ip.is_empty() { Vec::new() } else { vec![&facts.source_ip] },
-        user_agent: printable(&facts.user_agent),
-        object_ref: ObjectRef {
-            resource: &attributes.resource,
-            namespace: &attributes.namespace,
-            name,
-            uid,
-            api_group: &attributes.group,
-            api_version: &attributes.version,
-            subresource: &attributes.subresource,
-        },
-        response_status: ResponseStatus { code },
-        request_received_timestamp: micro_time(facts.received_unix_millis),
-    };
-    // A struct of strings and numbers always serialises.
-    serde_json::to_vec(&event).unwrap_or_default()
-}
-
-/// `metav1.MicroTime`: RFC 3339 with six decimals.
-fn micro_time(unix_millis: i64) -> String {
-    jiff::Timestamp::from_millisecond(unix_millis)
-        .map_or_else(|_| String::new(), |time| time.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string())
-}
-
-/// Cut and stripped of control characters, so that a client cannot forge lines in an exported log.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).take(USER_AGENT_MAX_CHARS).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::kinds;
-
-    #[test]
-    fn a_record_names_who_did_what_to_which_object() {
-        let facts = RequestFacts {
-            audit_id: "a-1".into(),
-            source_ip: "127.0.0.1".into(),
-            user_agent: "kubectl\n{forged}".into(),
-            received_unix_millis: 1_790_000_000_123,
-        };
-        let mut attributes = Attributes::object("create", &kinds::SECRET, "prod", "");
-        attributes.path = "/api/v1/namespaces/prod/secrets".into();
-        let line = mutation(&facts, &User::admin(), &attributes, "db", "u-1", 201);
-        let event: serde_json::Value = serde_json::from_slice(&line).unwrap();
-        assert_eq!(event["objectRef"]["name"], "db");
-        assert_eq!(event["user"]["username"], "admin");
-        assert_eq!(event["responseStatus"]["code"], 201);
-        assert_eq!(event["requestReceivedTimestamp"], "2026-09-21T14:13:20.123000Z");
-        assert_eq!(event["userAgent"], "kubectl?{forged}");
-        assert!(!line.contains(&b'\n'));
-    }
-}
+/// The chain that the log's lines are linked in.
+const CHAIN: &str = "reads";

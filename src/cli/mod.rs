@@ -54,7 +54,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Make a home if there is none, and serve the Kubernetes API over it
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Exit with 0 if the server of this home is ready, with 1 if not
     Healthcheck(healthcheck::Healthcheck),
     /// Sign in to a server, and set up kubectl for it
@@ -84,6 +84,8 @@ enum CliError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Serve(#[from] ServeError),
+    #[error("the audit log is not as it was written: {0} findings")]
+    AuditFindings(u64),
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error(transparent)]
@@ -167,8 +169,12 @@ mod tests {
             "strongroom serve",
             "strongroom serve --home /h --listen 127.0.0.1:0 --advertise a:1 --advertise b:2 --log debug",
             "strongroom serve --tls-cert c --tls-key k --swagger-ui --key-file k --cache-size 128",
+            "strongroom serve --client-certificates --client-ca a --client-ca b --listen-unix s --listen-unix-mode 0660",
             "strongroom --log warn healthcheck --home /h",
             "strongroom admin rotate --home /h --passphrase-file p",
+            "strongroom serve --audit-max-size 1 --audit-max-age 2 --audit-max-files 3 --audit-sync always --audit-reads off",
+            "strongroom audit verify --home /h --key-file k",
+            "strongroom audit verify --public-key p --directory d",
             "strongroom admin rotate-signing-keys --revoke --server https://h:1 --token-file t",
             "strongroom login ada --server https://h:1 --ca-file c --context x --kubeconfig k --password-stdin",
             "strongroom login --embed-token",
@@ -193,6 +199,9 @@ mod tests {
             "strongroom",
             "strongroom serve --passphrase x",
             "strongroom admin",
+            "strongroom audit",
+            "strongroom audit verify --directory d",
+            "strongroom audit verify --public-key p --key-file k",
             "strongroom login ada --password x",
             "strongroom login ada --ca-file c --ca-pin 00",
             "strongroom login ada --ca-pin 00",

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::CliError;
+use super::audit::AuditOptions;
 use super::home_options::{HomeOption, UnlockOptions};
 use super::output::print;
 use crate::clock::SystemClock;
@@ -29,9 +30,33 @@ pub struct Serve {
     /// Its private key, PEM [env: STRONGROOM_TLS_KEY]
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// Ask clients for a certificate, which they need not have; browsers that have one show a dialog then [env: STRONGROOM_CLIENT_CERTIFICATES]
+    #[arg(long)]
+    client_certificates: bool,
+    /// Accept certificates of these authorities too, PEM; may be repeated, implies --client-certificates [env: STRONGROOM_CLIENT_CA, one file]
+    #[arg(long, value_name = "FILE")]
+    client_ca: Vec<PathBuf>,
+    /// Listen on a Unix socket besides, without TLS [env: STRONGROOM_LISTEN_UNIX]
+    #[arg(long, value_name = "PATH")]
+    listen_unix: Option<PathBuf>,
+    /// Who may connect to it, as octal permissions of its file [env: STRONGROOM_LISTEN_UNIX_MODE] [default: 0600]
+    #[arg(long, value_name = "MODE")]
+    listen_unix_mode: Option<String>,
+    /// Accept tokens of the OpenID Connect issuers in this file, YAML or JSON [env: STRONGROOM_OIDC_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    oidc_config: Option<PathBuf>,
+    /// What this server's own tokens call it, an https URL; a change ends them all [env: STRONGROOM_ISSUER] [default: the first --advertise, else https://strongroom.local]
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
+    /// Memory that hashing a password takes, in MiB [env: STRONGROOM_ARGON2_MEMORY] [default: 64]
+    #[arg(long, value_name = "MIB")]
+    argon2_memory: Option<u32>,
     /// Serve Swagger UI beyond loopback, where it is on anyway [env: STRONGROOM_SWAGGER_UI]
     #[arg(long)]
     swagger_ui: bool,
+    /// Leave values out of lists and watches for callers who may not get the secret [env: STRONGROOM_REDACT_LISTS]
+    #[arg(long)]
+    redact_lists: bool,
     #[command(flatten)]
     unlock: UnlockOptions,
     /// Open connections in all [env: STRONGROOM_MAX_CONNECTIONS] [default: 10000]
@@ -49,6 +74,8 @@ pub struct Serve {
     /// Sealed objects kept in memory, in MiB [env: STRONGROOM_CACHE_SIZE] [default: 64]
     #[arg(long, value_name = "MIB")]
     cache_size: Option<usize>,
+    #[command(flatten)]
+    audit: AuditOptions,
 }
 
 impl Serve {
@@ -59,7 +86,15 @@ impl Serve {
             advertise: self.advertise,
             tls_cert: self.tls_cert,
             tls_key: self.tls_key,
+            client_certificates: self.client_certificates,
+            client_ca: self.client_ca,
+            listen_unix: self.listen_unix,
+            listen_unix_mode: self.listen_unix_mode,
+            oidc_config: self.oidc_config,
+            issuer: self.issuer,
+            argon2_memory_mib: self.argon2_memory,
             swagger_ui: self.swagger_ui,
+            redact_lists: self.redact_lists,
             key_file: self.unlock.key_file,
             passphrase_file: self.unlock.passphrase_file,
             passphrase_prompt: self.unlock.passphrase_prompt,
@@ -69,6 +104,7 @@ impl Serve {
             max_requests_per_address: self.max_requests_per_address,
             max_watches_per_user: self.max_watches_per_user,
             cache_size_mib: self.cache_size,
+            audit: self.audit.into_flags(),
         };
         let config = ServeConfig::resolve(flags, environment)?;
         Ok(server::run(config, Arc::new(SystemClock), print)?)

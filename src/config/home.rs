@@ -4,6 +4,8 @@
 //! <home>/strongroom.db      the sealed store (with -wal and -shm beside it)
 //! <home>/admin.kubeconfig   how the administrator connects
 //! <home>/lock               held by the one process that owns the home
+//! <home>/client-ca.crt      who signs client certificates, where those are used
+//! <home>/audit/            the audit log, and the public key that verifies it
 //! <home>/tls/               certificates, and the server's private key
 //! <home>/keys/unlock.key    the key file, where the home was chosen with --home
 //! ```
@@ -82,6 +84,12 @@ impl HomePaths {
         self.root.join("lock")
     }
 
+    /// The audit log.
+    #[must_use]
+    pub fn audit(&self) -> PathBuf {
+        self.root.join("audit")
+    }
+
     /// Certificates and the server's key.
     #[must_use]
     pub fn tls(&self) -> PathBuf {
@@ -92,6 +100,12 @@ impl HomePaths {
     #[must_use]
     pub fn authority_certificate(&self) -> PathBuf {
         self.tls().join("ca.crt")
+    }
+
+    /// The client CA's certificate, for servers that want to know our clients, and for people.
+    #[must_use]
+    pub fn client_authority_certificate(&self) -> PathBuf {
+        self.root.join("client-ca.crt")
     }
 
     /// The generated server certificate and its key, in one file so that one rename replaces both.

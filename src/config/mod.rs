@@ -3,26 +3,38 @@
 //! A flag wins over its variable. What this never does: open a file, keep a setting as text that has a type, or
 //! fall back to something weaker where a value is wrong.
 
+pub mod audit;
 pub mod cache;
+pub mod client_certificates;
 pub mod connection;
 pub mod environment;
 pub mod home;
 pub mod limits;
 pub mod listen;
 pub mod log;
+pub mod outside_issuers;
+pub mod passwords;
 pub mod tls;
+pub mod tokens;
+pub mod unix_socket;
 pub mod unlock;
 
 use std::fmt;
 use std::path::PathBuf;
 
+pub use audit::{AuditConfig, AuditFlags};
 pub use cache::CacheSize;
+pub use client_certificates::ClientCertificates;
 pub use connection::{ConnectionFlags, ConnectionSource, ServerUrl};
 pub use environment::Environment;
 pub use home::HomePaths;
 pub use limits::Limits;
 pub use listen::{Advertise, ListenAddress};
+pub use outside_issuers::OutsideIssuer;
+pub use passwords::PasswordMemory;
 pub use tls::TlsFiles;
+pub use tokens::TokenIssuer;
+pub use unix_socket::UnixSocket;
 pub use unlock::{PassphraseFromEnvironment, UnlockConfig};
 
 /// A setting that cannot be used. Never shows a secret: passphrases are not validated here.
@@ -48,6 +60,7 @@ impl std::error::Error for ConfigError {}
 
 /// What was given on the command line of `serve` (and of the commands that open a home), not yet looked at.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each flag that takes no value")]
 pub struct ServeFlags {
     /// `--home`
     pub home: Option<PathBuf>,
@@ -59,8 +72,24 @@ pub struct ServeFlags {
     pub tls_cert: Option<PathBuf>,
     /// `--tls-key`
     pub tls_key: Option<PathBuf>,
+    /// `--client-certificates`
+    pub client_certificates: bool,
+    /// `--client-ca`, as often as given
+    pub client_ca: Vec<PathBuf>,
+    /// `--listen-unix`
+    pub listen_unix: Option<PathBuf>,
+    /// `--listen-unix-mode`
+    pub listen_unix_mode: Option<String>,
+    /// `--oidc-config`
+    pub oidc_config: Option<PathBuf>,
+    /// `--issuer`
+    pub issuer: Option<String>,
+    /// `--argon2-memory`
+    pub argon2_memory_mib: Option<u32>,
     /// `--swagger-ui`
     pub swagger_ui: bool,
+    /// `--redact-lists`
+    pub redact_lists: bool,
     /// `--key-file`
     pub key_file: Option<PathBuf>,
     /// `--passphrase-file`
@@ -79,6 +108,8 @@ pub struct ServeFlags {
     pub max_watches_per_user: Option<usize>,
     /// `--cache-size`
     pub cache_size_mib: Option<usize>,
+    /// `--audit-…`
+    pub audit: AuditFlags,
 }
 
 /// Everything `serve` needs to know.
@@ -91,14 +122,28 @@ pub struct ServeConfig {
     pub advertise: Vec<Advertise>,
     /// The user's own certificate; `None` means one from the home's CA.
     pub tls: Option<TlsFiles>,
+    /// Whether clients may authenticate by certificate.
+    pub client_certificates: ClientCertificates,
+    /// Where to listen besides the network.
+    pub unix_socket: Option<UnixSocket>,
+    /// A file that [`outside_issuers::parse`] understands.
+    pub oidc_config: Option<PathBuf>,
+    /// `iss` of the tokens that are signed.
+    pub token_issuer: TokenIssuer,
+    /// Memory for hashing a password.
+    pub password_memory: PasswordMemory,
     /// Whether Swagger UI and its document are served.
     pub swagger_ui: bool,
+    /// Whether lists and watches leave values out for callers who may not `get` the object.
+    pub redact_lists: bool,
     /// Where the unlock secret comes from.
     pub unlock: UnlockConfig,
     /// Bounds on connections and time.
     pub limits: Limits,
     /// Bound on the memory that sealed objects are kept in.
     pub cache: CacheSize,
+    /// How the audit log is kept.
+    pub audit: AuditConfig,
 }
 
 impl ServeConfig {
@@ -118,8 +163,14 @@ impl ServeConfig {
             Advertise::parse_list("--advertise", &flags.advertise)?
         };
         let tls = TlsFiles::resolve(flags.tls_cert, flags.tls_key, environment)?;
+        let client_certificates = ClientCertificates::resolve(flags.client_certificates, flags.client_ca, environment)?;
+        let unix_socket = UnixSocket::resolve(flags.listen_unix, flags.listen_unix_mode, environment)?;
+        let oidc_config = flags.oidc_config.or_else(|| environment.path("STRONGROOM_OIDC_CONFIG"));
+        let token_issuer = TokenIssuer::resolve(flags.issuer, &advertise, environment)?;
+        let password_memory = PasswordMemory::resolve(flags.argon2_memory_mib, environment)?;
         let swagger_ui =
             flags.swagger_ui || environment.switch("STRONGROOM_SWAGGER_UI")?.unwrap_or_else(|| listen.is_loopback());
+        let redact_lists = flags.redact_lists || environment.switch("STRONGROOM_REDACT_LISTS")?.unwrap_or_default();
         let unlock = UnlockConfig::resolve(
             flags.key_file,
             flags.passphrase_file,
@@ -136,7 +187,24 @@ impl ServeConfig {
             environment,
         )?;
         let cache = CacheSize::resolve(flags.cache_size_mib, environment)?;
-        Ok(Self { home, listen, advertise, tls, swagger_ui, unlock, limits, cache })
+        let audit = AuditConfig::resolve(flags.audit, environment)?;
+        Ok(Self {
+            home,
+            listen,
+            advertise,
+            tls,
+            client_certificates,
+            unix_socket,
+            oidc_config,
+            token_issuer,
+            password_memory,
+            swagger_ui,
+            redact_lists,
+            unlock,
+            limits,
+            cache,
+            audit,
+        })
     }
 }
 
@@ -156,7 +224,8 @@ mod tests {
         assert_eq!(config.listen.address().to_string(), "127.0.0.1:8443");
         assert_eq!(config.home.root(), std::path::Path::new("/home/u/.local/share/strongroom"));
         assert!(config.swagger_ui);
-        assert!(config.tls.is_none());
+        assert!(config.tls.is_none() && config.unix_socket.is_none() && config.oidc_config.is_none());
+        assert_eq!(config.client_certificates, ClientCertificates::Off);
         assert!(config.advertise.is_empty());
     }
 

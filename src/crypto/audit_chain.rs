@@ -26,6 +26,15 @@ impl Keyring {
     }
 }
 
+/// The last record of a chain, as somebody who keeps it elsewhere names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChainEnd {
+    /// Number of the record, from 1; 0 where there is none.
+    pub sequence: u64,
+    /// Its link, or what the first record is linked to.
+    pub link: [u8; 32],
+}
+
 /// Follows a chain record by record.
 pub struct ChainWalk<'k> {
     keyring: &'k Keyring,

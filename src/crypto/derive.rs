@@ -22,6 +22,9 @@ pub(super) const LABEL_RECORD: &[u8] = b"strongroom/v1/rec";
 /// HKDF `info` by which `k_acc` becomes the key that spreads rows over buckets.
 pub(super) const LABEL_BUCKET: &[u8] = b"strongroom/v1/acc-bucket";
 
+/// HKDF `info` by which `k_audit` becomes the seed of the key that signs checkpoints of the audit log.
+pub(super) const LABEL_AUDIT_SIGNING: &[u8] = b"strongroom/v1/audit-signing";
+
 /// First bytes of a row's associated data.
 pub(super) const AAD_RECORD: &[u8] = b"strongroom/rec/v1\0";
 /// First bytes of a slot's associated data.
@@ -34,6 +37,8 @@ pub(super) const AAD_HEAD: &[u8] = b"strongroom/head/v1\0";
 pub(super) const AAD_CURSOR: &[u8] = b"strongroom/cursor/v1\0";
 /// First bytes of the message whose MAC starts an audit chain.
 pub(super) const AUDIT_START: &[u8] = b"strongroom/audit/v1\0";
+/// First bytes of what is signed of the audit log.
+pub(super) const AUDIT_SIGNED: &[u8] = b"strongroom/audit-signature/v1\0";
 /// First bytes of what the check characters of a written recovery key are made of.
 pub(super) const RECOVERY_CHECK: &[u8] = b"strongroom/recovery/v1\0";
 
@@ -249,6 +254,10 @@ impl AccumulatorKey {
 impl AuditKey {
     pub(super) fn mac(&self) -> Mac {
         Mac::new(&self.0)
+    }
+
+    pub(super) fn derive_signing_seed(&self) -> KeyBytes {
+        derive_key(self.0.bytes(), &[], &[LABEL_AUDIT_SIGNING])
     }
 }
 

@@ -314,6 +314,10 @@ impl Keyring {
     pub(super) fn audit_mac(&self) -> &Mac {
         &self.ready.audit
     }
+
+    pub(super) fn derive_audit_signing_seed(&self) -> KeyBytes {
+        self.purposes.audit.derive_signing_seed()
+    }
 }
 
 fn ring_aad(store_id: &[u8; 16]) -> Vec<u8> {

@@ -4,7 +4,7 @@
 //! unlock secret ──► Slot ──► RootKey ──► Keyring ─┬─ data terms    rows: Sealed { meta, data }
 //!                                                 ├─ k_head        the sealed head of the store
 //!                                                 ├─ k_acc         accumulator items, buckets
-//!                                                 ├─ k_audit       links of the audit chains
+//!                                                 ├─ k_audit       links of the audit chains; signatures under checkpoints
 //!                                                 ├─ k_cursor      continue tokens
 //!                                                 ├─ k_lookup      stored forms of opaque tokens
 //!                                                 └─ k_sync_mac, k_index, k_scan
@@ -23,7 +23,8 @@
 //!
 //! `alg` 1 is XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03); integers are big-endian; `LP(x)` is the length of
 //! `x` as u32, then `x`. MACs are HMAC-SHA-256, derivation is HKDF-SHA-256 (RFC 5869), passphrases go through
-//! Argon2id (RFC 9106).
+//! Argon2id (RFC 9106), and so do users' passwords, whose hashes are PHC strings; the audit log's signatures are Ed25519
+//! (RFC 8032).
 
 mod aad;
 mod audit_chain;
@@ -33,6 +34,9 @@ mod envelope;
 mod errors;
 mod head;
 mod keyring;
+mod password;
+mod signing;
+mod signing_key;
 mod slots;
 mod tokens;
 
@@ -40,11 +44,14 @@ mod tokens;
 mod tests;
 
 pub use aad::{Field, RecordId, Table};
-pub use audit_chain::{ChainBreak, ChainWalk};
+pub use audit_chain::{ChainBreak, ChainEnd, ChainWalk};
 pub use derive::RootKey;
 pub use envelope::Sealed;
 pub use errors::{OpenError, OpenFailure, RandomError, RingError, SealError, TermError, UnlockError};
 pub use head::{Accumulators, BUCKETS, Head, HeadFormatError};
 pub use keyring::{Keyring, TermInfo, TermState};
+pub use password::{PasswordError, Verified, hash_of_nothing, hash_password, password_limits, verify_password};
+pub use signing::{AuditPublicKey, AuditSigner};
+pub use signing_key::{SigningAlgorithm, SigningKey};
 pub use slots::{Argon2Cost, Slot, SlotKind, SlotLimits, UnlockSecret};
 pub use tokens::{RecoveryTextError, make_token, make_unlock_key, parse_recovery_text, recovery_text};

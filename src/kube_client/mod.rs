@@ -4,12 +4,14 @@
 //! through a proxy, or put a body, a token or a header into an error.
 
 mod client;
+mod document;
 mod error;
 mod kubeconfig;
 mod presented;
 mod request;
 
 pub use client::{Answer, Client, Endpoint, Lines};
+pub use document::{Document, fetch_document};
 pub use error::{ConnectError, Failure};
 pub use presented::{presented_chain, verifies};
 pub use request::{Request, encode_segment};

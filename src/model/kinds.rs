@@ -122,6 +122,11 @@ impl Kind {
         STORED_NAMES.iter().find(|(id, _)| *id == self.id).map_or("", |(_, name)| name)
     }
 
+    /// Whether its objects hold values that are kept apart from everything else of them (`data` of a Secret).
+    pub fn holds_values(&self) -> bool {
+        self.message.field("data").is_some_and(|field| matches!(field.ty, schema::Type::MapOfBytes))
+    }
+
     /// The subresource of this name.
     pub fn subresource(&self, name: &str) -> Option<&'static Subresource> {
         self.subresources.iter().find(|sub| sub.name == name)

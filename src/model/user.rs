@@ -1,6 +1,8 @@
-//! Who a request comes from, as Kubernetes' `user.Info`.
+//! Who a request comes from, as Kubernetes' `user.Info`; and who the kernel says is at the other end of a Unix socket.
 
 use std::collections::BTreeMap;
+
+use serde_json::Value;
 
 /// An identity, authenticated or anonymous.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +16,17 @@ pub struct User {
     /// What else is known, by key (`authentication.kubernetes.io/credential-id`).
     pub extra: BTreeMap<String, Vec<String>>,
 }
+
+/// The user id of the process at the other end of a Unix socket, as the kernel told it when the process connected.
+/// Every connection by Unix socket has one among its data. Alone it is no identity: such a request is anonymous, or
+/// who its token says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerUid(pub u32);
+
+/// Among the data of a connection by Unix socket whose other end is root, or runs as the user that the server runs as.
+/// A request on it that carries no credential is the administrator's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerOwner;
 
 /// Members bypass authorization and escalation checks.
 pub const GROUP_MASTERS: &str = "system:masters";
@@ -32,6 +45,35 @@ pub const SYSTEM_PREFIX: &str = "system:";
 pub const GROUP_SERVICE_ACCOUNTS: &str = "system:serviceaccounts";
 /// Before `NAMESPACE:NAME` in the name of a service account's user.
 pub const SERVICE_ACCOUNT_PREFIX: &str = "system:serviceaccount:";
+
+/// A User object as far as deciding and signing in go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserAccount {
+    /// `metadata.uid`
+    pub uid: String,
+    /// `spec.groups`, in order.
+    pub groups: Vec<String>,
+    /// `spec.disabled`, or being deleted.
+    pub disabled: bool,
+}
+
+impl UserAccount {
+    /// What of a User object matters.
+    pub fn parse(object: &Value) -> Self {
+        let groups = object.pointer("/spec/groups").and_then(Value::as_array);
+        Self {
+            uid: object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            groups: groups.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
+            disabled: object.pointer("/spec/disabled").and_then(Value::as_bool).unwrap_or_default()
+                || object.pointer("/metadata/deletionTimestamp").is_some(),
+        }
+    }
+}
+
+/// Key under which the store keeps the password of the User of this uid.
+pub fn password_state_key(uid: &str) -> String {
+    format!("password/{uid}")
+}
 
 impl User {
     /// A user without extra.

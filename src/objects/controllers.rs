@@ -12,7 +12,7 @@ use super::{Error, Objects};
 use crate::audit::RequestFacts;
 use crate::model::kinds;
 use crate::model::user::User;
-use crate::rbac::{self, Attributes, Permit};
+use crate::rbac::{self, Attributes, Permit, Policy};
 use crate::store::{Change, Flags, Operation};
 
 /// The changes of a store, in order.
@@ -55,7 +55,11 @@ async fn empty_namespaces(objects: Arc<Objects>, mut queue: mpsc::UnboundedRecei
 }
 
 fn permit(namespace: &str) -> Result<Permit, rbac::Denial> {
-    rbac::authorize(&User::system(COMPONENT), Attributes::object("delete", &kinds::NAMESPACE, "", namespace))
+    rbac::authorize(
+        &Policy::empty(),
+        &Arc::new(User::system(COMPONENT)),
+        Attributes::object("delete", &kinds::NAMESPACE, "", namespace),
+    )
 }
 
 impl Objects {

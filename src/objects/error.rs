@@ -2,6 +2,7 @@
 
 use crate::model::field_error::FieldError;
 use crate::model::kinds::Kind;
+use crate::rbac::Denial;
 
 /// The errors of every verb.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub enum Error {
     TooLarge(String),
     /// Not allowed whoever asks (deleting `default`); the text after `is forbidden: `.
     Forbidden(Resource, String),
+    /// Not allowed to this caller: what was found only while the request was carried out.
+    Denied(Box<Denial>),
     /// The namespace is going away.
     NamespaceTerminating(Resource, String),
     /// The revision is below the compaction line; the whole text, and a token to go on with.

@@ -11,7 +11,8 @@ use super::{Error, Objects, Request, Resource, record};
 use crate::audit;
 use crate::model::age::parse_rfc3339;
 use crate::model::kinds::{self, Kind};
-use crate::store::{CommitError, Expect, Flags, Group, Mutation};
+use crate::model::user::password_state_key;
+use crate::store::{CommitError, Expect, Flags, Group, Mutation, StateChange};
 
 /// One change to one object.
 pub(super) struct Change {
@@ -25,6 +26,8 @@ pub(super) struct Change {
     created_at: i64,
     flags: Flags,
     code: u16,
+    /// Values of the store's own that change with it.
+    state: Vec<StateChange>,
 }
 
 impl Change {
@@ -57,7 +60,18 @@ impl Change {
                 .with(Flags::TERMINATING, text(object, "deletionTimestamp").is_some())
                 .with(Flags::OWNED, object.pointer("/metadata/ownerReferences").is_some()),
             code,
+            state: Vec::new(),
         }
+    }
+
+    /// The code of the answer, where it is another than that of the verb.
+    pub(super) fn answered(self, code: u16) -> Self {
+        Self { code, ..self }
+    }
+
+    /// Values of the store's own that change in the same transaction.
+    pub(super) fn with_state(self, state: Vec<StateChange>) -> Self {
+        Self { state, ..self }
     }
 
     fn mutation(self) -> Mutation {
@@ -108,22 +122,34 @@ impl Objects {
             Expect::Revision(revision) if change.plain.is_none() => Some(*revision),
             _ => None,
         };
-        let record = audit::mutation(
-            request.facts,
-            request.permit.user(),
-            request.permit.attributes(),
-            &name,
-            &uid_text(&change.uid),
-            change.code,
-        );
+        let facts = if request.permit.is_consequence() {
+            request.facts.consequence(uid_text(&make_uid()?))
+        } else {
+            // Before it is: where the client goes away meanwhile, the change and its record are made all the same.
+            request.facts.mark_recorded(true);
+            request.facts.clone()
+        };
+        let (user, attributes) = (request.permit.user(), request.permit.attributes());
+        let record = audit::mutation(&facts, user, attributes, &name, &uid_text(&change.uid), change.code);
         let is_new_namespace = kind.id == kinds::NAMESPACE.id && matches!(change.expect, Expect::Absent);
+        let mut change = change;
+        let mut state = std::mem::take(&mut change.state);
+        if kind.id == kinds::USER.id && change.plain.is_none() {
+            state.push(StateChange::remove(password_state_key(&uid_text(&change.uid))));
+        }
         let mut mutations = vec![change.mutation()];
         if is_new_namespace {
             mutations.push(self.default_service_account(&name)?.mutation());
         }
-        let group = Group { mutations, state: Vec::new(), audit: Some(record) };
-        let committed = self.store.commit(group).await.map_err(|error| commit_error(&error, resource, &namespace))?;
+        let group = Group { mutations, state, audit: Some(record) };
+        let committed = self.store.commit(group).await.map_err(|error| {
+            facts.mark_recorded(false);
+            commit_error(&error, resource, &namespace)
+        })?;
         let row = committed.rows.first().ok_or(Error::Internal("a commit without a version"))?;
+        if kind.id == kinds::CLUSTER_ROLE.id && !super::aggregation::is_own_work(request) {
+            Box::pin(self.settle_aggregation(request)).await;
+        }
         match last {
             Some(last) => {
                 let before = self.store.row(last).map_err(|error| super::live::read_error(&error, kind, &name))?;

@@ -48,6 +48,11 @@ impl Loaded {
         &self.row.name
     }
 
+    /// Its uid, as objects show it.
+    pub fn uid(&self) -> String {
+        super::create::uid_text(&self.row.uid)
+    }
+
     /// Its stored revision.
     pub(super) fn row_revision(&self) -> u64 {
         self.row.revision

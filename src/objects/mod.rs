@@ -3,6 +3,9 @@
 //! One file per verb. Every verb takes a [`Request`], whose permit names what it is allowed to touch; kind,
 //! namespace and name are read from the permit and from nowhere else.
 
+mod access;
+mod admission;
+mod aggregation;
 pub mod controllers;
 mod create;
 mod cursor;
@@ -18,10 +21,13 @@ pub mod patch;
 mod read;
 pub mod record;
 mod update;
+mod users;
 pub mod watch;
 
 use std::sync::Arc;
 
+pub use self::access::Access;
+use self::access::AccessFeed;
 pub use self::create::Created;
 pub use self::delete::{CollectionOptions, Deleted};
 pub use self::error::{Error, Resource};
@@ -42,6 +48,7 @@ pub struct Objects {
     keyring: Arc<Keyring>,
     clock: SharedClock,
     owners: Owners,
+    access: AccessFeed,
 }
 
 /// An allowed request: the proof that it is, and what is recorded of it.
@@ -71,7 +78,7 @@ impl<'a> Request<'a> {
 impl Objects {
     /// The objects of an open store. Reads the owners that its objects name.
     pub fn new(store: Store, keyring: Arc<Keyring>, clock: SharedClock) -> Self {
-        let objects = Self { store, keyring, clock, owners: Owners::default() };
+        let objects = Self { store, keyring, clock, owners: Owners::default(), access: AccessFeed::default() };
         for kind in kinds::KINDS.iter().copied().filter(|kind| kind.stored) {
             for entry in objects.store.live(kind.id).into_iter().filter(|entry| entry.flags.has(Flags::OWNED)) {
                 // A row that does not open was reported when the store was scanned.

@@ -297,7 +297,7 @@ struct Text {
 
 impl Text {
     fn new(kind: &'static Kind) -> Self {
-        let splits_data = kind.message.field("data").is_some_and(|field| matches!(field.ty, Type::MapOfBytes));
+        let splits_data = kind.holds_values();
         Self { out: Vec::with_capacity(512), flags: 0, revision_at: 0, annotations_at: 0, data_at: 0, splits_data }
     }
 

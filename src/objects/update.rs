@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::create::{NAMESPACE_MISMATCH, name_of, remove, set, text};
+use super::create::{name_of, remove, set, text};
 use super::finish::{Change, Outcome};
 use super::live::Loaded;
 use super::patch::{self, PatchError};
@@ -84,6 +84,7 @@ impl Objects {
             };
             let mut new = document.duplicate();
             let (object, old) = (new.expose_mut(), live.document.expose());
+            self.admit_update(request, old)?;
             if let (Some(sent), Some(stored)) = (text(object, "uid"), text(old, "uid"))
                 && sent != stored
             {
@@ -120,11 +121,13 @@ impl Objects {
                     check_config(request, patch, Some(old))?;
                     let now = self.now();
                     let writer = Self::writer(kind, request, &options.field_manager, &now);
+                    self.admit_apply(request, old, patch, options.force, &writer)?;
                     let applied =
                         fields::apply(kind.message, Some(old), patch, options.force, &writer).map_err(Error::Apply)?;
                     (Document::new(applied.object), Tracking::Done)
                 }
                 other => {
+                    self.admit_patch(request, old, other, patch)?;
                     let mut new = live.document.duplicate();
                     apply_patch(kind, other, new.expose_mut(), patch, &mut found)
                         .map_err(|error| patch_error(&error))?;
@@ -189,6 +192,7 @@ impl Objects {
         warnings.extend(validation::warnings_create(kind, object));
         defaults::apply_defaults(kind, object);
         self.owners.note(object);
+        self.admit(create, kind, None, object)?;
         let errors = validation::validate_create(kind, object);
         if !errors.is_empty() {
             return Err(Error::Invalid(Resource::new(kind, &name_of(object)), errors));
@@ -247,6 +251,7 @@ impl Objects {
             let writer = Self::writer(kind, request, &options.field_manager, &now);
             fields::track_update(kind.message, Some(old), object, &writer);
         }
+        self.admit(request, kind, Some(old), object)?;
         let errors = validation::validate_update_subresource(kind, &attributes.subresource, object, old);
         if !errors.is_empty() {
             return Err(Error::Invalid(request.resource()?, errors));
@@ -254,7 +259,10 @@ impl Objects {
         set(object, "resourceVersion", Value::from(live.loaded.revision().to_string()));
         if unchanged(object, old) {
             return Ok(if options.dry_run {
-                Updated::DryRun { document: live.document.duplicate(), created: false }
+                // What was sent may differ in form from what is stored: for those who may not see whether the values
+                // are the same, it is answered with in either case.
+                let document = if self.blind(request).is_some() { new } else { live.document.duplicate() };
+                Updated::DryRun { document, created: false }
             } else {
                 Updated::Stored {
                     object: self.load(kind, request.permit.name(), live.loaded.row_revision())?,
@@ -357,7 +365,7 @@ fn same_identity(request: Request<'_>, object: &Value, name_required: bool) -> R
     }
     match text(object, "namespace") {
         Some(namespace) if request.kind()?.namespaced && namespace != request.namespace() => {
-            Err(Error::BadRequest(NAMESPACE_MISMATCH.to_owned()))
+            Err(Error::BadRequest(validation::NAMESPACE_MISMATCH.to_owned()))
         }
         _ => Ok(()),
     }

@@ -1,6 +1,6 @@
-//! The home's certificate authority, and the server certificates it signs.
+//! The home's certificate authorities, one for the server and one for clients, and the server certificates.
 //!
-//! ECDSA on P-256 with SHA-256 throughout. The authority signs server certificates only (path length 0) and carries
+//! ECDSA on P-256 with SHA-256 throughout. An authority signs no other authority (path length 0) and carries
 //! no name constraints. Its key leaves this module as [`SecretBytes`], for the caller to seal.
 
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub const LEAF_VALID_SECONDS: i64 = 90 * DAY_SECONDS;
 
 const DAY_SECONDS: i64 = 86_400;
 /// Clients' clocks may be this far behind ours.
-const BACKDATED_SECONDS: i64 = 300;
+pub(super) const BACKDATED_SECONDS: i64 = 300;
 const SERIAL_BYTES: usize = 16;
 
 /// A certificate authority.
@@ -55,16 +55,25 @@ pub enum LeafFault {
     Unreadable,
 }
 
-/// A new authority with a new key, valid from `now_unix_seconds`.
+/// A new authority for server certificates with a new key, valid from `now_unix_seconds`.
 pub fn make_authority(now_unix_seconds: i64) -> Result<Authority, PkiError> {
+    make("Strongroom CA", vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign], now_unix_seconds)
+}
+
+/// A new authority for client certificates with a new key, valid from `now_unix_seconds`.
+pub fn make_client_authority(now_unix_seconds: i64) -> Result<Authority, PkiError> {
+    make("Strongroom client CA", vec![KeyUsagePurpose::KeyCertSign], now_unix_seconds)
+}
+
+fn make(name: &str, key_usages: Vec<KeyUsagePurpose>, now_unix_seconds: i64) -> Result<Authority, PkiError> {
     let key = make_key()?;
     let serial = make_serial()?;
     let mut params = params(&serial, now_unix_seconds, AUTHORITY_VALID_SECONDS)?;
     // The name is unique, so that clients holding the authority of another home never mix the two up.
     let short = hex::encode(serial.get(..4).unwrap_or_default());
-    params.distinguished_name = common_name(&format!("Strongroom CA {short}"));
+    params.distinguished_name = common_name(&format!("{name} {short}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.key_usages = key_usages;
     let certificate = params.self_signed(&*key).map_err(|_| PkiError::Make)?;
     Ok(Authority { certificate: certificate.der().to_vec(), key: SecretBytes::new(key.serialize_der()) })
 }
@@ -112,7 +121,8 @@ pub(super) fn make_key() -> Result<Zeroizing<KeyPair>, PkiError> {
     KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map(Zeroizing::new).map_err(|_| PkiError::Make)
 }
 
-fn make_serial() -> Result<[u8; SERIAL_BYTES], PkiError> {
+/// A random 128-bit serial number.
+pub(super) fn make_serial() -> Result<[u8; SERIAL_BYTES], PkiError> {
     let mut serial = [0; SERIAL_BYTES];
     getrandom::fill(&mut serial).map_err(|_| PkiError::Random)?;
     // Positive and without a leading zero, as RFC 5280, 4.1.2.2 wants it.

@@ -8,14 +8,18 @@ use super::der::{
 };
 use super::{Names, PkiError};
 
+/// 2.5.29.14
+const SUBJECT_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x0e];
+/// 2.5.29.19
+pub(super) const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
 /// 2.5.29.17
 const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 /// 1.2.840.113549.1.1.1
-const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+pub(super) const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 /// 1.2.840.10045.2.1
-const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
-/// 1.3.101.112
-const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
+pub(super) const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+/// 1.3.101.112, of a key and of a signature
+pub(super) const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 
 /// The family of a public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +37,8 @@ pub enum KeyAlgorithm {
 /// The fields that are looked at; times are seconds since the epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFacts<'a> {
+    /// Its serial number: the bytes of a positive integer.
+    pub serial: &'a [u8],
     /// The issuer's name, as DER.
     pub issuer: &'a [u8],
     /// The subject's name, as DER.
@@ -49,6 +55,17 @@ pub struct CertificateFacts<'a> {
     pub public_key: &'a [u8],
     /// Its DNS names and addresses; names of other kinds are left out.
     pub names: Names,
+    /// Whether it says that its key may sign certificates (`basicConstraints`).
+    pub is_authority: bool,
+    /// What it calls its key.
+    pub subject_key_identifier: Option<&'a [u8]>,
+}
+
+#[derive(Default)]
+struct Extensions<'a> {
+    names: Names,
+    is_authority: bool,
+    subject_key_identifier: Option<&'a [u8]>,
 }
 
 impl<'a> CertificateFacts<'a> {
@@ -63,7 +80,7 @@ impl<'a> CertificateFacts<'a> {
         if fields.peek() == Some(CONTEXT_0) {
             fields.next()?;
         }
-        fields.expect(INTEGER)?;
+        let serial = fields.expect(INTEGER)?.content;
         fields.expect(SEQUENCE)?;
         let issuer = fields.expect(SEQUENCE)?.whole;
         let mut validity = Elements::of(fields.expect(SEQUENCE)?.content);
@@ -74,10 +91,10 @@ impl<'a> CertificateFacts<'a> {
         let algorithm = Elements::of(key_info.expect(SEQUENCE)?.content).expect(OBJECT_IDENTIFIER)?.content;
         // The first byte of a bit string counts unused bits, of which a key has none.
         let public_key = key_info.expect(BIT_STRING)?.content.strip_prefix(&[0])?;
-        let mut names = Names::default();
+        let mut extensions = Extensions::default();
         while let Some(field) = fields.next() {
             if field.tag == CONTEXT_3 {
-                names = read_names(only(field.content, SEQUENCE)?)?;
+                extensions = read_extensions(only(field.content, SEQUENCE)?)?;
             }
         }
         if !fields.is_empty() {
@@ -89,7 +106,9 @@ impl<'a> CertificateFacts<'a> {
             ED25519 => KeyAlgorithm::Ed25519,
             _ => KeyAlgorithm::Unknown,
         };
+        let Extensions { names, is_authority, subject_key_identifier } = extensions;
         Some(Self {
+            serial,
             issuer,
             subject,
             not_before,
@@ -98,6 +117,8 @@ impl<'a> CertificateFacts<'a> {
             public_key_info: whole_key_info.whole,
             public_key,
             names,
+            is_authority,
+            subject_key_identifier,
         })
     }
 
@@ -108,8 +129,8 @@ impl<'a> CertificateFacts<'a> {
     }
 }
 
-fn read_names(extensions: &[u8]) -> Option<Names> {
-    let mut names = Names::default();
+fn read_extensions(extensions: &[u8]) -> Option<Extensions<'_>> {
+    let mut found = Extensions::default();
     let mut extensions = Elements::of(extensions);
     while !extensions.is_empty() {
         let mut extension = Elements::of(extensions.expect(SEQUENCE)?.content);
@@ -118,17 +139,29 @@ fn read_names(extensions: &[u8]) -> Option<Names> {
             extension.next()?;
         }
         let value = extension.expect(OCTET_STRING)?.content;
-        if id != SUBJECT_ALT_NAME {
-            continue;
-        }
-        let mut general_names = Elements::of(only(value, SEQUENCE)?);
-        while !general_names.is_empty() {
-            let name = general_names.next()?;
-            match name.tag {
-                DNS_NAME => names.add(std::str::from_utf8(name.content).ok()?),
-                IP_ADDRESS => names.add_address(read_address(name.content)?),
-                _ => {}
+        match id {
+            SUBJECT_ALT_NAME => found.names = read_names(only(value, SEQUENCE)?)?,
+            BASIC_CONSTRAINTS => {
+                let mut constraints = Elements::of(only(value, SEQUENCE)?);
+                found.is_authority =
+                    constraints.peek() == Some(BOOLEAN) && constraints.next()?.content.first() != Some(&0);
             }
+            SUBJECT_KEY_IDENTIFIER => found.subject_key_identifier = Some(only(value, OCTET_STRING)?),
+            _ => {}
+        }
+    }
+    Some(found)
+}
+
+fn read_names(general_names: &[u8]) -> Option<Names> {
+    let mut names = Names::default();
+    let mut general_names = Elements::of(general_names);
+    while !general_names.is_empty() {
+        let name = general_names.next()?;
+        match name.tag {
+            DNS_NAME => names.add(std::str::from_utf8(name.content).ok()?),
+            IP_ADDRESS => names.add_address(read_address(name.content)?),
+            _ => {}
         }
     }
     Some(names)
@@ -187,6 +220,9 @@ mod tests {
         let issuer = CertificateFacts::read(&authority.certificate).unwrap();
         assert_eq!(facts.issuer, issuer.subject);
         assert!(issuer.is_self_issued() && !facts.is_self_issued());
+        assert!(issuer.is_authority && !facts.is_authority);
+        assert!(issuer.subject_key_identifier.is_some_and(|identifier| identifier.len() == 20));
+        assert_eq!(facts.serial.len(), 16);
     }
 
     #[test]

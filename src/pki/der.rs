@@ -1,20 +1,26 @@
-//! The little of DER (X.690) that reading a certificate needs: definite lengths, one level at a time.
+//! The little of DER (X.690) that certificates need: definite lengths, one level at a time; and writing elements.
 //!
-//! What it never does: recurse, allocate, or look past the end of what it was given.
+//! What reading never does: recurse, allocate, or look past the end of what it was given.
 
 /// Tags in the order they are met in a certificate.
 pub(super) const SEQUENCE: u8 = 0x30;
+pub(super) const SET: u8 = 0x31;
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const OBJECT_IDENTIFIER: u8 = 0x06;
 pub(super) const BIT_STRING: u8 = 0x03;
 pub(super) const OCTET_STRING: u8 = 0x04;
 pub(super) const BOOLEAN: u8 = 0x01;
+pub(super) const UTF8_STRING: u8 = 0x0c;
+pub(super) const PRINTABLE_STRING: u8 = 0x13;
+pub(super) const IA5_STRING: u8 = 0x16;
 pub(super) const UTC_TIME: u8 = 0x17;
 pub(super) const GENERALIZED_TIME: u8 = 0x18;
 /// `[0] EXPLICIT`, constructed.
 pub(super) const CONTEXT_0: u8 = 0xa0;
 /// `[3] EXPLICIT`, constructed.
 pub(super) const CONTEXT_3: u8 = 0xa3;
+/// `[0] IMPLICIT`, primitive: a key identifier.
+pub(super) const KEY_IDENTIFIER: u8 = 0x80;
 /// `[2] IMPLICIT`, primitive: a DNS name.
 pub(super) const DNS_NAME: u8 = 0x82;
 /// `[7] IMPLICIT`, primitive: an IP address.
@@ -85,9 +91,42 @@ pub(super) fn only(bytes: &[u8], tag: u8) -> Option<&[u8]> {
     elements.is_empty().then_some(element.content)
 }
 
+/// An element of `tag` that holds `parts`, one after the other.
+pub(super) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let digits = length.to_be_bytes();
+    let mut out = vec![tag];
+    match u8::try_from(length) {
+        Ok(short) if short < 0x80 => out.push(short),
+        _ => {
+            let first = digits.iter().position(|digit| *digit != 0).unwrap_or_default();
+            let digits = digits.get(first..).unwrap_or_default();
+            // A length has eight digits at most.
+            out.push(0x80 | u8::try_from(digits.len()).unwrap_or_default());
+            out.extend_from_slice(digits);
+        }
+    }
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_written_is_read() {
+        for length in [0, 1, 127, 128, 255, 256, 65_535, 65_536] {
+            let content = vec![7; length];
+            let written = element(OCTET_STRING, &[&content, &[8]]);
+            let read = only(&written, OCTET_STRING).unwrap();
+            assert_eq!((read.len(), read.last()), (length + 1, Some(&8)));
+        }
+        assert_eq!(element(SEQUENCE, &[&[7; 127]])[..2], [0x30, 0x7f]);
+        assert_eq!(element(SEQUENCE, &[&[7; 256]])[..4], [0x30, 0x82, 1, 0]);
+    }
 
     #[test]
     fn lengths_that_lie_are_refused() {

@@ -1,4 +1,5 @@
-//! Certificates: the home's own authority, the server's certificate, and whether a pair in a Secret belongs together.
+//! Certificates: the home's own authorities, the server's certificate, those of clients, and whether a pair in a
+//! Secret belongs together.
 //!
 //! What it never does: read a clock or a file, put key material or a certificate's bytes into an error, or
 //! constrain the authority by name (a later server name must not force a new authority on every client).
@@ -10,9 +11,11 @@ mod der;
 mod names;
 mod pair;
 mod pem;
+mod signature;
 
 pub use authority::{
-    AUTHORITY_VALID_SECONDS, Authority, LEAF_VALID_SECONDS, Leaf, LeafFault, leaf_fault, make_authority, make_leaf,
+    AUTHORITY_VALID_SECONDS, Authority, LEAF_VALID_SECONDS, Leaf, LeafFault, leaf_fault, make_authority,
+    make_client_authority, make_leaf,
 };
 pub use certificate::{CertificateFacts, KeyAlgorithm};
 pub use names::Names;
@@ -37,4 +40,18 @@ pub enum PkiError {
     /// A name that cannot stand in a certificate.
     #[error("a server name cannot stand in a certificate")]
     Name,
+    /// A user, group or uid that cannot stand in a client certificate.
+    #[error(
+        "a user, group or uid cannot stand in a client certificate: it is reserved, empty, too long or unprintable"
+    )]
+    Subject,
+    /// Not a certificate request, or one that its key has not signed.
+    #[error(
+        "not a PKCS #10 certificate request in PEM form, signed by its own ECDSA (P-256, P-384, P-521), Ed25519 or RSA \
+         (2048 bits or more) key"
+    )]
+    Request,
+    /// A client certificate for too short or too long a time.
+    #[error("a client certificate is valid for 10 minutes at least and a year at most")]
+    Lifetime,
 }

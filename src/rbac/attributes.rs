@@ -53,6 +53,19 @@ impl Attributes {
         }
     }
 
+    /// Attributes of acting as `namespace`/`name` of `resource`.
+    pub fn impersonate(group: &str, resource: &str, namespace: &str, name: &str) -> Self {
+        Self {
+            verb: "impersonate".to_owned(),
+            group: group.to_owned(),
+            version: "v1".to_owned(),
+            resource: resource.to_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// Whether a resource is asked for, rather than a path.
     pub fn is_resource(&self) -> bool {
         !self.resource.is_empty()

@@ -1,43 +1,43 @@
-//! What the server is put together from: the one file here that names the store, `auth` and the API.
+//! What the server is put together from: the one file here that names the API, with `outside_issuers` the one that names
+//! `auth`, and with `audit_log` the one that names the store.
 //!
-//! What it never does: keep a secret of its own. The authority's key and the hash of the administrator's token are
+//! What it never does: keep a secret of its own. The authorities' keys and the hash of the administrator's token are
 //! sealed rows.
 
 use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
 use tokio::sync::Mutex;
+use tokio::task::AbortHandle;
 
 use crate::api;
-use crate::audit::{self, RequestFacts};
-use crate::auth::{ADMIN_STATE_KEY, AdminToken, Authenticator, TokenHash};
+use crate::audit::{self, AuditLog, RequestFacts};
+use crate::auth::{self, ADMIN_STATE_KEY, AdminToken, Authenticator, OutsideIssuer, TokenHash};
 use crate::clock::SharedClock;
-use crate::config::HomePaths;
-use crate::crypto::Keyring;
-use crate::model::kinds;
+use crate::config::{AuditConfig, ConfigError, HomePaths, PasswordMemory, TokenIssuer};
+use crate::crypto::{Argon2Cost, Keyring, password_limits};
 use crate::model::user::User;
-use crate::model::validation::options;
 use crate::objects::watch::Hub;
-use crate::objects::{self, Objects, Request, controllers};
-use crate::pki::{Authority, CertificateFacts, LEAF_VALID_SECONDS, make_authority};
-use crate::rbac::{self, Attributes};
-use crate::sensitive::{Document, SecretBytes};
+use crate::objects::{Objects, controllers};
+use crate::pki::client::CLIENT_DEFAULT_TTL_SECONDS;
+use crate::pki::{Authority, CertificateFacts, LEAF_VALID_SECONDS, PkiError, make_authority, make_client_authority};
+use crate::rbac::Attributes;
+use crate::sensitive::SecretBytes;
 use crate::store::{self, Findings, StateChange, Store};
 
-use super::ServeError;
+use super::audit_log;
 use super::kubeconfig::AdminKubeconfig;
 use super::listen::Application;
 use super::root_key::NewKeys;
-
-const AUTHORITY_CERTIFICATE: &str = "authority.certificate";
-const AUTHORITY_KEY: &str = "authority.key";
-const DEFAULT_NAMESPACE: &str = "default";
+use super::{ServeError, bootstrap, outside_issuers};
 
 /// An open home. Clones share it.
 #[derive(Clone)]
 pub struct Assembly {
     store: Store,
     credentials: Credentials,
+    audit: Arc<AuditLog>,
+    looking_after_audit: AbortHandle,
     state: api::State,
 }
 
@@ -81,7 +81,6 @@ pub async fn create(paths: &HomePaths, keys: &NewKeys) -> Result<(), ServeError>
 }
 
 /// What of the configuration concerns what is assembled here.
-#[derive(Clone, Copy)]
 pub struct Settings {
     /// Memory for sealed objects, in bytes.
     pub cache_bytes: usize,
@@ -89,6 +88,60 @@ pub struct Settings {
     pub watches_per_user: usize,
     /// Whether Swagger UI and its document are served.
     pub swagger_ui: bool,
+    /// Whether lists leave values out for callers who may not `get` the object.
+    pub redact_lists: bool,
+    /// How the audit log is kept.
+    pub audit: AuditConfig,
+    /// `iss` of the tokens that are signed.
+    pub token_issuer: TokenIssuer,
+    /// Memory for hashing a password.
+    pub password_memory: PasswordMemory,
+    /// Issuers of other systems whose tokens are accepted.
+    pub outside_issuers: Vec<OutsideIssuer>,
+}
+
+/// One of the home's two certificate authorities. Neither signs what the other does.
+#[derive(Clone, Copy)]
+pub enum Signs {
+    /// The server's certificate.
+    Server,
+    /// Certificates of users.
+    Clients,
+}
+
+impl Signs {
+    /// The sealed rows of its certificate and of its key.
+    fn rows(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Server => ("authority.certificate", "authority.key"),
+            Self::Clients => ("client-authority.certificate", "client-authority.key"),
+        }
+    }
+
+    fn make(self, now_unix_seconds: i64) -> Result<Authority, PkiError> {
+        match self {
+            Self::Server => make_authority(now_unix_seconds),
+            Self::Clients => make_client_authority(now_unix_seconds),
+        }
+    }
+
+    /// What is signed usually lives so long; an authority that ends sooner is replaced.
+    fn usual_ttl_seconds(self) -> i64 {
+        match self {
+            Self::Server => LEAF_VALID_SECONDS,
+            Self::Clients => CLIENT_DEFAULT_TTL_SECONDS,
+        }
+    }
+
+    /// Who has to act when it is replaced.
+    fn replaced(self) -> &'static str {
+        match self {
+            Self::Server => "the certificate authority ends soon and was replaced: clients need the new kubeconfig",
+            Self::Clients => {
+                "the authority of client certificates ends soon and was replaced: users need new certificates"
+            }
+        }
+    }
 }
 
 impl Assembly {
@@ -107,7 +160,15 @@ impl Assembly {
             cache_bytes: settings.cache_bytes,
         };
         let (store, feed) = Store::open(options).await.map_err(ServeError::store)?;
-        let authenticator = Arc::new(Authenticator::new(admin_hash(&store)?));
+        let audit = audit_log::open(paths, settings.audit, Arc::clone(&keyring), Arc::clone(&clock), &store)?;
+        let authenticator = Authenticator::open(
+            store.clone(),
+            Arc::clone(&keyring),
+            Arc::clone(&clock),
+            identities(&settings)?,
+            admin_hash(&store)?,
+        );
+        let authenticator = Arc::new(authenticator.await.map_err(ServeError::store)?);
         let credentials = Credentials {
             paths: paths.clone(),
             store: store.clone(),
@@ -118,39 +179,40 @@ impl Assembly {
         let objects = Arc::new(Objects::new(store.clone(), Arc::clone(&keyring), Arc::clone(&clock)));
         let hub = Arc::new(Hub::new(objects.revision(), settings.watches_per_user));
         tokio::spawn(controllers::run(Arc::clone(&objects), Arc::clone(&hub), feed));
-        let state = api_state(Arc::clone(&objects), hub, keyring, clock, settings.swagger_ui, credentials.clone());
+        let switched = api::Settings { swagger_ui: settings.swagger_ui, redact_lists: settings.redact_lists };
+        let state = api_state(Arc::clone(&objects), hub, Arc::clone(&audit), clock, switched, credentials.clone());
+        tokio::spawn(api::AccessChanges::run(state.clone()));
+        tokio::spawn(api::look_after_credentials(state.clone()));
         report(store.findings(), &state.health);
-        bootstrap(&objects).await?;
-        Ok(Self { store, credentials, state })
+        bootstrap::run(&objects).await?;
+        let looking_after = tokio::spawn(audit_log::look_after(Arc::clone(&audit), store.clone()));
+        Ok(Self { store, credentials, audit, looking_after_audit: looking_after.abort_handle(), state })
     }
 
-    /// The home's certificate authority, made and sealed where there is none, or where the one there is ends within
-    /// the life of a server certificate.
+    /// The home's authority, made and sealed where there is none, or where the one there is ends within the life of
+    /// what it signs.
     #[expect(clippy::disallowed_methods, reason = "the new key is sealed")]
-    pub async fn authority(&self, now_unix_seconds: i64) -> Result<Authority, ServeError> {
-        if let Some(stored) = self.stored_authority()? {
+    pub async fn authority(&self, signs: Signs, now_unix_seconds: i64) -> Result<Authority, ServeError> {
+        if let Some(stored) = self.stored_authority(signs)? {
             let not_after = CertificateFacts::read(&stored.certificate)?.not_after;
-            if now_unix_seconds < not_after.saturating_sub(LEAF_VALID_SECONDS) {
+            if now_unix_seconds < not_after.saturating_sub(signs.usual_ttl_seconds()) {
                 return Ok(stored);
             }
-            tracing::warn!("the certificate authority ends soon and was replaced: clients need the new kubeconfig");
+            tracing::warn!("{}", signs.replaced());
         }
-        let made = make_authority(now_unix_seconds)?;
+        let made = signs.make(now_unix_seconds)?;
+        let (certificate_row, key_row) = signs.rows();
         let rows = vec![
-            StateChange::put(AUTHORITY_CERTIFICATE, SecretBytes::new(made.certificate.clone())),
-            StateChange::put(AUTHORITY_KEY, SecretBytes::new(made.key.expose().to_vec())),
+            StateChange::put(certificate_row, SecretBytes::new(made.certificate.clone())),
+            StateChange::put(key_row, SecretBytes::new(made.key.expose().to_vec())),
         ];
-        self.store.write_state(rows, Some(own_work(AUTHORITY_KEY))).await.map_err(ServeError::store)?;
+        self.store.write_state(rows, Some(own_work(key_row))).await.map_err(ServeError::store)?;
         Ok(made)
     }
 
-    /// The home's certificate authority as it is.
-    #[expect(clippy::disallowed_methods, reason = "the certificate is public")]
-    pub fn stored_authority(&self) -> Result<Option<Authority>, ServeError> {
-        let certificate = self.store.read_state(AUTHORITY_CERTIFICATE).map_err(ServeError::store)?;
-        let key = self.store.read_state(AUTHORITY_KEY).map_err(ServeError::store)?;
-        let both = certificate.zip(key);
-        Ok(both.map(|(certificate, key)| Authority { certificate: certificate.expose().to_vec(), key }))
+    /// The home's authority as it is.
+    pub fn stored_authority(&self, signs: Signs) -> Result<Option<Authority>, ServeError> {
+        stored_authority(&self.store, signs)
     }
 
     /// Puts address and trust into the kubeconfig. A token in it that still works stays; otherwise there is a new one.
@@ -180,6 +242,9 @@ impl Assembly {
 
     /// Ends the store: what was acknowledged is on the disk and the database file stands alone.
     pub async fn close(self) -> Result<(), ServeError> {
+        self.looking_after_audit.abort();
+        self.credentials.authenticator.keep().await;
+        audit_log::close(&self.audit, &self.store).await;
         self.store.close().await.map_err(ServeError::store)
     }
 }
@@ -197,7 +262,7 @@ impl Application for Assembly {
 impl Credentials {
     #[expect(clippy::disallowed_methods, reason = "the token is hashed and compared")]
     fn is_admin(&self, token: &SecretBytes) -> bool {
-        self.authenticator.token_user(&self.keyring, token.expose()).is_ok()
+        self.authenticator.is_admin_token(token.expose())
     }
 
     async fn rotate(&self, audit: Vec<u8>) -> Result<(), ServeError> {
@@ -235,6 +300,26 @@ impl Credentials {
     }
 }
 
+fn identities(settings: &Settings) -> Result<auth::Settings, ServeError> {
+    let (memory_kib, usual) = (settings.password_memory.kib(), Argon2Cost::PASSWORD);
+    let cost = Argon2Cost::new(memory_kib, usual.passes(), usual.lanes(), &password_limits());
+    Ok(auth::Settings {
+        password_cost: cost.map_err(|error| ConfigError::new("--argon2-memory", error.to_string()))?,
+        outside: settings.outside_issuers.clone(),
+        fetch: outside_issuers::fetch(),
+        ..auth::Settings::new(settings.token_issuer.url().to_owned())
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "the certificate is public")]
+fn stored_authority(store: &Store, signs: Signs) -> Result<Option<Authority>, ServeError> {
+    let (certificate_row, key_row) = signs.rows();
+    let certificate = store.read_state(certificate_row).map_err(ServeError::store)?;
+    let key = store.read_state(key_row).map_err(ServeError::store)?;
+    let both = certificate.zip(key);
+    Ok(both.map(|(certificate, key)| Authority { certificate: certificate.expose().to_vec(), key }))
+}
+
 /// The audit record of what the server, or a command without one, does for itself.
 fn own_work(what: &str) -> Vec<u8> {
     let attributes = Attributes::path("update", &format!("/strongroom/v1/state/{what}"));
@@ -257,12 +342,13 @@ fn admin_hash(store: &Store) -> Result<TokenHash, ServeError> {
 fn api_state(
     objects: Arc<Objects>,
     hub: Arc<Hub>,
-    keyring: Arc<Keyring>,
+    audit: Arc<AuditLog>,
     clock: SharedClock,
-    swagger_ui: bool,
+    settings: api::Settings,
     credentials: Credentials,
 ) -> api::State {
-    let authenticator = Arc::clone(&credentials.authenticator);
+    let Credentials { authenticator, store, keyring, .. } = credentials.clone();
+    let (records, verified) = (store.clone(), store.clone());
     let rotate_admin: api::RotateAdmin = Arc::new(move |audit| {
         let credentials = credentials.clone();
         // On its own, for a client that goes away ends its request, and this must not stop half-way.
@@ -275,29 +361,13 @@ fn api_state(
             Err("the administrator's token was not replaced; the server's log says why")
         })
     });
-    api::State::new(objects, hub, authenticator, keyring, clock, swagger_ui, rotate_admin)
-}
-
-/// Makes namespace `default` where there is none: at a first start.
-async fn bootstrap(objects: &Objects) -> Result<(), ServeError> {
-    let refused = || ServeError::Store("namespace `default` was not made".to_owned());
-    let attributes = Attributes::object("create", &kinds::NAMESPACE, "", DEFAULT_NAMESPACE);
-    let permit = rbac::authorize(&User::system("bootstrap"), attributes).map_err(|_| refused())?;
-    let request = Request { permit: &permit, facts: &RequestFacts::default() };
-    if objects.exists(request).unwrap_or(true) {
-        return Ok(());
-    }
-    let namespace = Document::new(serde_json::json!({"metadata": {"name": DEFAULT_NAMESPACE}}));
-    let options = options::create(&[]).map_err(|_| refused())?;
-    match objects.create(request, namespace, &options, &mut Vec::new()).await {
-        Ok(_) => Ok(()),
-        // Then the store says why, and the rest of it can be read.
-        Err(objects::Error::Unavailable(why)) => {
-            tracing::warn!(why, "namespace `default` was not made");
-            Ok(())
-        }
-        Err(_) => Err(refused()),
-    }
+    let client_authority: api::ClientAuthority =
+        Arc::new(move || stored_authority(&store, Signs::Clients).ok().flatten());
+    let (log, head) = (Arc::clone(&audit), verified);
+    let verify_audit: api::VerifyAudit = Arc::new(move || audit_log::verify_open(&log, &head, &keyring));
+    let mutation_records: api::MutationRecords = Arc::new(records);
+    let home = api::Home { rotate_admin, client_authority, mutation_records, verify_audit };
+    api::State::new(objects, hub, authenticator, audit, clock, settings, home)
 }
 
 /// Says what the check of the store has found.

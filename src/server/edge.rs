@@ -1,7 +1,7 @@
 //! What every request passes before the API sees it: the host name it came by, and how busy its sender is.
 //!
 //! The host name is checked because of DNS rebinding: a web page that resolves its own name to this machine would
-//! otherwise speak to the server from a victim's browser.
+//! otherwise speak to the server from a victim's browser. On a Unix socket it is not: no browser reaches one.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -67,7 +67,8 @@ pub async fn pass(
     let Some(edge) = request.app_data::<web::Data<Edge>>().cloned() else {
         return Ok(refuse(request, StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "the server is misconfigured"));
     };
-    if !is_for_us(&request, &edge.hosts) {
+    let is_by_unix_socket = request.conn_data::<Connection>().is_some_and(Connection::is_by_unix_socket);
+    if !is_by_unix_socket && !is_for_us(&request, &edge.hosts) {
         return Ok(refuse(
             request,
             StatusCode::MISDIRECTED_REQUEST,
@@ -77,7 +78,11 @@ pub async fn pass(
     }
     let begun = request.conn_data::<Connection>().map(|connection| connection.begin_request(edge.requests_per_address));
     if let Some(None) = begun {
-        let text = "too many requests of this address are in progress, please try again later";
+        let text = if is_by_unix_socket {
+            "too many requests of this user are in progress, please try again later"
+        } else {
+            "too many requests of this address are in progress, please try again later"
+        };
         return Ok(refuse(request, StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", text));
     }
     let mut response = next.call(request).await?;

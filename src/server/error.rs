@@ -6,14 +6,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::config::ConfigError;
 use crate::pki::PkiError;
 
 use super::certificates::CertificateError;
 use super::client::ClientError;
+use super::client_certificates::ClientAuthorityError;
 use super::lock::LockError;
 use super::private_files::FileError;
 use super::root_key::RootKeyError;
 use super::tls::TlsError;
+use super::unix_socket::UnixSocketError;
 use super::unlock::UnlockSourceError;
 
 /// Why the server did not start, or did not stop well. Each text says what to do next; none shows a secret.
@@ -35,12 +38,24 @@ pub enum ServeError {
     /// The store or the API over it.
     #[error("the store: {0}")]
     Store(String),
+    /// The audit log.
+    #[error("the audit log: {0}")]
+    Audit(String),
     /// No certificate to present.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
     /// The certificate authority.
     #[error("the certificate authority: {0}")]
     Pki(#[from] PkiError),
+    /// Whose client certificates to accept.
+    #[error("client certificates: {0}")]
+    ClientAuthority(#[from] ClientAuthorityError),
+    /// The Unix socket.
+    #[error(transparent)]
+    UnixSocket(#[from] UnixSocketError),
+    /// A file that settings name says something that cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),

@@ -33,6 +33,10 @@ pub struct FirstSteps<'a> {
     pub trust: Option<PathBuf>,
     /// What opened the home.
     pub opener: &'a Opener,
+    /// The Unix socket, where there is one.
+    pub socket: Option<&'a Path>,
+    /// The certificate of the client authority, where client certificates are used.
+    pub client_authority: Option<PathBuf>,
     /// Whether Swagger UI is served.
     pub swagger_ui: bool,
 }
@@ -50,6 +54,12 @@ impl FirstSteps<'_> {
         field("kubeconfig", &self.kubeconfig.display());
         if let Some((name, path)) = &self.opener.file {
             field(name, &path.display());
+        }
+        if let Some(path) = self.socket {
+            field("socket", &path.display());
+        }
+        if let Some(path) = &self.client_authority {
+            field("client CA", &path.display());
         }
         if self.swagger_ui {
             field("Swagger UI", &format_args!("{}/swagger-ui/", self.server));
@@ -108,6 +118,8 @@ mod tests {
             kubeconfig: "/h/admin.kubeconfig".into(),
             trust: Some("/h/tls/ca.crt".into()),
             opener,
+            socket: None,
+            client_authority: None,
             swagger_ui: true,
         }
     }
@@ -140,6 +152,17 @@ mod tests {
             "Strongroom listens on https://127.0.0.1:8443\n\n  home        /h\n  kubeconfig  /h/admin.kubeconfig\n  \
              key file    /h/keys/unlock.key\n  Swagger UI  https://127.0.0.1:8443/swagger-ui/\n"
         );
+    }
+
+    #[test]
+    fn a_socket_and_a_client_authority_are_shown_where_they_are() {
+        let opener = opener(true);
+        let with = FirstSteps {
+            socket: Some(Path::new("/run/s.sock")),
+            client_authority: Some("/h/client-ca.crt".into()),
+            ..steps(&opener)
+        };
+        assert!(with.text().contains("\n  socket      /run/s.sock\n  client CA   /h/client-ca.crt\n  Swagger UI  "));
     }
 
     #[test]

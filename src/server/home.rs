@@ -30,8 +30,13 @@ pub fn is_new(paths: &HomePaths) -> Result<bool, ServeError> {
 
 /// Takes away what a process that was killed left half written, secrets among it. The caller holds the lock.
 pub fn clean<'a>(paths: &HomePaths, key_files: impl Iterator<Item = &'a Path>) {
-    let replaced =
-        [paths.kubeconfig(), paths.server_pair(), paths.authority_certificate(), paths.presented_certificate()];
+    let replaced = [
+        paths.kubeconfig(),
+        paths.server_pair(),
+        paths.authority_certificate(),
+        paths.presented_certificate(),
+        paths.client_authority_certificate(),
+    ];
     for path in &replaced {
         remove_leftovers(path);
     }

@@ -1,9 +1,11 @@
-//! The listener: HTTP/1.1 over TLS 1.3, with bounds on time and number.
+//! The listeners: HTTP/1.1 over TLS 1.3 on the network, and plain on a Unix socket, with bounds on time and number.
 //!
-//! What it never does: speak without TLS, tell its name or version, or run a handler on after its client is gone.
+//! What it never does: speak without TLS on the network, tell its name or version, or run a handler on after its
+//! client is gone.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
 
 use actix_web::dev::Server;
 use actix_web::http::KeepAlive;
@@ -16,6 +18,7 @@ use crate::config::Limits;
 
 use super::connections::Connections;
 use super::edge::{Edge, Hosts, pass};
+use super::peers::Peers;
 
 /// What is served. One copy per worker thread.
 pub trait Application: Clone + Send + Sync + 'static {
@@ -33,17 +36,27 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Answers requests on `listener`, with `workers` threads, once the returned server is awaited.
+/// What is listened on.
+pub struct Listeners {
+    /// The network.
+    pub tcp: TcpListener,
+    /// How TLS is spoken there.
+    pub tls: ServerConfig,
+    /// This machine.
+    pub unix: Option<UnixListener>,
+}
+
+/// Answers requests on all listeners alike, with `workers` threads, once the returned server is awaited.
 pub fn serve<A: Application>(
-    listener: TcpListener,
-    tls: ServerConfig,
+    listeners: Listeners,
+    peers: Peers,
     limits: &Limits,
     hosts: Hosts,
     application: A,
     workers: usize,
 ) -> io::Result<Server> {
     let edge = Edge::new(hosts, limits.requests_per_address);
-    let connections = Connections::new(limits.connections_per_address);
+    let connections = Connections::new(limits.connections_per_address, peers);
     let workers = workers.max(1);
     let server = HttpServer::new(move || {
         let application = application.clone();
@@ -64,7 +77,11 @@ pub fn serve<A: Application>(
     .shutdown_timeout(limits.drain.as_secs())
     .disable_signals()
     .on_connect(move |stream, data| connections.accept(stream, data))
-    .listen_rustls_0_23(listener, tls)?;
+    .listen_rustls_0_23(listeners.tcp, listeners.tls)?;
+    let server = match listeners.unix {
+        Some(unix) => server.listen_uds(unix)?,
+        None => server,
+    };
     Ok(server.run())
 }
 

@@ -6,17 +6,21 @@
 //! 2. the home's folders, then its lock: one process owns a home
 //! 3. the wrapped keys are read; the unlock secret is found; the keys are opened (or made, at a first start)
 //! 4. the store is opened, the API built over it
-//! 5. the certificate; the address is bound, but nothing is accepted yet
+//! 5. the certificate, and whose client certificates count; addresses are bound, but nothing is accepted yet
 //! 6. `admin.kubeconfig` says where, and the lock file too
 //! 7. connections are accepted, the first steps are shown
 //!
-//! The order of a stop: streams end and requests finish, then the store is closed, then the lock is released.
+//! The order of a stop: streams end and requests finish, then the Unix socket goes, the store is closed, and the lock
+//! is released.
 //!
 //! What it never does: print (it hands text to its caller), or go on after a step that failed.
 
 mod assembly;
+mod audit_log;
+mod bootstrap;
 mod certificates;
 mod client;
+mod client_certificates;
 mod connections;
 mod edge;
 mod error;
@@ -28,10 +32,13 @@ mod lifecycle;
 mod listen;
 mod lock;
 mod offline;
+mod outside_issuers;
+mod peers;
 pub mod private_files;
 mod renewal;
 mod root_key;
 mod tls;
+mod unix_socket;
 mod unlock;
 
 use std::io;
@@ -40,22 +47,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::SharedClock;
-use crate::config::{Advertise, HomePaths, ListenAddress, ServeConfig, TlsFiles, UnlockConfig};
+use crate::config::{Advertise, ClientCertificates, HomePaths, ListenAddress, ServeConfig, TlsFiles, UnlockConfig};
 use crate::pki::Names;
 use crate::terminal::Terminal;
 
+pub use audit_log::{AuditReport, verify_signatures as verify_audit_signatures};
 pub use client::{ClientError, admin_kubeconfig};
 pub use error::ServeError;
 pub use hygiene::harden;
 pub use kubeconfig::AdminKubeconfig;
 
-use assembly::{Assembly, Settings};
+use assembly::{Assembly, Settings, Signs};
 use certificates::{CertificateError, OwnCertificate, Presented, present_generated};
 use client::LocalServer;
 use edge::Hosts;
 use first_steps::FirstSteps;
 use lifecycle::{Signals, run_until_stopped};
+use listen::Listeners;
 use offline::UnlockedHome;
+use peers::Peers;
 use renewal::{Renewal, Source};
 
 /// Threads besides the workers: signals, renewal, what the store runs in the background.
@@ -100,12 +110,43 @@ pub fn rotate_admin_token(paths: &HomePaths, unlock: UnlockConfig, clock: Shared
     }
 }
 
+/// Checks the audit log and the records of mutations of a home that is not served now.
+pub fn verify_audit(paths: &HomePaths, unlock: UnlockConfig, clock: SharedClock) -> Result<AuditReport, ServeError> {
+    runtime()?.block_on(offline::verify_audit(paths, unlock, clock, &mut Terminal))
+}
+
 async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&str)) -> Result<(), ServeError> {
     let mut signals = Signals::install()?;
-    let ServeConfig { home: paths, listen, advertise, tls, swagger_ui, unlock, limits, cache } = config;
+    let ServeConfig {
+        home: paths,
+        listen,
+        advertise,
+        tls,
+        client_certificates,
+        unix_socket,
+        oidc_config,
+        token_issuer,
+        password_memory,
+        swagger_ui,
+        redact_lists,
+        unlock,
+        limits,
+        cache,
+        audit,
+    } = config;
+    let outside_issuers = oidc_config.as_deref().map_or(Ok(Vec::new()), outside_issuers::read)?;
     let UnlockedHome { mut lock, keyring, opener } =
         offline::unlock(&paths, unlock, &clock, &mut Terminal, true).await?;
-    let settings = Settings { cache_bytes: cache.bytes(), watches_per_user: limits.watches_per_user, swagger_ui };
+    let settings = Settings {
+        cache_bytes: cache.bytes(),
+        watches_per_user: limits.watches_per_user,
+        swagger_ui,
+        redact_lists,
+        audit,
+        token_issuer,
+        password_memory,
+        outside_issuers,
+    };
     let assembly = Assembly::open(&paths, keyring, Arc::clone(&clock), settings).await?;
 
     let names = names(listen, &advertise);
@@ -113,14 +154,24 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
     let (certificate_source, presented) = if let Some(files) = tls {
         present_own(files, &paths, &advertise, now)?
     } else {
-        let authority = assembly.authority(now).await?;
+        let authority = assembly.authority(Signs::Server, now).await?;
         (Source::Generated, present_generated(&paths, &authority, &names, now)?)
     };
-    let tls = tls::server_config(Arc::clone(&presented.certificate))?;
+    let clients = match client_certificates {
+        ClientCertificates::Off => None,
+        ClientCertificates::On { authorities } => {
+            let own = assembly.authority(Signs::Clients, now).await?;
+            Some(client_certificates::prepare(&paths, &own, &authorities, now)?)
+        }
+    };
+    let (verifier, own_authority) = clients.map(|clients| (clients.verifier, clients.own_authority)).unzip();
+    let tls = tls::server_config(Arc::clone(&presented.certificate), verifier)?;
     let wanted = listen.address();
     let bind_failed = |source| ServeError::Bind { address: wanted, source };
     let listener = listen::bind(wanted).map_err(bind_failed)?;
     let address = listener.local_addr().map_err(bind_failed)?;
+    // Gone with the file's guard, however this ends.
+    let (unix, socket_file) = unix_socket.as_ref().map(unix_socket::bind).transpose()?.unzip();
 
     let server_url = server_url(address, &advertise);
     let is_first = !paths.kubeconfig().exists();
@@ -137,13 +188,16 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
             .as_ref()
             .map(|_| if is_own { paths.presented_certificate() } else { paths.authority_certificate() }),
         opener: &opener,
+        socket: unix_socket.as_ref().map(|socket| socket.path.as_path()),
+        client_authority: own_authority.as_ref().map(|_| paths.client_authority_certificate()),
         swagger_ui,
     }
     .text();
 
     let hosts = Hosts { names, any_address: wanted.ip().is_unspecified() };
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let server = listen::serve(listener, tls, &limits, hosts, assembly.clone(), workers)?;
+    let listeners = Listeners { tcp: listener, tls, unix };
+    let server = listen::serve(listeners, Peers::new(own_authority), &limits, hosts, assembly.clone(), workers)?;
     let renewal = Arc::new(Renewal { paths, source: certificate_source, presented, assembly: assembly.clone(), clock });
     let looking = tokio::spawn(Arc::clone(&renewal).run());
     tracing::info!(server.address = %address, "ready");
@@ -155,6 +209,7 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
     };
     let served = run_until_stopped(server, &assembly, &mut signals, on_hangup).await;
     looking.abort();
+    drop(socket_file);
     assembly.close().await?;
     drop(lock);
     tracing::info!("stopped");

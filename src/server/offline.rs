@@ -1,12 +1,13 @@
 //! Opening a home, for the server and for commands that work while none runs.
 
 use crate::clock::SharedClock;
-use crate::config::{HomePaths, UnlockConfig};
+use crate::config::{AuditConfig, HomePaths, PasswordMemory, TokenIssuer, UnlockConfig};
 use crate::crypto::{Argon2Cost, Keyring, SlotLimits, make_unlock_key};
 use crate::terminal::Prompt;
 
 use super::ServeError;
 use super::assembly::{self, Assembly, Settings};
+use super::audit_log::{self, AuditReport};
 use super::first_steps::{IN_THE_HOME, Opener};
 use super::home;
 use super::lifecycle::Signals;
@@ -77,11 +78,31 @@ pub async fn rotate_admin_token(
     // A signal in between would end the process with the terminal silent, or the token half replaced.
     let _signals = Signals::install()?;
     let unlocked = unlock(paths, config, &clock, prompt, false).await?;
-    let settings = Settings { cache_bytes: CACHE_BYTES, watches_per_user: 0, swagger_ui: false };
+    let settings = Settings {
+        cache_bytes: CACHE_BYTES,
+        watches_per_user: 0,
+        swagger_ui: false,
+        redact_lists: false,
+        audit: AuditConfig::default(),
+        token_issuer: TokenIssuer::default(),
+        password_memory: PasswordMemory::default(),
+        outside_issuers: Vec::new(),
+    };
     let assembly = Assembly::open(paths, unlocked.keyring, clock, settings).await?;
     let rotated = assembly.rotate_admin_token().await;
     assembly.close().await?;
     rotated
+}
+
+/// Checks the audit log while no server runs.
+pub async fn verify_audit(
+    paths: &HomePaths,
+    config: UnlockConfig,
+    clock: SharedClock,
+    prompt: &mut dyn Prompt,
+) -> Result<AuditReport, ServeError> {
+    let unlocked = unlock(paths, config, &clock, prompt, false).await?;
+    audit_log::verify(paths, unlocked.keyring, clock).await
 }
 
 fn warn_about(source: &UnlockSource) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock::SharedClock;
 use crate::config::HomePaths;
 
-use super::assembly::Assembly;
+use super::assembly::{Assembly, Signs};
 use super::certificates::{CertificateError, OwnCertificate, Presented, renew_generated};
 
 const LOOK_EVERY: Duration = Duration::from_mins(1);
@@ -48,7 +48,7 @@ impl Renewal {
         let outcome = match &self.source {
             Source::Own(own) => own.reload(&self.paths, &self.presented, anyway, now),
             // An authority that ends soon is replaced at a start only, which tells clients in the kubeconfig.
-            Source::Generated => match self.assembly.stored_authority() {
+            Source::Generated => match self.assembly.stored_authority(Signs::Server) {
                 Ok(Some(authority)) => renew_generated(&self.paths, &authority, &self.presented, now),
                 Ok(None) => return,
                 Err(error) => {

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -85,14 +86,24 @@ pub fn certified_key(chain_pem: &[u8], key_pem: &SecretBytes) -> Result<Certifie
     Ok(certified)
 }
 
-/// TLS 1.3 with the library's own choice of suites and groups; no client certificates, no early data.
-pub fn server_config(certificate: Arc<ServerCertificate>) -> Result<ServerConfig, TlsError> {
+/// TLS 1.3 with the library's own choice of suites and groups; no early data. Clients are asked for a certificate if
+/// there is something to verify it.
+///
+/// Sessions that are resumed keep the certificate they began with. They lie in this process's memory, so that a
+/// restart, with other authorities perhaps, begins without any.
+pub fn server_config(
+    certificate: Arc<ServerCertificate>,
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+) -> Result<ServerConfig, TlsError> {
     let provider: Arc<CryptoProvider> = Arc::new(default_provider());
-    Ok(ServerConfig::builder_with_provider(provider)
+    let builder = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(|_| TlsError::Unavailable)?
-        .with_no_client_auth()
-        .with_cert_resolver(certificate))
+        .map_err(|_| TlsError::Unavailable)?;
+    let builder = match clients {
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+        None => builder.with_no_client_auth(),
+    };
+    Ok(builder.with_cert_resolver(certificate))
 }
 
 #[cfg(test)]

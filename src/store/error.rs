@@ -36,6 +36,9 @@ pub enum StoreError {
     /// The operating system gave no randomness.
     #[error("the operating system gave no randomness")]
     Random,
+    /// A value of the store's own is another one by now than the change expects.
+    #[error("the value was changed by somebody else")]
+    Superseded,
     /// The store refuses writes; what to do about it.
     #[error("{0}")]
     ReadOnly(&'static str),

@@ -16,6 +16,7 @@
 //! What it never does: see a plaintext (rows go in and out sealed), answer from a row that the index did not
 //! lead to, acknowledge what is not on the disk, or write once the disk has failed it.
 
+mod audit;
 mod compaction;
 mod connection;
 mod error;
@@ -33,13 +34,15 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::audit::{AuditReadError, AuditRow};
 pub use self::error::{CommitError, ReadError, ReplayError, SnapshotError, StoreError};
 use self::index::Index;
 use self::reader::Rows;
 pub use self::verify::Findings;
+pub use self::writer::AUDIT_CHAIN;
 use self::writer::{Command, StateRows};
 use crate::clock::SharedClock;
-use crate::crypto::{Keyring, RecordId, SealError, Sealed, Table};
+use crate::crypto::{ChainEnd, Keyring, RecordId, SealError, Sealed, Table};
 use crate::model::kinds;
 use crate::sensitive::SecretBytes;
 
@@ -126,17 +129,25 @@ pub struct StateChange {
     pub key: String,
     /// The value; `None` removes it.
     pub value: Option<SecretBytes>,
+    /// The [version](Store::state_version) that must be in place for the change to be made, 0 for none.
+    pub expect: Option<u64>,
 }
 
 impl StateChange {
     /// Sets a value.
     pub fn put(key: impl Into<String>, value: SecretBytes) -> Self {
-        Self { key: key.into(), value: Some(value) }
+        Self { key: key.into(), value: Some(value), expect: None }
     }
 
     /// Removes a value, if there is one.
     pub fn remove(key: impl Into<String>) -> Self {
-        Self { key: key.into(), value: None }
+        Self { key: key.into(), value: None, expect: None }
+    }
+
+    /// The same change, if `version` is the one in place.
+    #[must_use]
+    pub fn over(self, version: u64) -> Self {
+        Self { expect: Some(version), ..self }
     }
 }
 
@@ -285,10 +296,14 @@ struct Shared {
     rows: Rows,
     state: RwLock<StateRows>,
     findings: Findings,
+    /// The end of the chain of audit records, as the head that was committed last has it.
+    audit_end: Mutex<ChainEnd>,
     /// Why the last commit failed, where it did.
     refusal: Mutex<Option<&'static str>>,
     /// See [`Store::access_revision`].
     access_revision: AtomicU64,
+    /// See [`Store::restore_epoch`].
+    restore_epoch: u64,
 }
 
 impl Shared {
@@ -454,6 +469,17 @@ impl Store {
         let Some(row) = state.get(key) else { return Ok(None) };
         let opened = self.shared.keyring.open_data(&row.record_id(key), &row.sealed);
         opened.map(Some).map_err(|error| StoreError::Integrity(error.to_string()))
+    }
+
+    /// Which writing of a value is in place: a number that no other one of this key has, and never 0.
+    pub fn state_version(&self, key: &str) -> Option<u64> {
+        let state = self.shared.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.get(key).map(|row| row.sequence)
+    }
+
+    /// Rises with every restore of a backup; what was issued in an earlier epoch is void.
+    pub fn restore_epoch(&self) -> u64 {
+        self.shared.restore_epoch
     }
 
     /// Keys of the store's own values that begin with `prefix`, in order.

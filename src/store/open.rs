@@ -14,7 +14,7 @@ use super::reader::Rows;
 use super::verify::{compare, scan};
 use super::writer::{AUDIT_CHAIN, COMPACTED, StateRow, StateRows, Writer};
 use super::{Change, OpenOptions, Shared, Store, StoreError, statements};
-use crate::crypto::{Head, Keyring, Sealed};
+use crate::crypto::{ChainEnd, Head, Keyring, Sealed};
 
 /// Commands that may wait for the writer; further ones wait to be let in.
 const QUEUE_COMMANDS: usize = 4096;
@@ -62,6 +62,7 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
     let (audit_sequence, audit_link) = last_audit(&mut connection).await?;
     findings.audit_broken = audit_link.unwrap_or_else(|| keyring.audit_start(AUDIT_CHAIN)) != head.audit_chain_head;
 
+    let audit_end = ChainEnd { sequence: audit_sequence, link: head.audit_chain_head };
     let mut index = Index::new(compacted(&state, &keyring)?);
     for known in scanned.known {
         index.add(known);
@@ -76,8 +77,10 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
         rows: Rows::new(&path, cache_bytes, processors + MORE_READERS),
         state: RwLock::new(state),
         findings,
+        audit_end: Mutex::new(audit_end),
         refusal: Mutex::default(),
         access_revision: AtomicU64::new(head.revision),
+        restore_epoch: head.restore_epoch,
     });
     let writer = Writer::new(connection, Arc::clone(&shared), head, audit_sequence, clock, feed);
     // A thread of its own: among the tasks of a shared runtime each commit would wake several threads.

@@ -88,20 +88,25 @@ impl Rows {
     }
 
     fn read(&self, revision: u64) -> Result<Arc<SealedRow>, ReadError> {
+        match self.with_connection(|connection| read_row(connection, revision))? {
+            Ok(Some(row)) => Ok(Arc::new(row)),
+            Ok(None) => Err(ReadError::NotFound { revision }),
+            Err(ReadFailure::Sqlite) => Err(ReadError::Unavailable),
+            Err(ReadFailure::Shape) => Err(ReadError::Integrity { revision }),
+        }
+    }
+
+    /// Reads over one of the connections.
+    pub fn with_connection<T>(&self, read: impl FnOnce(&Connection) -> T) -> Result<T, ReadError> {
         let reader = self.reader().ok_or(ReadError::Unavailable)?;
         let mut slot = reader.lock().unwrap_or_else(PoisonError::into_inner);
         let connection = match slot.take() {
             Some(open) => open,
             None => connect(&self.path).map_err(|_| ReadError::Unavailable)?,
         };
-        let read = read_row(&connection, revision);
+        let read = read(&connection);
         *slot = Some(connection);
-        match read {
-            Ok(Some(row)) => Ok(Arc::new(row)),
-            Ok(None) => Err(ReadError::NotFound { revision }),
-            Err(ReadFailure::Sqlite) => Err(ReadError::Unavailable),
-            Err(ReadFailure::Shape) => Err(ReadError::Integrity { revision }),
-        }
+        Ok(read)
     }
 
     /// A connection that nobody uses, or the one whose turn it is.

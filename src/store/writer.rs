@@ -25,7 +25,7 @@ use super::{
     StoreError,
 };
 use crate::clock::SharedClock;
-use crate::crypto::{Accumulators, Head, Keyring, RecordId, Sealed, Table};
+use crate::crypto::{Accumulators, ChainEnd, Head, Keyring, RecordId, Sealed, Table};
 use crate::model::kinds;
 use crate::sensitive::SecretBytes;
 
@@ -256,14 +256,16 @@ impl Writer {
     }
 
     fn take(&self, batch: &mut Batch, group: Group) -> Result<Vec<Arc<SealedRow>>, CommitError> {
+        const UNSEALED: CommitError =
+            CommitError::Unavailable("the change could not be sealed: the system gave no randomness");
         if let Some(why) = self.closed_for_writing {
             return Err(CommitError::Unavailable(why));
         }
         let checked = self.check(batch, &group.mutations)?;
         let keyring = &self.shared.keyring;
-        const UNSEALED: CommitError =
-            CommitError::Unavailable("the change could not be sealed: the system gave no randomness");
-        let (unsealed, unsealed_state) = (|_| UNSEALED, |_: StoreError| UNSEALED);
+        let unsealed = |_| UNSEALED;
+        let refused_state =
+            |error| if matches!(error, StoreError::Superseded) { CommitError::Conflict } else { UNSEALED };
         let made = (batch.head.revision + 1..)
             .zip(group.mutations)
             .map(|(revision, mutation)| seal(keyring, mutation, revision))
@@ -278,7 +280,7 @@ impl Writer {
         if !group.state.is_empty() {
             // The commit's own number, which `finish` gives the head.
             let mut head = Head { sequence: batch.head.sequence + 1, ..batch.head.clone() };
-            let made = self.replace_state(&mut head, &batch.state, group.state).map_err(unsealed_state)?;
+            let made = self.replace_state(&mut head, &batch.state, group.state).map_err(refused_state)?;
             accumulators = Some((head.accumulators, made));
         }
         // From here on nothing fails: the group is part of the batch.
@@ -360,6 +362,7 @@ impl Writer {
         }
         self.head = batch.head;
         self.audit_sequence = batch.audit_sequence;
+        self.tell_audit_end();
         // Bounded: where nothing is to be cleaned up there is nothing to catch up with either.
         self.written = (self.written + batch.versions.len()).min(4 * CLEANED_ROWS);
         self.keep_state(batch.state);
@@ -461,6 +464,7 @@ impl Writer {
         self.judge(outcome).map_err(StoreError::ReadOnly)?;
         self.head = head;
         self.audit_sequence += u64::from(audit.is_some());
+        self.tell_audit_end();
         self.keep_state(made);
         Ok(())
     }
@@ -477,7 +481,14 @@ impl Writer {
         let empty = SecretBytes::new(Vec::new());
         let stored = self.shared.state.read().unwrap_or_else(PoisonError::into_inner);
         let mut made = StateOverlay::new();
-        for StateChange { key, value } in changes {
+        for StateChange { key, value, expect } in changes {
+            let former = match made.get(&key).or_else(|| before.get(&key)) {
+                Some(former) => former.as_ref(),
+                None => stored.get(&key),
+            };
+            if expect.is_some_and(|expected| former.map_or(0, |row| row.sequence) != expected) {
+                return Err(StoreError::Superseded);
+            }
             let row = match value {
                 None => None,
                 Some(value) => {
@@ -485,10 +496,6 @@ impl Writer {
                     let sealed = keyring.seal(&id, &empty, &value).map_err(|_| StoreError::Random)?;
                     Some(StateRow { sequence: head.sequence, sealed })
                 }
-            };
-            let former = match made.get(&key).or_else(|| before.get(&key)) {
-                Some(former) => former.as_ref(),
-                None => stored.get(&key),
             };
             for row in former.into_iter().chain(&row) {
                 row.toggle(&key, &mut head.accumulators, keyring);
@@ -510,6 +517,11 @@ impl Writer {
                 None => drop(state.remove(&key)),
             }
         }
+    }
+
+    fn tell_audit_end(&self) {
+        let end = ChainEnd { sequence: self.audit_sequence, link: self.head.audit_chain_head };
+        *self.shared.audit_end.lock().unwrap_or_else(PoisonError::into_inner) = end;
     }
 
     fn may_clean_up(&self) -> bool {

@@ -6,7 +6,7 @@ mod sessions;
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&[&str]; 28] = [
+const COMMANDS: [&[&str]; 29] = [
     &[],
     &["serve"],
     &["healthcheck"],
@@ -30,6 +30,7 @@ const COMMANDS: [&[&str]; 28] = [
     &["audit"],
     &["audit", "tail"],
     &["audit", "query"],
+    &["audit", "verify"],
     &["credential"],
     &["admin"],
     &["admin", "rotate"],

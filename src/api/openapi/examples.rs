@@ -28,6 +28,7 @@ pub fn name(kind: &Kind) -> &'static str {
         "RoleBinding" => "deployer-reads-secrets",
         "ClusterRole" => "secret-auditor",
         "ClusterRoleBinding" => "auditors-read-secrets",
+        "User" => "jane",
         _ => "",
     }
 }
@@ -66,6 +67,12 @@ pub fn input(kind: &Kind) -> Value {
             json!({"spec": {"resourceAttributes": secret_attributes(), "user": "jane"}})
         }
         "SelfSubjectRulesReview" => json!({"spec": {"namespace": NAMESPACE}}),
+        "User" => json!({"spec": {"groups": ["auditors"]}}),
+        "PasswordRequest" => json!({"spec": {"password": "correct horse battery staple"}}),
+        "CertificateRequest" => json!({"spec": {"request": "LS0tLS1CRUdJTi4uLg==", "expirationSeconds": 86400}}),
+        "AccessExplanation" => json!({"spec": {"user": "jane", "resourceAttributes": secret_attributes()}}),
+        "ResourceAccessReview" => json!({"spec": {"resourceAttributes": secret_attributes()}}),
+        "GrantUsageReview" => json!({"spec": {"sinceSeconds": 7_776_000}}),
         _ => json!({}),
     };
     extend(&mut object, fields);
@@ -116,6 +123,24 @@ fn answered(kind: &Kind) -> Value {
             let status = json!({"token": "eyJhbGciOiJFUzI1NiJ9.e30.c2lnbmF0dXJl", "expirationTimestamp": "2026-01-15T10:30:00Z"});
             (input(kind).get("spec").cloned(), status)
         }
+        "PasswordRequest" => {
+            metadata = json!({"name": "jane", "creationTimestamp": CREATED});
+            (Some(json!({})), json!({"passwordSetAt": CREATED}))
+        }
+        "CertificateRequest" => {
+            metadata = json!({"name": "jane", "creationTimestamp": CREATED});
+            let status = json!({"certificate": "LS0tLS1CRUdJTi4uLg==", "expirationTimestamp": "2026-01-16T09:30:00Z"});
+            (input(kind).get("spec").cloned(), status)
+        }
+        "AccessExplanation" => (input(kind).get("spec").cloned(), explanation()),
+        "ResourceAccessReview" => (input(kind).get("spec").cloned(), json!({"holders": [grant()]})),
+        "GrantUsageReview" => {
+            let status = json!({
+                "since": "2025-10-17T09:30:00Z", "observedFrom": "2025-12-01T00:00:00Z", "requests": 4711,
+                "unused": [grant()],
+            });
+            (input(kind).get("spec").cloned(), status)
+        }
         _ => (input(kind).get("spec").cloned(), json!({"allowed": true})),
     };
     let mut object = json!({"kind": kind.kind, "apiVersion": kind.api_version, "metadata": metadata});
@@ -124,6 +149,33 @@ fn answered(kind: &Kind) -> Value {
     }
     put(&mut object, "status", status);
     object
+}
+
+fn reader_rule() -> Value {
+    json!({"verbs": ["get", "list", "watch"], "apiGroups": [""], "resources": ["secrets"]})
+}
+
+fn grant() -> Value {
+    json!({
+        "subject": {"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "jane"},
+        "binding": {"kind": "RoleBinding", "namespace": NAMESPACE, "name": "jane-reads-secrets"},
+        "role": {"kind": "Role", "namespace": NAMESPACE, "name": "secret-reader"},
+        "rule": reader_rule(),
+    })
+}
+
+fn explanation() -> Value {
+    let mut considered = grant();
+    if let Some(fields) = considered.as_object_mut() {
+        fields.remove("rule");
+    }
+    extend(&mut considered, json!({"outcome": "Allowed", "rules": [{"rule": reader_rule(), "matches": true}]}));
+    json!({
+        "allowed": true,
+        "reason": "RBAC: allowed by RoleBinding \"jane-reads-secrets/default\" of Role \"secret-reader\" to User \"jane\"",
+        "user": {"username": "jane", "groups": ["auditors", "system:authenticated"]},
+        "considered": [considered],
+    })
 }
 
 /// A list of the one example.

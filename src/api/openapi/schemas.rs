@@ -12,9 +12,9 @@ use utoipa::openapi::schema::{
 use utoipa::openapi::{Ref, RefOr};
 
 use super::constraints::{self, Text};
-use super::meta;
 use super::refinements::{self, Rule};
-use crate::model::kinds::{KINDS, Kind};
+use super::{endpoints, meta};
+use crate::model::kinds::{KINDS, Kind, REQUEST_KINDS};
 use crate::model::schema::{self, Field, Message};
 
 /// The components by their names.
@@ -25,7 +25,8 @@ pub fn reference(name: &str) -> Ref {
     Ref::from_schema_name(name)
 }
 
-fn described_reference(name: &str, description: &str) -> RefBuilder {
+/// A reference to the schema of this name, described anew.
+pub fn described_reference(name: &str, description: &str) -> RefBuilder {
     RefBuilder::new().ref_location_from_schema_name(name).description(Some(description))
 }
 
@@ -42,13 +43,14 @@ pub fn nullable(of: Type) -> SchemaType {
 /// Every schema that operations refer to.
 pub fn components() -> Components {
     let mut all = Components::new();
-    for kind in KINDS.iter().copied() {
+    for kind in KINDS.iter().chain(REQUEST_KINDS).copied() {
         add_kind(kind, &mut all);
     }
     for message in [&schema::STATUS, &schema::DELETE_OPTIONS, &schema::LIST_META] {
         add_message(message, &mut all);
     }
     meta::add(&mut all);
+    endpoints::add_schemas(&mut all);
     all
 }
 

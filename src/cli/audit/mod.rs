@@ -1,11 +1,14 @@
 //! `strongroom audit`: what was done, by whom.
 
 mod events;
+mod options;
 mod query;
 mod tail;
+mod verify;
 
 use clap::{Args, Subcommand};
 
+pub use self::options::AuditOptions;
 use super::CliError;
 use crate::config::Environment;
 
@@ -22,6 +25,8 @@ enum AuditCommand {
     Tail(tail::Tail),
     /// Search for events
     Query(query::Query),
+    /// Check that nothing in the audit log was changed, removed or added; the server must be stopped, or give --public-key
+    Verify(verify::Verify),
 }
 
 impl Audit {
@@ -29,6 +34,7 @@ impl Audit {
         match self.command {
             AuditCommand::Tail(command) => command.run(environment),
             AuditCommand::Query(command) => command.run(environment),
+            AuditCommand::Verify(command) => command.run(environment),
         }
     }
 }

@@ -146,6 +146,19 @@ fn audit_links_match_their_known_answers() {
 }
 
 #[test]
+fn signatures_of_the_audit_log_match_their_known_answers() {
+    let signer = known_keyring().derive_audit_signer();
+    let case = Case::all(include_str!("../../../tests/it/crypto/signing-v1.txt")).remove(0);
+    assert_eq!(format!("{:?}", signer.public_key()), format!("AuditPublicKey({})", case.value("public_key")));
+    assert_eq!(signer.public_key().to_pem().lines().nth(1).unwrap(), case.text("pem_body"));
+    for at in 0..2 {
+        let message = case.bytes(&format!("message_{at}"));
+        assert_eq!(hex::encode(signer.sign(&message)), case.value(&format!("signature_{at}")));
+        assert!(signer.public_key().verifies(&message, &case.bytes(&format!("signature_{at}"))));
+    }
+}
+
+#[test]
 fn the_other_purposes_match_their_known_answers() {
     let keyring: Keyring = known_keyring();
     let case = Case::all(include_str!("../../../tests/it/crypto/purposes-v1.txt")).remove(0);

@@ -1,26 +1,23 @@
-//! Client certificates: making a key and the request for its certificate.
+//! Client certificates: who a verified one stands for, and signing them for the home's users.
+//!
+//! The common name is the user, each organization a group, as in Kubernetes. Those that the home's own client
+//! authority signs carry the uid of the User object too, so that a user who is deleted and made again under the same
+//! name is somebody else.
+//!
+//! What it never does: yield a user or group in `system:`, or judge whether a certificate can be trusted: the TLS
+//! library has verified it before it comes here.
 
-use rcgen::CertificateParams;
+mod identity;
+mod request;
+mod signing;
+mod subject;
 
-use super::PkiError;
-use super::authority::{common_name, make_key};
-use super::pem::encode_private_key;
-use crate::sensitive::SecretBytes;
+pub use identity::{ClientIdentity, IdentityFault, PeerCertificate};
+pub use request::{ClientRequest, make_csr};
+pub use signing::{
+    CLIENT_DEFAULT_TTL_SECONDS, CLIENT_MAX_TTL_SECONDS, CLIENT_MIN_TTL_SECONDS, sign_client_certificate,
+};
+pub use subject::{ClientSubject, GROUPS_MAX, NAME_MAX_BYTES};
 
-/// A new key and the request for its certificate.
-pub struct ClientRequest {
-    /// The private key, PKCS #8 PEM.
-    pub key: SecretBytes,
-    /// The request, PEM.
-    pub csr: String,
-}
-
-/// Makes an ECDSA P-256 key, and a request for a certificate of `user`.
-pub fn make_csr(user: &str) -> Result<ClientRequest, PkiError> {
-    let key = make_key()?;
-    let mut params = CertificateParams::default();
-    params.distinguished_name = common_name(user);
-    let request = params.serialize_request(&*key).map_err(|_| PkiError::Make)?;
-    let csr = request.pem().map_err(|_| PkiError::Make)?;
-    Ok(ClientRequest { key: encode_private_key(&SecretBytes::new(key.serialize_der())), csr })
-}
+#[cfg(test)]
+pub(crate) use signing::testing;

@@ -91,6 +91,12 @@ impl Browser {
         found.unwrap_or_else(|| panic!("the page does not show {xpath}: {}", self.report()))
     }
 
+    /// Whether this XPath finds an element now.
+    pub fn shows(&mut self, xpath: &str) -> bool {
+        let query = json!({"using": "xpath", "value": xpath});
+        self.ask("POST", &format!("{}/element", self.session), &query).is_ok()
+    }
+
     /// Clicks what this XPath finds.
     pub fn click(&mut self, xpath: &str) {
         // What covers it for a moment (an animation) makes the click fail, and is waited for.

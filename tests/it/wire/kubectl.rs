@@ -231,14 +231,3 @@ fn a_list_as_kubectl_prints_it_can_be_applied_again() {
         assert_eq!(paged, "secret/a\nsecret/b\n");
     });
 }
-
-#[test]
-fn acting_as_somebody_else_is_refused_and_not_ignored() {
-    each(|app, kubectl| {
-        let refused = kubectl.run(app, &["get", "secrets", "--as=bob"]).fails();
-        assert!(refused.contains("impersonation is not available"), "{refused}");
-        let refused = kubectl.run(app, &["create", "namespace", "n", "--as=bob", "--as-group=g"]).fails();
-        assert!(refused.contains("impersonation is not available"), "{refused}");
-        kubectl.run(app, &["get", "namespace", "n"]).fails();
-    });
-}

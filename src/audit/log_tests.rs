@@ -1,0 +1,764 @@
+//! The log over real files, behind a sink that fails when it is told to.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use proptest::prelude::*;
+use rustix::io::Errno;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::super::event::{LOG, REPEATED};
+use super::super::files::{LogFile, list, name};
+use super::super::refused::{FULL, QUOTA, READ_ONLY};
+use super::super::sink::SinkState;
+use super::super::verify::{Report, Trust, verify_log};
+use super::*;
+use crate::clock::ManualClock;
+
+const BEGUN: i64 = 1_790_000_000_000;
+
+/// What the sinks of a log are to do.
+#[derive(Default)]
+struct Faults {
+    /// Bytes until the disk is full.
+    room: Mutex<Option<usize>>,
+    write: Mutex<Option<Errno>>,
+    sync: Mutex<Option<Errno>>,
+    truncate: Mutex<Option<Errno>>,
+    open: Mutex<Option<Errno>>,
+    syncs: AtomicU64,
+    /// The next sync waits until so many lines were written.
+    sync_awaits_lines: AtomicU64,
+    lines: Mutex<u64>,
+    written: Condvar,
+}
+
+struct Faulty {
+    file: File,
+    faults: Arc<Faults>,
+}
+
+fn fail(fault: &Mutex<Option<Errno>>) -> io::Result<()> {
+    lock(fault).map_or(Ok(()), |errno| Err(errno.into()))
+}
+
+impl Sink for Faulty {
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        fail(&self.faults.write)?;
+        let mut room = lock(&self.faults.room);
+        let taken = room.unwrap_or(bytes.len()).min(bytes.len());
+        if taken == 0 {
+            return Err(Errno::NOSPC.into());
+        }
+        if let Some(room) = room.as_mut() {
+            *room -= taken;
+        }
+        let written = Sink::write(&self.file, &bytes[..taken])?;
+        *lock(&self.faults.lines) += 1;
+        self.faults.written.notify_all();
+        Ok(written)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.faults.syncs.fetch_add(1, Ordering::SeqCst);
+        let awaited = self.faults.sync_awaits_lines.swap(0, Ordering::SeqCst);
+        let lines = lock(&self.faults.lines);
+        drop(self.faults.written.wait_while(lines, |lines| *lines < awaited).unwrap());
+        fail(&self.faults.sync)
+    }
+
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        fail(&self.faults.truncate)?;
+        Sink::truncate(&self.file, length)
+    }
+
+    fn state(&self) -> io::Result<SinkState> {
+        self.file.state()
+    }
+}
+
+struct Home {
+    folder: TempDir,
+    keyring: Arc<Keyring>,
+    clock: Arc<ManualClock>,
+    faults: Arc<Faults>,
+    settings: Settings,
+    kept: Option<ChainEnd>,
+}
+
+impl Home {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            keyring: Arc::new(Keyring::make(0).unwrap()),
+            clock: Arc::new(ManualClock::new(BEGUN)),
+            faults: Arc::default(),
+            settings: Settings::default(),
+            kept: None,
+        }
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.folder.path().join("audit")
+    }
+
+    fn try_open(&self) -> Result<AuditLog, OpenError> {
+        let faults = Arc::clone(&self.faults);
+        let options = OpenOptions {
+            directory: self.directory(),
+            keyring: Arc::clone(&self.keyring),
+            clock: Arc::clone(&self.clock) as SharedClock,
+            settings: self.settings,
+            kept: self.kept,
+            mutations_end: Box::new(|| Some(ChainEnd { sequence: 3, link: [3; 32] })),
+        };
+        AuditLog::open_with(
+            options,
+            Box::new(move |file| {
+                fail(&faults.open)?;
+                Ok(Arc::new(Faulty { file, faults: Arc::clone(&faults) }))
+            }),
+        )
+    }
+
+    fn open(&self) -> AuditLog {
+        self.try_open().unwrap()
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.directory().join(name(number))
+    }
+
+    fn text(&self, number: u64) -> String {
+        fs::read_to_string(self.path(number)).unwrap()
+    }
+
+    fn lines(&self) -> Vec<Value> {
+        let files = list(&self.directory()).unwrap();
+        let texts = files.iter().map(|file| fs::read_to_string(&file.path).unwrap());
+        texts
+            .flat_map(|text| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>())
+            .collect()
+    }
+
+    /// The numbers of the events that tests write.
+    fn numbers(&self) -> Vec<u64> {
+        self.lines().iter().filter_map(|line| line["n"].as_u64()).collect()
+    }
+
+    /// What the log has recorded of itself.
+    fn notes(&self) -> Vec<String> {
+        let notes = self.lines().into_iter().filter_map(|line| Some(line["annotations"][LOG].as_str()?.to_owned()));
+        notes.collect()
+    }
+
+    fn kinds(&self) -> Vec<String> {
+        self.lines().iter().map(|line| line["kind"].as_str().unwrap().to_owned()).collect()
+    }
+
+    fn verify(&self) -> Report {
+        verify_log(&self.directory(), Trust::Keyring(&self.keyring), self.kept).unwrap()
+    }
+
+    fn assert_intact(&self) -> Report {
+        let report = self.verify();
+        assert!(report.is_intact(), "{:#?}", report.findings);
+        report
+    }
+}
+
+fn event(number: u64) -> Vec<u8> {
+    format!(r#"{{"kind":"Event","n":{number},"annotations":{{}}}}"#).into_bytes()
+}
+
+#[test]
+fn what_was_appended_is_in_the_file_in_order_linked_and_signed_every_thousand_events() {
+    let home = Home::new();
+    let log = home.open();
+    for number in 0..2500 {
+        log.append(&event(number)).unwrap();
+    }
+    assert_eq!(home.numbers(), (0..2500).collect::<Vec<_>>());
+    let report = home.assert_intact();
+    assert_eq!((report.events, report.checkpoints, report.lines), (2500, 2, 2503));
+    assert_eq!(report.mutations, [(3, [3; 32])].into());
+    log.close();
+    let report = home.assert_intact();
+    assert_eq!((report.checkpoints, report.unsigned_lines), (3, 0));
+    assert_eq!(log.append(&event(1)).unwrap_err().why(), CLOSED);
+    assert!(log.probe().is_err());
+}
+
+#[test]
+fn files_and_folder_are_their_owners_alone_and_the_public_key_is_beside_them() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = Home::new();
+    let log = home.open();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    assert_eq!((mode(&home.directory()), mode(&home.path(1))), (0o700, 0o600));
+    let pem = fs::read_to_string(home.directory().join(PUBLIC_KEY_FILE)).unwrap();
+    assert_eq!(AuditPublicKey::from_pem(&pem), Some(log.public_key()));
+}
+
+#[test]
+fn what_is_no_single_line_is_refused_and_the_log_goes_on() {
+    let home = Home::new();
+    let log = home.open();
+    for wrong in [b"{\"a\":\n1}".to_vec(), b"{\"a\":1".to_vec(), vec![b'}'; LINE_MAX_BYTES]] {
+        assert_eq!(log.append(&wrong).unwrap_err().why(), NO_LINE);
+    }
+    log.append(&event(1)).unwrap();
+    assert_eq!((log.refusal(), home.numbers()), (None, vec![1]));
+}
+
+#[test]
+fn a_process_that_was_killed_goes_on_behind_its_last_line() {
+    let home = Home::new();
+    home.open().append(&event(1)).unwrap();
+    home.open().append(&event(2)).unwrap();
+    assert_eq!((home.numbers(), home.kinds()), (vec![1, 2], vec!["File".into(), "Event".into(), "Event".into()]));
+    home.assert_intact();
+}
+
+#[test]
+fn half_a_line_is_cut_off_at_the_next_start_and_the_cut_is_recorded() {
+    for bytes in [1, 40, 100] {
+        let home = Home::new();
+        home.open().append(&event(1)).unwrap();
+        let whole = home.text(1);
+        let half = &whole.lines().next_back().unwrap()[..bytes];
+        fs::write(home.path(1), format!("{whole}{half}")).unwrap();
+        assert_eq!(home.assert_intact().torn_bytes, bytes as u64);
+        let log = home.open();
+        assert!(log.findings().is_empty());
+        log.append(&event(2)).unwrap();
+        assert_eq!(home.numbers(), [1, 2]);
+        let expected =
+            format!("{bytes} bytes of a line that was not written whole were cut off the end of {}", name(1));
+        assert_eq!(home.notes(), [expected]);
+        home.assert_intact();
+    }
+}
+
+#[test]
+fn half_a_first_line_is_cut_off_too_and_the_file_begun_again() {
+    let mut home = Home::new();
+    home.settings.max_file_bytes = 500;
+    let log = home.open();
+    (0..4).for_each(|number| log.append(&event(number)).unwrap());
+    drop(log);
+    let files = list(&home.directory()).unwrap();
+    let next = LogFile::numbered(&home.directory(), files.last().unwrap().number + 1);
+    for torn in ["", "{\"kind\":\"File\",\"api"] {
+        fs::write(&next.path, torn).unwrap();
+        home.open().append(&event(4)).unwrap();
+        assert!(fs::read_to_string(&next.path).unwrap().starts_with("{\"kind\":\"File\","));
+        home.assert_intact();
+        fs::remove_file(&next.path).unwrap();
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_until_a_probe_has_written_again_and_nothing_acknowledged_is_lost() {
+    for room in [0, 1, 90, 200] {
+        let home = Home::new();
+        let log = home.open();
+        log.append(&event(1)).unwrap();
+        *lock(&home.faults.room) = Some(room);
+        let accepted: Vec<u64> = (2..6).filter(|number| log.append(&event(*number)).is_ok()).collect();
+        assert!(accepted.len() < 4);
+        assert_eq!(log.refusal().unwrap().to_string(), FULL);
+        assert!(log.probe().is_err(), "the disk is still full");
+        *lock(&home.faults.room) = None;
+        assert_eq!(log.append(&event(7)).unwrap_err().why(), FULL, "only a probe ends a refusal");
+        log.tick();
+        assert_eq!(log.refusal(), None);
+        log.append(&event(8)).unwrap();
+        let mut expected = vec![1];
+        expected.extend(accepted);
+        expected.push(8);
+        assert_eq!(home.numbers(), expected);
+        assert!(home.notes().iter().any(|note| note.starts_with("nothing was written for a time")));
+        assert!(log.findings().is_empty());
+        home.assert_intact();
+    }
+}
+
+#[test]
+fn every_way_in_which_a_disk_refuses_is_told_with_what_to_do() {
+    for (errno, why) in
+        [(Errno::NOSPC, FULL), (Errno::DQUOT, QUOTA), (Errno::FBIG, QUOTA), (Errno::ROFS, READ_ONLY), (Errno::IO, DISK)]
+    {
+        let home = Home::new();
+        let log = home.open();
+        *lock(&home.faults.write) = Some(errno);
+        assert_eq!(log.append(&event(1)).unwrap_err().why(), why);
+        assert_eq!(log.probe().unwrap_err().why(), why);
+        *lock(&home.faults.write) = None;
+        log.probe().unwrap();
+        log.append(&event(2)).unwrap();
+        assert_eq!(home.numbers(), [2]);
+        home.assert_intact();
+    }
+}
+
+#[test]
+fn half_a_line_that_cannot_be_cut_off_keeps_the_log_refused() {
+    let home = Home::new();
+    let log = home.open();
+    *lock(&home.faults.room) = Some(10);
+    assert!(log.append(&event(1)).is_err());
+    *lock(&home.faults.room) = None;
+    *lock(&home.faults.truncate) = Some(Errno::IO);
+    assert!(log.probe().is_err());
+    *lock(&home.faults.truncate) = None;
+    log.probe().unwrap();
+    log.append(&event(2)).unwrap();
+    assert_eq!(home.numbers(), [2]);
+    home.assert_intact();
+}
+
+#[test]
+fn a_start_on_a_full_disk_is_a_refusal_and_not_an_error() {
+    let home = Home::new();
+    *lock(&home.faults.room) = Some(20);
+    let log = home.open();
+    assert_eq!(log.append(&event(1)).unwrap_err().why(), FULL);
+    assert!(log.probe().is_err());
+    *lock(&home.faults.room) = None;
+    log.tick();
+    log.append(&event(2)).unwrap();
+    assert_eq!(home.numbers(), [2]);
+    home.assert_intact();
+}
+
+#[test]
+fn a_start_on_a_file_system_that_is_read_only_goes_on_by_itself_later() {
+    let home = Home::new();
+    home.open().append(&event(1)).unwrap();
+    *lock(&home.faults.open) = Some(Errno::ROFS);
+    let log = home.open();
+    assert_eq!(log.append(&event(2)).unwrap_err().why(), READ_ONLY);
+    *lock(&home.faults.open) = None;
+    log.tick();
+    log.append(&event(3)).unwrap();
+    assert_eq!(home.numbers(), [1, 3]);
+    home.assert_intact();
+}
+
+#[test]
+fn a_directory_that_is_none_is_an_error_that_names_it() {
+    let home = Home::new();
+    fs::write(home.directory(), b"x").unwrap();
+    let error = home.try_open().err().unwrap().to_string();
+    assert!(error.contains("/audit: ") && error.contains("directory"), "{error}");
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_written_does_not_take_back_the_event_before_it() {
+    let home = Home::new();
+    let log = home.open();
+    (0..999).for_each(|number| log.append(&event(number)).unwrap());
+    let length = home.text(1).lines().next_back().unwrap().len() + 1;
+    *lock(&home.faults.room) = Some(length + 30);
+    log.append(&event(999)).unwrap();
+    assert_eq!(log.refusal().unwrap().why(), FULL);
+    *lock(&home.faults.room) = None;
+    log.probe().unwrap();
+    log.append(&event(1000)).unwrap();
+    assert_eq!(home.numbers(), (0..=1000).collect::<Vec<_>>());
+    assert_eq!(home.assert_intact().checkpoints, 1);
+}
+
+#[test]
+fn lines_get_a_checkpoint_within_a_minute_and_the_disk_has_it_before_it_is_an_anchor() {
+    let home = Home::new();
+    let log = home.open();
+    log.append(&event(1)).unwrap();
+    home.clock.advance_millis(59_000);
+    log.tick();
+    assert_eq!((home.verify().checkpoints, log.anchor()), (0, None));
+    home.clock.advance_millis(1_000);
+    *lock(&home.faults.sync) = Some(Errno::IO);
+    log.tick();
+    assert_eq!((home.verify().checkpoints, log.anchor()), (1, None));
+    assert_eq!(log.refusal().unwrap().why(), DISK);
+    *lock(&home.faults.sync) = None;
+    log.tick();
+    log.append(&event(2)).unwrap();
+    assert_eq!(list(&home.directory()).unwrap().len(), 2, "a file that the disk may not have is left");
+    home.clock.advance_millis(60_000);
+    log.tick();
+    let report = home.assert_intact();
+    assert_eq!((report.checkpoints, log.anchor()), (2, report.end));
+    let lines = report.lines;
+    home.clock.advance_millis(600_000);
+    log.tick();
+    assert_eq!(home.verify().lines, lines, "without an event there is no checkpoint");
+}
+
+#[test]
+fn waiting_for_the_disk_is_shared() {
+    let mut home = Home::new();
+    home.settings.sync = SyncMode::Always;
+    let log = home.open();
+    let before = home.faults.syncs.load(Ordering::SeqCst);
+    // The first line is the file's own.
+    home.faults.sync_awaits_lines.store(9, Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let log = &log;
+            scope.spawn(move || log.append(&event(number)).unwrap());
+        }
+    });
+    let syncs = home.faults.syncs.load(Ordering::SeqCst) - before;
+    assert!((1..=2).contains(&syncs), "{syncs}");
+    assert_eq!(home.numbers().len(), 8);
+    home.assert_intact();
+}
+
+#[test]
+fn who_waits_for_a_disk_that_fails_is_refused_even_if_it_comes_back() {
+    let mut home = Home::new();
+    home.settings.sync = SyncMode::Always;
+    let log = home.open();
+    log.append(&event(1)).unwrap();
+    *lock(&home.faults.sync) = Some(Errno::IO);
+    assert_eq!(log.append(&event(2)).unwrap_err().why(), DISK);
+    *lock(&home.faults.sync) = None;
+    log.probe().unwrap();
+    assert!(log.wait_until_synced(3).is_err(), "the line that was not synced is not taken for synced later");
+    log.append(&event(3)).unwrap();
+    home.assert_intact();
+}
+
+#[test]
+fn a_disk_that_fails_at_the_end_of_a_file_refuses_who_waits_for_it_and_the_file_is_left() {
+    let mut home = Home::new();
+    (home.settings.sync, home.settings.max_file_bytes) = (SyncMode::Always, 1_500);
+    let log = home.open();
+    let mut number = 0;
+    while home.text(1).len() < 1_300 {
+        log.append(&event(number)).unwrap();
+        number += 1;
+    }
+    *lock(&home.faults.sync) = Some(Errno::IO);
+    (0..3).for_each(|_| assert_eq!(log.append(&event(100)).unwrap_err().why(), DISK));
+    *lock(&home.faults.sync) = None;
+    log.probe().unwrap();
+    log.append(&event(101)).unwrap();
+    assert!(home.text(2).contains(r#""n":101,"#));
+    home.assert_intact();
+}
+
+#[test]
+fn a_file_that_is_full_or_old_is_followed_by_another_that_goes_on_from_it() {
+    let mut home = Home::new();
+    home.settings.max_file_bytes = 4_000;
+    let log = home.open();
+    (0..100).for_each(|number| log.append(&event(number)).unwrap());
+    let files = list(&home.directory()).unwrap();
+    assert!(files.len() > 3);
+    for file in &files {
+        assert!(fs::metadata(&file.path).unwrap().len() < 5_000);
+    }
+    assert_eq!(home.numbers(), (0..100).collect::<Vec<_>>());
+    assert_eq!(home.assert_intact().files, files.len() as u64);
+
+    home.clock.advance_millis(24 * 3_600_000 - 1);
+    log.tick();
+    assert_eq!(list(&home.directory()).unwrap().len(), files.len());
+    home.clock.advance_millis(1);
+    log.tick();
+    assert_eq!(list(&home.directory()).unwrap().len(), files.len() + 1);
+    home.clock.advance_millis(48 * 3_600_000);
+    log.tick();
+    assert_eq!(list(&home.directory()).unwrap().len(), files.len() + 1, "a file without an event is not followed");
+    home.assert_intact();
+}
+
+#[test]
+fn what_is_no_longer_kept_is_recorded_before_it_goes() {
+    let mut home = Home::new();
+    (home.settings.max_file_bytes, home.settings.keep_files) = (4_000, Some(3));
+    let log = home.open();
+    let mut removed = 0;
+    for round in 0..5 {
+        (0..100).for_each(|number| log.append(&event(round * 100 + number)).unwrap());
+        log.tick();
+        let files = list(&home.directory()).unwrap();
+        assert_eq!(files.len(), 3);
+        assert!(files[0].number > removed);
+        removed = files[0].number - 1;
+        home.assert_intact();
+    }
+    assert!(home.kinds().contains(&"Cut".to_owned()));
+    drop(log);
+    let oldest = list(&home.directory()).unwrap().remove(0);
+    fs::remove_file(&oldest.path).unwrap();
+    let findings = home.verify().findings;
+    assert_eq!(findings.len(), 1);
+    assert!(findings[0].problem.starts_with("the files before it, up to line "), "{findings:?}");
+}
+
+#[test]
+fn files_whose_last_line_is_too_old_are_not_kept() {
+    let mut home = Home::new();
+    home.settings.keep_seconds = Some(3 * 24 * 3600);
+    let log = home.open();
+    for day in 0..10 {
+        log.append(&event(day)).unwrap();
+        home.clock.advance_millis(24 * 3_600_000);
+        log.tick();
+    }
+    let numbers: Vec<u64> = home.numbers();
+    assert_eq!(numbers, [7, 8, 9]);
+    home.assert_intact();
+}
+
+#[test]
+fn an_end_that_was_edited_is_found_at_the_next_start_and_left_as_it_is() {
+    let home = Home::new();
+    let log = home.open();
+    (0..1500).for_each(|number| log.append(&event(number)).unwrap());
+    drop(log);
+    let edited = home.text(1).replace(r#""n":1400,"#, r#""n":1401,"#);
+    fs::write(home.path(1), &edited).unwrap();
+    let log = home.open();
+    let findings = log.findings();
+    assert_eq!(findings.len(), 1);
+    assert!(findings[0].contains("line 1403 at byte"), "{findings:?}");
+    log.append(&event(1500)).unwrap();
+    assert_eq!((home.text(1), home.notes()), (edited, findings));
+    let found = home.verify().findings;
+    assert_eq!((found.len(), found[0].line, found[0].file.as_str()), (1, 1403, name(1).as_str()));
+    log.close();
+    assert!(home.open().findings().is_empty(), "told once");
+}
+
+#[test]
+fn an_end_that_was_cut_off_behind_a_checkpoint_is_found_where_it_was_noted() {
+    let mut home = Home::new();
+    let log = home.open();
+    (0..10).for_each(|number| log.append(&event(number)).unwrap());
+    log.close();
+    home.kept = log.anchor();
+    drop(log);
+    assert!(home.kept.is_some());
+    home.assert_intact();
+    let text = home.text(1);
+    let cut: String = text.split_inclusive('\n').take(5).collect();
+    fs::write(home.path(1), cut).unwrap();
+    assert_eq!(home.verify().findings.len(), 1);
+    let log = home.open();
+    assert!(log.findings()[0].contains("lines are missing"), "{:?}", log.findings());
+    log.append(&event(10)).unwrap();
+    log.close();
+    home.kept = log.anchor();
+    let found = home.verify().findings;
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        found[0].to_string(),
+        format!("{}, line 1: it goes on from line 12, but the file before it ends with line 5", name(2))
+    );
+}
+
+#[test]
+fn a_log_that_was_removed_as_a_whole_is_found_where_its_end_was_noted() {
+    let mut home = Home::new();
+    let log = home.open();
+    log.append(&event(1)).unwrap();
+    log.close();
+    home.kept = log.anchor();
+    drop(log);
+    fs::remove_dir_all(home.directory()).unwrap();
+    assert_eq!(home.verify().findings.len(), 1);
+    let log = home.open();
+    assert_eq!(log.findings().len(), 1);
+    log.append(&event(2)).unwrap();
+    log.close();
+    home.kept = log.anchor();
+    let found = home.verify().findings;
+    assert_eq!(found.len(), 1, "{found:?}");
+}
+
+#[test]
+fn what_is_done_to_the_file_while_it_is_written_is_found_and_the_log_goes_on_elsewhere() {
+    type Deed = fn(&Path);
+    let deeds: [(&str, Deed); 5] = [
+        ("was removed or renamed", |path| fs::remove_file(path).unwrap()),
+        ("was removed or renamed", |path| fs::rename(path, path.with_extension("old")).unwrap()),
+        ("was cut to ", |path| fs::OpenOptions::new().write(true).open(path).unwrap().set_len(300).unwrap()),
+        ("was replaced by another file", |path| {
+            fs::copy(path, path.with_extension("new")).unwrap();
+            fs::rename(path.with_extension("new"), path).unwrap();
+        }),
+        ("bytes of somebody else's are at the end of ", |path| {
+            io::Write::write_all(&mut fs::OpenOptions::new().append(true).open(path).unwrap(), b"x").unwrap();
+        }),
+    ];
+    for (expected, deed) in deeds {
+        let home = Home::new();
+        let log = home.open();
+        (0..5).for_each(|number| log.append(&event(number)).unwrap());
+        deed(&home.path(1));
+        log.tick();
+        assert_eq!(log.findings().len(), 1, "{expected}");
+        assert!(log.findings()[0].contains(expected), "{:?}", log.findings());
+        log.append(&event(5)).unwrap();
+        log.tick();
+        assert_eq!(log.findings().len(), 1);
+        assert!(home.text(2).contains(r#""n":5,"#));
+        assert!(home.text(2).contains(expected));
+    }
+}
+
+#[test]
+fn denials_under_a_flood_become_few_lines_that_account_for_all() {
+    let home = Home::new();
+    let log = home.open();
+    let peer = |last: u8| Some(IpAddr::from([10, 0, 0, last]));
+    for number in 0..200 {
+        log.append_denial(peer(1), event(number)).unwrap();
+        log.append_denial(peer(2), event(number)).unwrap();
+    }
+    log.append_denial(None, event(500)).unwrap();
+    assert_eq!(home.numbers().len(), 101);
+    home.clock.advance_millis(1_000);
+    *lock(&home.faults.room) = Some(0);
+    log.tick();
+    assert!(log.append_denial(peer(1), event(0)).is_err(), "a denial is refused as well");
+    *lock(&home.faults.room) = None;
+    log.tick();
+    let repeated: u64 =
+        home.lines().iter().filter_map(|line| line["annotations"][REPEATED].as_str()?.parse::<u64>().ok()).sum();
+    assert_eq!(repeated, 300);
+    assert_eq!(home.numbers().len(), 103);
+    (0..60).for_each(|number| log.append_denial(peer(1), event(number)).unwrap());
+    log.close();
+    assert_eq!(home.numbers().len(), 103 + 50 + 1);
+    home.assert_intact();
+}
+
+#[test]
+fn threads_share_one_chain_without_a_gap() {
+    let rounds = std::env::var("STRONGROOM_TEST_ROUNDS").map_or(3, |rounds| rounds.parse().unwrap());
+    for _ in 0..rounds {
+        let mut home = Home::new();
+        home.settings.max_file_bytes = 400_000;
+        let log = home.open();
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let log = &log;
+                scope.spawn(move || (0..1000).for_each(|number| log.append(&event(thread * 1000 + number)).unwrap()));
+            }
+            (0..50).for_each(|_| {
+                home.clock.advance_millis(61_000);
+                log.tick();
+            });
+        });
+        log.close();
+        let numbers = home.numbers();
+        assert_eq!(numbers.len(), 8000);
+        assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), 8000);
+        // Each thread's own events are in its order.
+        for thread in 0..8 {
+            assert!(numbers.iter().filter(|number| **number / 1000 == thread).is_sorted());
+        }
+        let report = home.assert_intact();
+        assert_eq!(report.end.unwrap().sequence, report.lines);
+    }
+}
+
+/// What may happen to a log, in any order.
+#[derive(Debug, Clone)]
+enum Step {
+    Append(u8),
+    Full(u16),
+    Room,
+    SyncFails(bool),
+    Tick(u32),
+    Kill,
+    KillInTheMidst(u8),
+    Stop,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        5 => (1_u8..30).prop_map(Step::Append),
+        1 => (0_u16..900).prop_map(Step::Full),
+        2 => Just(Step::Room),
+        1 => any::<bool>().prop_map(Step::SyncFails),
+        3 => (0_u32..90_000).prop_map(Step::Tick),
+        1 => Just(Step::Kill),
+        1 => (1_u8..200).prop_map(Step::KillInTheMidst),
+        1 => Just(Step::Stop),
+    ];
+    prop::collection::vec(step, 1..40)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_happens_the_chain_holds_and_what_was_acknowledged_is_there_once(steps in steps(), waits in any::<bool>()) {
+        let mut home = Home::new();
+        home.settings.sync = if waits { SyncMode::Always } else { SyncMode::Checkpoints };
+        (home.settings.max_file_bytes, home.settings.keep_files) = (6_000, None);
+        let mut log = home.open();
+        let mut acknowledged = Vec::new();
+        let mut next = 0;
+        for step in steps {
+            match step {
+                Step::Append(count) => {
+                    for _ in 0..count {
+                        next += 1;
+                        if log.append(&event(next)).is_ok() {
+                            acknowledged.push(next);
+                        }
+                    }
+                }
+                Step::Full(room) => *lock(&home.faults.room) = Some(room.into()),
+                Step::Room => *lock(&home.faults.room) = None,
+                Step::SyncFails(fails) => *lock(&home.faults.sync) = fails.then_some(Errno::IO),
+                Step::Tick(millis) => {
+                    home.clock.advance_millis(millis.into());
+                    log.tick();
+                    if let Some(anchor) = log.anchor() {
+                        home.kept = Some(anchor);
+                    }
+                }
+                Step::Kill => log = home.open(),
+                Step::KillInTheMidst(bytes) => {
+                    // As much of a line as was on its way.
+                    let newest = list(&home.directory()).unwrap().pop().unwrap();
+                    let half = event(u64::MAX).into_iter().cycle().take(bytes.into()).collect::<Vec<u8>>();
+                    let mut file = fs::OpenOptions::new().append(true).open(newest.path).unwrap();
+                    io::Write::write_all(&mut file, &half).unwrap();
+                    log = home.open();
+                }
+                Step::Stop => {
+                    log.close();
+                    home.kept = log.anchor();
+                    log = home.open();
+                }
+            }
+            prop_assert!(log.findings().is_empty(), "{:?}", log.findings());
+        }
+        *lock(&home.faults.room) = None;
+        *lock(&home.faults.sync) = None;
+        log.tick();
+        prop_assert!(log.refusal().is_none());
+        log.close();
+        let mut numbers = home.numbers();
+        if waits {
+            // A line that the disk may not have is there, but nobody was told that it is.
+            numbers.retain(|number| acknowledged.contains(number));
+        }
+        prop_assert_eq!(numbers, acknowledged);
+        let report = home.verify();
+        prop_assert!(report.is_intact(), "{:#?}", report.findings);
+    }
+}

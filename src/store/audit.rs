@@ -1,0 +1,106 @@
+//! The audit records of changes, read back. They were written with the changes they tell of.
+//!
+//! What it never does: change or remove one.
+
+use rusqlite::{Connection, Row, params};
+
+use super::Store;
+use super::writer::audit_id;
+use crate::crypto::{ChainEnd, RecordId, Sealed};
+use crate::sensitive::SecretBytes;
+
+/// An audit record as it is stored; nothing is authenticated yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRow {
+    /// Its number in the chain, from 1.
+    pub sequence: u64,
+    /// The sealed record. What was linked is its `meta` column.
+    pub sealed: Sealed,
+    /// Its link.
+    pub link: [u8; 32],
+}
+
+/// Why audit records were not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AuditReadError {
+    /// A record does not pass authentication.
+    #[error("audit record {sequence} does not pass authentication")]
+    Integrity {
+        /// Its number.
+        sequence: u64,
+    },
+    /// SQLite could not read.
+    #[error("the store cannot be read")]
+    Unavailable,
+}
+
+impl AuditRow {
+    /// What the sealed record is bound to.
+    pub fn record_id(&self) -> RecordId<'static> {
+        audit_id(self.sequence)
+    }
+}
+
+impl Store {
+    /// The end of the chain of audit records, as the sealed head has it.
+    pub fn audit_end(&self) -> ChainEnd {
+        *self.shared.audit_end.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// At most `limit` stored records behind number `after`, in order.
+    pub fn audit_rows(&self, after: u64, limit: usize) -> Result<Vec<AuditRow>, AuditReadError> {
+        const AFTER: &str =
+            "SELECT sequence, term, record, link FROM audit WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
+        self.read_audit(AFTER, after, limit)
+    }
+
+    /// At most `limit` records behind number `after`, in order: number and text.
+    pub fn audit_records(&self, after: u64, limit: usize) -> Result<Vec<(u64, SecretBytes)>, AuditReadError> {
+        self.open_audit(self.audit_rows(after, limit)?)
+    }
+
+    /// At most `limit` records before number `before`, newest first: number and text.
+    pub fn audit_records_before(&self, before: u64, limit: usize) -> Result<Vec<(u64, SecretBytes)>, AuditReadError> {
+        const BEFORE: &str =
+            "SELECT sequence, term, record, link FROM audit WHERE sequence < ?1 ORDER BY sequence DESC LIMIT ?2";
+        self.open_audit(self.read_audit(BEFORE, before, limit)?)
+    }
+
+    fn open_audit(&self, rows: Vec<AuditRow>) -> Result<Vec<(u64, SecretBytes)>, AuditReadError> {
+        rows.into_iter()
+            .map(|row| {
+                let opened = self.shared.keyring.open_meta(&row.record_id(), &row.sealed);
+                opened
+                    .map(|text| (row.sequence, text))
+                    .map_err(|_| AuditReadError::Integrity { sequence: row.sequence })
+            })
+            .collect()
+    }
+
+    fn read_audit(&self, statement: &'static str, from: u64, limit: usize) -> Result<Vec<AuditRow>, AuditReadError> {
+        let read = self.shared.rows.with_connection(|connection| read(connection, statement, from, limit));
+        read.map_err(|_| AuditReadError::Unavailable)?
+    }
+}
+
+fn read(connection: &Connection, statement: &str, from: u64, limit: usize) -> Result<Vec<AuditRow>, AuditReadError> {
+    // SQLite's numbers end where those of the chain never get to.
+    let (from, limit) = (i64::try_from(from).unwrap_or(i64::MAX), i64::try_from(limit).unwrap_or(i64::MAX));
+    let unavailable = |_| AuditReadError::Unavailable;
+    let mut statement = connection.prepare_cached(statement).map_err(unavailable)?;
+    let mut rows = statement.query(params![from, limit]).map_err(unavailable)?;
+    let mut read = Vec::new();
+    while let Some(row) = rows.next().map_err(unavailable)? {
+        let sequence = row.get::<_, i64>(0).map_err(unavailable)?.cast_unsigned();
+        read.push(row_of(row, sequence).ok_or(AuditReadError::Integrity { sequence })?);
+    }
+    Ok(read)
+}
+
+/// `None` where a column is not of its type.
+fn row_of(row: &Row<'_>, sequence: u64) -> Option<AuditRow> {
+    let bytes = |column: usize| row.get_ref(column).ok()?.as_blob().ok();
+    let term = u32::try_from(row.get_ref(1).ok()?.as_i64().ok()?).ok()?;
+    let sealed = Sealed::from_stored(term, bytes(2)?.to_vec(), Vec::new());
+    Some(AuditRow { sequence, sealed, link: bytes(3)?.try_into().ok()? })
+}
