@@ -71,7 +71,7 @@ fn tokens(cache: &Cache, key: &SessionKey, info: &ExecInfo) -> Result<Tokens, Cl
             key.user, key.server
         )));
     }
-    let password = password::ask(&mut Terminal, &format!("{reason}. Password for {} at {}: ", key.user, key.server))?;
+    let password = password::ask(&mut Terminal, &format!("Password for {} at {} ({reason}): ", key.user, key.server))?;
     let tokens = log_in(&connection()?, &key.user, &password, now())?;
     cache.lock(key)?.store(&tokens)?;
     Ok(tokens)
