@@ -6,4 +6,6 @@ mod kubectl;
 mod matrix;
 mod oracles;
 mod people;
+mod revocation;
 mod values;
+mod watches;
