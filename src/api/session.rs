@@ -115,7 +115,7 @@ async fn logout(context: &Context<'_>, bytes: &SecretBytes) -> Result<HttpRespon
             None => authenticator.logout(&context.standing.identity, record(context)).await,
         }
     };
-    ended.map_err(|error| failure(context, error))?;
+    ended.map_err(|error| failure(context, &error))?;
     context.facts.mark_recorded(true);
     Ok(success(context, LOGGED_OUT))
 }
@@ -168,7 +168,7 @@ fn client(context: &Context<'_>) -> Option<IpAddr> {
 
 #[expect(clippy::disallowed_methods, reason = "tokens are told to the one who signed in")]
 fn answered(context: &Context<'_>, tokens: Result<Tokens, LoginError>) -> Result<HttpResponse, Failure> {
-    let tokens = tokens.map_err(|error| failure(context, error))?;
+    let tokens = tokens.map_err(|error| failure(context, &error))?;
     context.facts.mark_recorded(true);
     Ok(respond::value(&context.style, 200, shown(&tokens).expose(), &[]))
 }
@@ -184,8 +184,8 @@ pub(super) fn shown(tokens: &Tokens) -> Document {
 }
 
 /// What the client is told. What the audit is told besides is who it was, if that is known.
-fn failure(context: &Context<'_>, error: LoginError) -> Failure {
-    if let LoginError::Invalid(refusal) = &error {
+fn failure(context: &Context<'_>, error: &LoginError) -> Failure {
+    if let LoginError::Invalid(refusal) = error {
         context.facts.annotate("strongroom.dev/refused", refusal.reason.to_string());
         if let Some(user) = &refusal.user {
             context.facts.annotate("strongroom.dev/user", user.clone());
@@ -195,16 +195,16 @@ fn failure(context: &Context<'_>, error: LoginError) -> Failure {
 }
 
 /// What the client is told.
-pub(super) fn told(error: LoginError) -> Failure {
+pub(super) fn told(error: &LoginError) -> Failure {
     match error {
         LoginError::Invalid(_) => Failure::new(401, "Unauthorized", "invalid credentials", None),
         LoginError::Throttled { retry_after_seconds } => {
-            Failure::too_many("too many failed attempts, please try again later", retry_after_seconds)
+            Failure::too_many("too many failed attempts, please try again later", *retry_after_seconds)
         }
         LoginError::Busy { retry_after_seconds } => {
-            Failure::too_many("too many passwords are being checked, please try again later", retry_after_seconds)
+            Failure::too_many("too many passwords are being checked, please try again later", *retry_after_seconds)
         }
-        LoginError::Password(why) => Failure::new(422, "Invalid", why, None),
+        LoginError::Password(why) => Failure::new(422, "Invalid", *why, None),
         LoginError::Unavailable => Failure::unavailable("nobody can sign in now"),
     }
 }

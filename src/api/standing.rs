@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
+use actix_web::http::header::HeaderValue;
 
 use super::State;
 use super::impersonation::Asked;
@@ -63,7 +64,7 @@ pub struct Live<'a> {
 impl Standing {
     /// Reads credentials and `Impersonate-*` headers.
     pub async fn of(state: &State, http: &HttpRequest, access: &Access, stamp: Stamp) -> Result<Self, NotStanding> {
-        let mut headers: Vec<&[u8]> = http.headers().get_all("authorization").map(|value| value.as_bytes()).collect();
+        let mut headers: Vec<&[u8]> = http.headers().get_all("authorization").map(HeaderValue::as_bytes).collect();
         if TOKEN_PATHS.contains(&http.path()) {
             headers.retain(|header| !is_basic(header));
         }

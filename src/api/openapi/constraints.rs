@@ -211,9 +211,11 @@ pub fn min_items(message: &str, field: &str) -> Option<usize> {
 /// Whether a field must be there. Of those that Kubernetes lists as required the server fills some in.
 pub fn is_required(message: &str, field: &Field) -> bool {
     match (message, field.json) {
-        ("RoleRef", "apiGroup") | ("TokenRequest", "spec") | ("TokenRequestSpec", "audiences") => false,
-        // The answer leaves it out.
-        ("PasswordRequestSpec", "password") => false,
+        // The password is left out of the answer.
+        ("RoleRef", "apiGroup")
+        | ("TokenRequest", "spec")
+        | ("TokenRequestSpec", "audiences")
+        | ("PasswordRequestSpec", "password") => false,
         ("ManagedFieldsEntry", "operation") | ("AggregationRule", "clusterRoleSelectors") => true,
         _ => field.required,
     }

@@ -142,7 +142,7 @@ fn password(shared: &mut Shared) -> Listed {
     failures.push((429, too_many()));
     let refused = policy_problem(examples::name(&USER), &SecretBytes::new(b"short".to_vec()));
     failures
-        .push((422, refused.map(|why| ("password", session::told(LoginError::Password(why)))).into_iter().collect()));
+        .push((422, refused.map(|why| ("password", session::told(&LoginError::Password(why)))).into_iter().collect()));
     let text = "For the session of a user who has signed in with a password. The user's other sessions end, and so do the \
                 former tokens of this one: go on with those in the answer.";
     let operation = post(path, id, SESSIONS, "Change one's own password", Access::Granted, failures, shared)
@@ -259,9 +259,9 @@ fn of_sessions<const N: usize>(bad_requests: [Case; N]) -> Vec<(u16, Vec<Case>)>
     let mut failures = with_a_body();
     failures.extend([
         (400, bad_request),
-        (401, vec![("credentials", session::told(invalid))]),
+        (401, vec![("credentials", session::told(&invalid))]),
         (415, vec![("media-type", refused("text/csv", b"", |_| Ok(())))]),
-        (503, vec![("unavailable", session::told(LoginError::Unavailable))]),
+        (503, vec![("unavailable", session::told(&LoginError::Unavailable))]),
     ]);
     failures
 }
@@ -272,8 +272,8 @@ fn with_a_body() -> Vec<(u16, Vec<Case>)> {
 }
 
 fn too_many() -> Vec<Case> {
-    let throttled = session::told(LoginError::Throttled { retry_after_seconds: 8 });
-    vec![("throttled", throttled), ("hashing", session::told(LoginError::Busy { retry_after_seconds: 2 }))]
+    let throttled = session::told(&LoginError::Throttled { retry_after_seconds: 8 });
+    vec![("throttled", throttled), ("hashing", session::told(&LoginError::Busy { retry_after_seconds: 2 }))]
 }
 
 fn not_json() -> Failure {
