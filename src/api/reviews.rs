@@ -55,8 +55,8 @@ pub(super) async fn create(
     });
     if let Some(fields) = body.as_object_mut() {
         if kind.kind != "SelfSubjectReview" {
-            // A token is a secret: it is not sent back.
-            let spec = if kind.kind == "TokenReview" { json!({}) } else { spec };
+            // A token is a secret: it is not sent back. Clients want the field all the same.
+            let spec = if kind.kind == "TokenReview" { json!({"token": ""}) } else { spec };
             fields.insert("spec".to_owned(), spec);
         }
         fields.insert("status".to_owned(), status);

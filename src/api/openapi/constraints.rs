@@ -174,9 +174,7 @@ pub fn text(message: &str, field: &str) -> Text {
         ("RoleRef", "name") => Text::like(PATH_SEGMENT),
         ("Subject", "kind") => Text::one_of(&["Group", "ServiceAccount", "User"]),
         ("Subject", "apiGroup") => Text::one_of(&["", RBAC_GROUP]),
-        ("Secret", "stringData") | ("TokenReviewSpec", "token") | ("PasswordRequestSpec", "password") => {
-            Text { write_only: true, ..Text::default() }
-        }
+        ("Secret", "stringData") | ("PasswordRequestSpec", "password") => Text { write_only: true, ..Text::default() },
         ("Status", "status") => Text::one_of(&["Failure", "Success"]),
         _ => Text::default(),
     }

@@ -108,7 +108,7 @@ fn answered(kind: &Kind) -> Value {
     let user = json!({"username": "admin", "groups": ["system:masters", "system:authenticated"]});
     let mut metadata = json!({"creationTimestamp": null});
     let (spec, status) = match kind.kind {
-        "TokenReview" => (Some(json!({})), json!({"authenticated": true, "user": user})),
+        "TokenReview" => (Some(json!({"token": ""})), json!({"authenticated": true, "user": user})),
         "SelfSubjectReview" => {
             metadata = json!({"creationTimestamp": CREATED});
             (None, json!({"userInfo": user}))

@@ -1,6 +1,6 @@
 //! People at a command line of kubectl, each with a kubeconfig of their own.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tempfile::TempDir;
 
@@ -70,10 +70,5 @@ impl Person<'_> {
         // The last one counts.
         let all = [arguments, &["--kubeconfig", kubeconfig]].concat();
         self.place.kubectl.feed(&self.place.app, &all, input)
-    }
-
-    /// The kubeconfig.
-    pub fn kubeconfig(&self) -> &Path {
-        &self.kubeconfig
     }
 }

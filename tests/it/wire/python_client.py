@@ -258,6 +258,77 @@ def test_rbac_kinds_are_kept_and_validated(core, namespace):
     rbac.delete_cluster_role(name)
 
 
+def with_token(token):
+    """A client of its own that presents this token."""
+    configuration = client.Configuration.get_default_copy()
+    configuration.refresh_api_key_hook = None
+    configuration.api_key = {"authorization": token}
+    configuration.api_key_prefix = {"authorization": "Bearer"}
+    return client.ApiClient(configuration)
+
+
+def test_a_service_account_does_what_a_role_binding_grants_and_no_more(core, namespace):
+    core.create_namespaced_secret(namespace, secret("db", password="v"))
+    core.create_namespaced_secret(namespace, secret("other", password="v"))
+    core.create_namespaced_service_account(namespace, client.V1ServiceAccount(metadata=client.V1ObjectMeta(name="app")))
+    spec = client.V1TokenRequestSpec(audiences=[], expiration_seconds=600)
+    request = client.AuthenticationV1TokenRequest(spec=spec)
+    token = core.create_namespaced_service_account_token("app", namespace, request).status.token
+    app = with_token(token)
+    app_core = client.CoreV1Api(app)
+    name = f"system:serviceaccount:{namespace}:app"
+    assert client.AuthenticationV1Api(app).create_self_subject_review({}).status.user_info.username == name
+    refused(403, "Forbidden", app_core.read_namespaced_secret, "db", namespace)
+
+    rbac = client.RbacAuthorizationV1Api()
+    rule = client.V1PolicyRule(verbs=["get"], api_groups=[""], resources=["secrets"], resource_names=["db"])
+    rbac.create_namespaced_role(namespace, client.V1Role(metadata=client.V1ObjectMeta(name="read-db"), rules=[rule]))
+    binding = client.V1RoleBinding(
+        metadata=client.V1ObjectMeta(name="read-db"),
+        role_ref=client.V1RoleRef(api_group="rbac.authorization.k8s.io", kind="Role", name="read-db"),
+        subjects=[client.RbacV1Subject(kind="ServiceAccount", name="app", namespace=namespace)],
+    )
+    rbac.create_namespaced_role_binding(namespace, binding)
+    assert app_core.read_namespaced_secret("db", namespace).data == {"password": encode("v")}
+
+    error = refused(403, "Forbidden", app_core.list_namespaced_secret, namespace)
+    body = json.loads(error.body)
+    who = f'User "{name}" cannot list resource "secrets" in API group "" in the namespace "{namespace}"'
+    assert body["message"] == f"secrets is forbidden: {who}", body
+    assert (body["kind"], body["status"], body["code"]) == ("Status", "Failure", 403), body
+    assert body["details"]["kind"] == "secrets" and "name" not in body["details"], body
+    [cause] = body["details"]["causes"]
+    assert cause["reason"] == "AccessHint", cause
+    assert f"strongroom access explain list secrets -n {namespace}" in cause["message"], cause
+
+    authorization = client.AuthorizationV1Api(app)
+    rules = authorization.create_self_subject_rules_review({"spec": {"namespace": namespace}}).status
+    granted = [(rule.verbs, rule.resources, rule.resource_names) for rule in rules.resource_rules]
+    assert (["get"], ["secrets"], ["db"]) in granted, granted
+    assert not rules.incomplete
+    review = {"spec": {"resourceAttributes": {"verb": "get", "resource": "secrets", "namespace": namespace, "name": "db"}}}
+    status = authorization.create_self_subject_access_review(review).status
+    assert status.allowed and f'RoleBinding "read-db/{namespace}"' in status.reason, status
+    of_app = {"spec": {"user": name, **review["spec"]}}
+    refused(403, "Forbidden", authorization.create_subject_access_review, of_app)
+    assert client.AuthorizationV1Api().create_subject_access_review(of_app).status.allowed
+    reviewed = client.AuthenticationV1Api().create_token_review({"spec": {"token": token}}).status
+    assert reviewed.authenticated and reviewed.user.username == name, reviewed
+
+    rbac.delete_namespaced_role_binding("read-db", namespace)
+    refused(403, "Forbidden", app_core.read_namespaced_secret, "db", namespace)
+    core.delete_namespaced_service_account("app", namespace)
+    refused(401, "Unauthorized", app_core.read_namespaced_secret, "db", namespace)
+
+
+def test_the_administrator_acts_as_others(core, namespace):
+    ada = client.ApiClient()
+    ada.set_default_header("Impersonate-User", "ada")
+    refused(403, "Forbidden", client.CoreV1Api(ada).list_namespaced_secret, namespace)
+    who = client.AuthenticationV1Api(ada).create_self_subject_review({}).status.user_info
+    assert (who.username, who.groups) == ("ada", ["system:authenticated"]), who
+
+
 def test_the_administrator_may_everything(core, namespace):
     review = client.AuthorizationV1Api().create_self_subject_access_review(
         {"spec": {"resourceAttributes": {"verb": "get", "resource": "secrets", "namespace": namespace}}}
