@@ -338,3 +338,6 @@ fn restore_throttle(throttle: &Throttle, store: &Store) -> Result<(), StoreError
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod clock_tests;

@@ -49,7 +49,7 @@ fn a_token_request_is_answered_as_kubernetes_does() {
     let uid = uid(&mut site, &format!("{ACCOUNTS}/robot"));
     let answer =
         ask(&mut site.admin, "robot", &json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1"}));
-    assert_eq!((answer.status, answer.header("cache-control")), (201, Some("no-store")));
+    assert_eq!((answer.status, answer.header("cache-control")), (201, Some("no-cache, no-store, private")));
     let body = answer.json();
     assert_eq!((&body["metadata"]["name"], &body["metadata"]["namespace"]), (&json!("robot"), &json!("default")));
     assert_eq!(body["spec"], json!({"audiences": [OURS], "expirationSeconds": 3600, "boundObjectRef": null}));
@@ -126,7 +126,8 @@ fn requests_for_what_may_not_be_are_refused_in_kubernetes_words() {
     assert!(answer.header("warning").unwrap().contains("shortened to 86400 seconds"), "{}", answer.head());
     assert_eq!(answer.json()["spec"]["expirationSeconds"], 86_400);
     // Who asks needs the right to.
-    let mut robot = site.bearing(&site.account_token("robot", &json!({})));
+    let token = site.account_token("robot", &json!({}));
+    let mut robot = site.bearing(&token);
     for name in ["robot", "default", "nobody-there"] {
         assert_eq!(ask(&mut robot, name, &json!({})).status, 403, "{name}");
     }
@@ -240,9 +241,9 @@ fn tokens_that_never_end_are_not_made() {
 #[test]
 fn another_implementation_checks_tokens_with_the_published_keys_alone() {
     let Some(python) = clients::find("STRONGROOM_TEST_PYTHON", &["python3"]) else { return };
-    let has = Command::new(&python)
-        .args(["-c", "import jwt, cryptography; print(jwt.__version__, cryptography.__version__)"]);
-    let Some(version) = { has }.output().ok().filter(|output| output.status.success()) else {
+    let program = "import jwt, cryptography; print(jwt.__version__, cryptography.__version__)";
+    let version = Command::new(&python).args(["-c", program]).output();
+    let Some(version) = version.ok().filter(|output| output.status.success()) else {
         return clients::missing("the Python packages PyJWT and cryptography");
     };
     clients::drives(&format!("PyJWT and cryptography {}", String::from_utf8_lossy(&version.stdout).trim()));
@@ -252,7 +253,8 @@ fn another_implementation_checks_tokens_with_the_published_keys_alone() {
     site.admin.json("POST", super::site::ROTATE_KEYS, &json!({})).ok();
     let second = site.account_token("robot", &json!({"audiences": ["vault", "bank"]}));
     // Service accounts may read where the keys are.
-    let mut robot = site.bearing(&site.account_token("robot", &json!({})));
+    let token = site.account_token("robot", &json!({}));
+    let mut robot = site.bearing(&token);
     let configuration = robot.get("/.well-known/openid-configuration").ok();
     let keys = robot.get("/openid/v1/jwks").ok();
     assert_eq!(site.anonymous().get("/openid/v1/jwks").status, 403, "as in Kubernetes, not everybody");
