@@ -18,3 +18,4 @@ pub mod rbac;
 pub mod sensitive;
 pub mod server;
 pub mod store;
+pub mod terminal;

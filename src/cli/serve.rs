@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::CliError;
 use super::audit::AuditOptions;
 use super::home_options::{HomeOption, UnlockOptions};
-use super::{CliError, print};
+use super::output::print;
 use crate::clock::SystemClock;
 use crate::config::{Environment, ServeConfig, ServeFlags};
 use crate::server;

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod cache;
 pub mod client_certificates;
+pub mod connection;
 pub mod environment;
 pub mod home;
 pub mod limits;
@@ -24,6 +25,7 @@ use std::path::PathBuf;
 pub use audit::{AuditConfig, AuditFlags};
 pub use cache::CacheSize;
 pub use client_certificates::ClientCertificates;
+pub use connection::{ConnectionFlags, ConnectionSource, ServerUrl};
 pub use environment::Environment;
 pub use home::HomePaths;
 pub use limits::Limits;

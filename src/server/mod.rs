@@ -34,10 +34,9 @@ mod lock;
 mod offline;
 mod outside_issuers;
 mod peers;
-mod private_files;
+pub mod private_files;
 mod renewal;
 mod root_key;
-mod terminal;
 mod tls;
 mod unix_socket;
 mod unlock;
@@ -50,11 +49,13 @@ use std::time::Duration;
 use crate::clock::SharedClock;
 use crate::config::{Advertise, ClientCertificates, HomePaths, ListenAddress, ServeConfig, TlsFiles, UnlockConfig};
 use crate::pki::Names;
+use crate::terminal::Terminal;
 
 pub use audit_log::{AuditReport, verify_signatures as verify_audit_signatures};
-pub use client::ClientError;
+pub use client::{ClientError, admin_kubeconfig};
 pub use error::ServeError;
 pub use hygiene::harden;
+pub use kubeconfig::AdminKubeconfig;
 
 use assembly::{Assembly, Settings, Signs};
 use certificates::{CertificateError, OwnCertificate, Presented, present_generated};
@@ -66,7 +67,6 @@ use listen::Listeners;
 use offline::UnlockedHome;
 use peers::Peers;
 use renewal::{Renewal, Source};
-use terminal::Terminal;
 
 /// Threads besides the workers: signals, renewal, what the store runs in the background.
 const BACKGROUND_THREADS: usize = 2;
@@ -101,7 +101,7 @@ pub fn rotate_admin_token(paths: &HomePaths, unlock: UnlockConfig, clock: Shared
     if lock::holder(&paths.lock())?.is_none() {
         return runtime()?.block_on(offline::rotate_admin_token(paths, unlock, clock, &mut Terminal));
     }
-    let token = client::admin_token(paths)?;
+    let token = admin_kubeconfig(paths)?.token;
     let answer = LocalServer::find(paths)?.post(ROTATE_PATH, &token, ROTATE_TIMEOUT)?;
     match answer.code {
         200 => Ok(()),

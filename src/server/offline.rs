@@ -3,6 +3,7 @@
 use crate::clock::SharedClock;
 use crate::config::{AuditConfig, HomePaths, PasswordMemory, TokenIssuer, UnlockConfig};
 use crate::crypto::{Argon2Cost, Keyring, SlotLimits, make_unlock_key};
+use crate::terminal::Prompt;
 
 use super::ServeError;
 use super::assembly::{self, Assembly, Settings};
@@ -12,7 +13,6 @@ use super::home;
 use super::lifecycle::Signals;
 use super::lock::HomeLock;
 use super::root_key;
-use super::terminal::Prompt;
 use super::unlock::{self, Form, Origin, Stage, UnlockSource};
 
 const SHORT_PASSPHRASE_BYTES: usize = 12;

@@ -92,7 +92,7 @@ fn requests_that_are_none_and_people_who_may_not_get_no_certificate() {
     assert_eq!((undecodable.status, &undecodable.json()["reason"]), (400, &json!("BadRequest")));
     let good = json!({"request": request});
     assert_eq!(ask(&mut site.admin, "nobody-there", &good).status, 404);
-    let mut ada = site.bearing(&site.sign_in("ada").access);
+    let mut ada = site.with_token(&site.sign_in("ada").access);
     for name in ["ada", "bob", "nobody-there"] {
         assert_eq!(ask(&mut ada, name, &good).status, 403, "{name}");
     }
@@ -137,16 +137,16 @@ fn a_token_decides_and_must_be_of_the_one_the_certificate_is_of() {
     let (ada, bob) = (site.sign_in("ada").access, site.sign_in("bob").access);
     let pair = certificate_of(&mut site, "ada");
     let client = with(&site, &pair);
-    assert_eq!(who(&mut client.bearing(&ada)), "ada");
+    assert_eq!(who(&mut client.with_token(&ada)), "ada");
     for (what, token) in [("somebody else's", &*bob), ("the administrator's", &*site.app.token), ("none", "x")] {
-        assert_eq!(who(&mut client.bearing(token)), "401", "{what}");
+        assert_eq!(who(&mut client.with_token(token)), "401", "{what}");
     }
     // With no token that is one, the certificate counts.
     let basic = [("Authorization", "Basic YWRhOng="), ("Content-Type", "application/json")];
     let answer = client.another().send("POST", super::site::WHO_AM_I, &basic, b"{}").unwrap().ok().json();
     assert_eq!(answer["status"]["userInfo"]["username"], "ada");
     site.disable("ada", true);
-    assert_eq!(who(&mut client.bearing(&ada)), "401");
+    assert_eq!(who(&mut client.with_token(&ada)), "401");
 }
 
 /// An authority outside, and what it signs.

@@ -167,7 +167,7 @@ fn somebody_signs_in_works_with_kubectl_and_signs_out() {
         assert!(refused.contains("User \"ada\" cannot list resource \"secrets\""), "{refused}");
     }
     let token = ada.run(&["token", "create", "default", "--duration", "10m"]).done();
-    assert_eq!(who(&mut site.bearing(token.trim_end())), "system:serviceaccount:default:default");
+    assert_eq!(who(&mut site.with_token(token.trim_end())), "system:serviceaccount:default:default");
 
     ada.run(&["logout"]).done();
     assert!(!ada.files().iter().any(|(_, _, content)| content.contains("sr_rt_")));

@@ -43,7 +43,7 @@ fn may(group: &str, resource: &str, name: &str) -> Value {
 fn site_of_ada() -> (Site, Client) {
     let mut site = Site::start(&[]);
     site.add_person("ada");
-    let ada = site.bearing(&site.sign_in("ada").access);
+    let ada = site.with_token(&site.sign_in("ada").access);
     (site, ada)
 }
 
@@ -212,7 +212,7 @@ fn credentials_are_ones_own_and_not_those_of_another() {
         }
     }
     assert_eq!(super::site::who(&mut ada), "ada");
-    assert_eq!(super::site::who(&mut site.bearing(&session.access)), "ada");
+    assert_eq!(super::site::who(&mut site.with_token(&session.access)), "ada");
     assert_eq!(super::site::who(&mut site.admin.another()), "admin");
     super::site::Tokens::of(super::site::refresh(&mut site.anonymous(), &session.refresh));
     // What is made for another takes that one's rights: bob may not ask for tokens, and nobody for bob's password.

@@ -55,7 +55,7 @@ impl Issuer {
 
 /// Waits until a token makes this user: the server reads key sets beside what it serves.
 pub fn wait_until(site: &Site, token: &str, name: &str) {
-    let mut client = site.bearing(token);
+    let mut client = site.with_token(token);
     let known = eventually(LIMIT, || (who(&mut client) == name).then_some(()));
     known.unwrap_or_else(|| panic!("{name} is not let in: {}", site.app.log()));
 }
@@ -91,14 +91,14 @@ fn tokens_of_rsa_elliptic_and_edwards_keys_make_users_of_the_issuer() {
     for key in &keys {
         let token = key.token(&with(claims("ada"), &json!({"aud": ["other", "strongroom"], "jti": "j-1"})));
         wait_until(&site, &token, "oidc:ada");
-        let mut ada = site.bearing(&token);
+        let mut ada = site.with_token(&token);
         let expected = json!({
             "username": "oidc:ada", "groups": ["system:authenticated"],
             "extra": {"authentication.kubernetes.io/credential-id": ["JTI=j-1"]},
         });
         assert_eq!(user_info(&mut ada), expected);
         assert_eq!(ada.get(SECRETS).status, 200);
-        assert_eq!(site.bearing(&key.token(&claims("bob"))).get(SECRETS).status, 403);
+        assert_eq!(site.with_token(&key.token(&claims("bob"))).get(SECRETS).status, 403);
         let review = json!({"spec": {"token": token}});
         let status = site.admin.json("POST", TOKEN_REVIEWS, &review).ok().json()["status"].clone();
         assert_eq!((&status["authenticated"], &status["user"]["username"]), (&json!(true), &json!("oidc:ada")));
@@ -106,7 +106,7 @@ fn tokens_of_rsa_elliptic_and_edwards_keys_make_users_of_the_issuer() {
     let token = keys[0].token(&claims("ada"));
     for path in ["/strongroom/v1/logout", "/strongroom/v1/password"] {
         let body = json!({"old_password": "x", "new_password": "y"});
-        assert_eq!(site.bearing(&token).json("POST", path, &body).status, 401, "{path}: there is no session");
+        assert_eq!(site.with_token(&token).json("POST", path, &body).status, 401, "{path}: there is no session");
     }
 }
 
@@ -126,7 +126,7 @@ fn claims_are_mapped_as_the_configuration_says() {
         let usual = json!({"email": "ada@example.com", "tenant": "blue", "aud": "vault"});
         key.token(&with(with(claims("ignored"), &usual), &more))
     };
-    let info = |more: Value| user_info(&mut site.bearing(&token(more)));
+    let info = |more: Value| user_info(&mut site.with_token(&token(more)));
     wait_until(&site, &token(json!({})), "ada@example.com");
     let groups = json!(["a", "b", "a", "system:masters"]);
     let ada = info(json!({"teams": groups}));
@@ -152,11 +152,11 @@ fn claims_are_mapped_as_the_configuration_says() {
         ("groups that are an object", json!({"teams": {"a": "b"}})),
         ("very many groups", json!({"teams": (0..1025).map(|n| n.to_string()).collect::<Vec<_>>()})),
     ] {
-        assert_eq!(who(&mut site.bearing(&token(more))), "401", "{what}");
+        assert_eq!(who(&mut site.with_token(&token(more))), "401", "{what}");
     }
     let of_carol = token(carol);
     site.disable("carol@example.com", true);
-    assert_eq!(who(&mut site.bearing(&of_carol)), "401");
+    assert_eq!(who(&mut site.with_token(&of_carol)), "401");
 }
 
 #[test]
@@ -185,9 +185,9 @@ fn a_clusters_service_account_comes_in_under_the_prefix_of_its_issuer() {
         key.sign(&header, &claims.to_string())
     };
     wait_until(&site, &token("web"), "prod:system:serviceaccount:apps:web");
-    let info = user_info(&mut site.bearing(&token("web")));
+    let info = user_info(&mut site.with_token(&token("web")));
     assert_eq!(info["groups"], json!(["system:authenticated"]), "and in no group of service accounts");
-    assert_eq!(who(&mut site.bearing(&token("other"))), "401");
+    assert_eq!(who(&mut site.with_token(&token("other"))), "401");
 }
 
 /// An issuer that answers over https, with what it is told to.
@@ -271,11 +271,11 @@ fn a_key_set_is_fetched_over_https_and_again_when_a_token_names_a_new_key() {
     issuer.write("ca.crt", server.authority_pem().as_bytes());
     let site = Site::start(&issuer.arguments());
     wait_until(&site, &old.token(&claims("ada")), "oidc:ada");
-    assert_eq!(who(&mut site.bearing(&new.token(&claims("ada")))), "401");
+    assert_eq!(who(&mut site.with_token(&new.token(&claims("ada")))), "401");
     // The issuer's keys are others now: seldom asked, but asked, and those of before are forgotten.
     server.answer("200 OK", &key_set(&[&new]).to_string());
     wait_until(&site, &new.token(&claims("ada")), "oidc:ada");
-    assert_eq!(who(&mut site.bearing(&old.token(&claims("ada")))), "401");
+    assert_eq!(who(&mut site.with_token(&old.token(&claims("ada")))), "401");
 }
 
 #[test]
@@ -318,6 +318,6 @@ fn refuses(issuer: &Issuer, key: &Key, says: &str) {
     let site = Site::start(&issuer.arguments());
     let told = eventually(LIMIT, || site.app.log().contains("the issuer's key set was not read").then_some(()));
     assert!(told.is_some() && site.app.log().contains(says), "{says}: {}", site.app.log());
-    assert_eq!(who(&mut site.bearing(&key.token(&claims("ada")))), "401", "{says}");
+    assert_eq!(who(&mut site.with_token(&key.token(&claims("ada")))), "401", "{says}");
     assert_eq!(who(&mut site.admin.another()), "admin");
 }

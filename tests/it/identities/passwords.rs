@@ -40,7 +40,7 @@ fn a_user_signs_in_with_json_and_with_the_form_of_oauth() {
         assert_eq!(body["refresh_expires_in"], 604_800);
         let tokens = Tokens::of(answer);
         assert!(tokens.refresh.starts_with("sr_rt_"));
-        let info = super::site::user_info(&mut site.bearing(&tokens.access));
+        let info = super::site::user_info(&mut site.with_token(&tokens.access));
         assert_eq!(
             info,
             json!({"username": "ada", "uid": user["metadata"]["uid"], "groups": ["dev", "system:authenticated"]})
@@ -54,7 +54,7 @@ fn whoever_may_not_impersonate_a_user_cannot_set_the_password() {
     for name in ["ada", "bob"] {
         site.add_person(name);
     }
-    let mut ada = site.bearing(&site.sign_in("ada").access);
+    let mut ada = site.with_token(&site.sign_in("ada").access);
     assert_eq!(set_password(&mut ada, "bob", NEW).status, 403);
     assert_eq!(set_password(&mut ada, "nobody-there", NEW).status, 403, "and does not learn who there is");
     // With the right to write passwords, and without that to be bob.
@@ -132,7 +132,7 @@ fn a_change_of_ones_own_password_ends_all_other_sessions_and_goes_on_with_this_o
     site.add_person("ada");
     site.add_person("bob");
     let (here, elsewhere, of_bob) = (site.sign_in("ada"), site.sign_in("ada"), site.sign_in("bob"));
-    let mut ada = site.bearing(&here.access);
+    let mut ada = site.with_token(&here.access);
     // What does not change anything.
     let wrong = change_own(&mut ada, "not the old one at all", NEW);
     assert_eq!((wrong.status, message(&wrong).as_str()), (401, "invalid credentials"));
@@ -140,21 +140,21 @@ fn a_change_of_ones_own_password_ends_all_other_sessions_and_goes_on_with_this_o
     assert!(weak.status == 422 && message(&weak).contains("repeat"), "{}", weak.text());
     assert_eq!(change_own(&mut site.anonymous(), &password_of("ada"), NEW).status, 401);
     assert_eq!(change_own(&mut site.admin.another(), &password_of("ada"), NEW).status, 401, "no session, no password");
-    assert_eq!(who(&mut site.bearing(&elsewhere.access)), "ada");
+    assert_eq!(who(&mut site.with_token(&elsewhere.access)), "ada");
 
     let next = Tokens::of(change_own(&mut ada, &password_of("ada"), NEW));
-    assert_eq!(who(&mut site.bearing(&next.access)), "ada");
+    assert_eq!(who(&mut site.with_token(&next.access)), "ada");
     for ended in [&elsewhere, &here] {
-        assert_eq!(who(&mut site.bearing(&ended.access)), "401");
+        assert_eq!(who(&mut site.with_token(&ended.access)), "401");
     }
     assert_eq!(refresh(&mut site.anonymous(), &elsewhere.refresh).status, 401);
-    assert_eq!(who(&mut site.bearing(&of_bob.access)), "bob");
+    assert_eq!(who(&mut site.with_token(&of_bob.access)), "bob");
     assert_eq!(login(&mut site.anonymous(), "ada", &password_of("ada")).status, 401);
     let again = Tokens::of(refresh(&mut site.anonymous(), &next.refresh));
 
     let site = site.killed_and_started();
-    assert_eq!(who(&mut site.bearing(&again.access)), "ada");
-    assert_eq!(who(&mut site.bearing(&elsewhere.access)), "401");
+    assert_eq!(who(&mut site.with_token(&again.access)), "ada");
+    assert_eq!(who(&mut site.with_token(&elsewhere.access)), "401");
     assert_eq!(login(&mut site.anonymous(), "ada", &password_of("ada")).status, 401);
     login(&mut site.anonymous(), "ada", NEW).ok();
 }
@@ -164,9 +164,9 @@ fn a_password_that_an_administrator_sets_ends_every_session_of_the_user() {
     let mut site = Site::start(&[]);
     site.add_person("ada");
     let tokens = site.sign_in("ada");
-    assert_eq!(who(&mut site.bearing(&tokens.access)), "ada");
+    assert_eq!(who(&mut site.with_token(&tokens.access)), "ada");
     site.set_password("ada", NEW).ok();
-    assert_eq!(who(&mut site.bearing(&tokens.access)), "401");
+    assert_eq!(who(&mut site.with_token(&tokens.access)), "401");
     assert_eq!(refresh(&mut site.anonymous(), &tokens.refresh).status, 401);
 }
 

@@ -60,7 +60,7 @@ fn a_token_request_is_answered_as_kubernetes_does() {
     let expected = json!({"namespace": "default", "serviceaccount": {"name": "robot", "uid": uid}});
     assert_eq!(claims["kubernetes.io"], expected);
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 3600);
-    let info = user_info(&mut site.bearing(token));
+    let info = user_info(&mut site.with_token(token));
     let expected = json!({
         "username": ROBOT, "uid": uid,
         "groups": ["system:serviceaccounts", "system:serviceaccounts:default", "system:authenticated"],
@@ -127,7 +127,7 @@ fn requests_for_what_may_not_be_are_refused_in_kubernetes_words() {
     assert_eq!(answer.json()["spec"]["expirationSeconds"], 86_400);
     // Who asks needs the right to.
     let token = site.account_token("robot", &json!({}));
-    let mut robot = site.bearing(&token);
+    let mut robot = site.with_token(&token);
     for name in ["robot", "default", "nobody-there"] {
         assert_eq!(ask(&mut robot, name, &json!({})).status, 403, "{name}");
     }
@@ -140,7 +140,7 @@ fn a_token_is_good_for_those_it_is_meant_for() {
     let vault = site.account_token("robot", &json!({"audiences": ["vault", "bank"]}));
     let both = site.account_token("robot", &json!({"audiences": ["vault", OURS]}));
     for (token, here) in [(&ours, ROBOT), (&vault, "401"), (&both, ROBOT)] {
-        assert_eq!(who(&mut site.bearing(token)), here);
+        assert_eq!(who(&mut site.with_token(token)), here);
     }
     for (token, asked, good_for) in [
         (&ours, &[][..], Some(vec![OURS])),
@@ -174,7 +174,7 @@ fn a_token_is_good_for_those_it_is_meant_for() {
     assert!(!is_good(&review(&mut site, &ada, &["vault"])), "a user's token is for this server alone");
     assert_eq!(site.admin.json("POST", TOKEN_REVIEWS, &json!({"spec": {}})).status, 400);
     let asked = json!({"spec": {"token": ours}});
-    assert_eq!(site.bearing(&ada).json("POST", TOKEN_REVIEWS, &asked).status, 403, "not everybody may ask");
+    assert_eq!(site.with_token(&ada).json("POST", TOKEN_REVIEWS, &asked).status, 403, "not everybody may ask");
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn a_token_ends_with_its_account_and_with_the_secret_it_is_bound_to() {
     let state = |site: &mut Site| {
         [&free, &bound, &bound_exactly].map(|token| {
             let reviewed = is_good(&review(site, token, &[]));
-            assert_eq!(reviewed, who(&mut site.bearing(token)) == ROBOT);
+            assert_eq!(reviewed, who(&mut site.with_token(token)) == ROBOT);
             reviewed
         })
     };
@@ -220,7 +220,7 @@ fn a_token_ends_with_its_account_and_with_the_secret_it_is_bound_to() {
     site.add_account("robot");
     assert_eq!(state(&mut site), [false, false, false], "and so is an account");
     let again = site.account_token("robot", &json!({}));
-    assert_eq!(who(&mut site.bearing(&again)), ROBOT);
+    assert_eq!(who(&mut site.with_token(&again)), ROBOT);
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn another_implementation_checks_tokens_with_the_published_keys_alone() {
     let second = site.account_token("robot", &json!({"audiences": ["vault", "bank"]}));
     // Service accounts may read where the keys are.
     let token = site.account_token("robot", &json!({}));
-    let mut robot = site.bearing(&token);
+    let mut robot = site.with_token(&token);
     let configuration = robot.get("/.well-known/openid-configuration").ok();
     let keys = robot.get("/openid/v1/jwks").ok();
     assert_eq!(site.anonymous().get("/openid/v1/jwks").status, 403, "as in Kubernetes, not everybody");

@@ -32,10 +32,10 @@ fn a_refresh_token_is_exchanged_for_another_by_every_way_there_is() {
     let grant = json!({"grant_type": "refresh_token", "refresh_token": fourth.refresh});
     let fifth = Tokens::of(client.json("POST", LOGIN, &grant));
     for tokens in [&first, &second, &third, &fourth, &fifth] {
-        assert_eq!(who(&mut site.bearing(&tokens.access)), "ada", "access tokens live as long as the session");
+        assert_eq!(who(&mut site.with_token(&tokens.access)), "ada", "access tokens live as long as the session");
     }
     // A refresh token is no access token, and the other way round.
-    assert_eq!(who(&mut site.bearing(&fifth.refresh)), "401");
+    assert_eq!(who(&mut site.with_token(&fifth.refresh)), "401");
     is_refused(&refresh(&mut client, &fifth.access));
 }
 
@@ -48,10 +48,10 @@ fn a_spent_refresh_token_ends_the_session_for_everybody_who_has_a_part_of_it() {
     let third = Tokens::of(refresh(&mut client, &second.refresh));
     is_refused(&refresh(&mut client, &stolen.refresh));
     for tokens in [&stolen, &second, &third] {
-        assert_eq!(who(&mut site.bearing(&tokens.access)), "401");
+        assert_eq!(who(&mut site.with_token(&tokens.access)), "401");
         is_refused(&refresh(&mut client, &tokens.refresh));
     }
-    assert_eq!(who(&mut site.bearing(&other.access)), "ada", "another session of the same user goes on");
+    assert_eq!(who(&mut site.with_token(&other.access)), "ada", "another session of the same user goes on");
     let site = site.killed_and_started();
     is_refused(&refresh(&mut site.anonymous(), &third.refresh));
     Tokens::of(refresh(&mut site.anonymous(), &other.refresh));
@@ -68,7 +68,7 @@ fn a_client_that_lost_the_answer_gets_the_same_successor_again_also_after_a_rest
     let third = Tokens::of(refresh(&mut site.anonymous(), &second.refresh));
     let again = Tokens::of(refresh(&mut site.anonymous(), &second.refresh));
     assert_eq!(again.refresh, third.refresh);
-    assert_eq!(who(&mut site.bearing(&third.access)), "ada");
+    assert_eq!(who(&mut site.with_token(&third.access)), "ada");
 }
 
 #[test]
@@ -133,15 +133,15 @@ fn signing_out_ends_the_session_and_no_other() {
     let mut client = site.anonymous();
     let (one, two, three) = (site.sign_in("ada"), site.sign_in("ada"), site.sign_in("ada"));
     // By the access token, and by the refresh token.
-    let ended = site.bearing(&one.access).send("POST", LOGOUT, &[], b"").unwrap().ok().json();
+    let ended = site.with_token(&one.access).send("POST", LOGOUT, &[], b"").unwrap().ok().json();
     assert_eq!((&ended["kind"], &ended["status"]), (&json!("Status"), &json!("Success")));
     client.json("POST", LOGOUT, &json!({"refresh_token": two.refresh})).ok();
     for tokens in [&one, &two] {
-        assert_eq!(who(&mut site.bearing(&tokens.access)), "401");
+        assert_eq!(who(&mut site.with_token(&tokens.access)), "401");
         is_refused(&refresh(&mut client, &tokens.refresh));
         is_refused(&client.json("POST", LOGOUT, &json!({"refresh_token": tokens.refresh})));
     }
-    assert_eq!(who(&mut site.bearing(&three.access)), "ada");
+    assert_eq!(who(&mut site.with_token(&three.access)), "ada");
     // Who has no session cannot end one.
     assert_eq!(client.send("POST", LOGOUT, &[], b"").unwrap().status, 401);
     assert_eq!(site.admin.another().send("POST", LOGOUT, &[], b"").unwrap().status, 401);
@@ -149,10 +149,10 @@ fn signing_out_ends_the_session_and_no_other() {
     let site = site.killed_and_started();
     let mut client = site.anonymous();
     for tokens in [&one, &two] {
-        assert_eq!(who(&mut site.bearing(&tokens.access)), "401");
+        assert_eq!(who(&mut site.with_token(&tokens.access)), "401");
         is_refused(&refresh(&mut client, &tokens.refresh));
     }
-    assert_eq!(who(&mut site.bearing(&three.access)), "ada");
+    assert_eq!(who(&mut site.with_token(&three.access)), "ada");
 }
 
 #[test]
@@ -160,10 +160,10 @@ fn sessions_survive_a_stop_and_a_kill() {
     let site = site_of_ada();
     let mut tokens = site.sign_in("ada");
     let site = site.stopped_and_started();
-    assert_eq!(who(&mut site.bearing(&tokens.access)), "ada");
+    assert_eq!(who(&mut site.with_token(&tokens.access)), "ada");
     tokens = Tokens::of(refresh(&mut site.anonymous(), &tokens.refresh));
     let site = site.killed_and_started();
-    assert_eq!(who(&mut site.bearing(&tokens.access)), "ada");
+    assert_eq!(who(&mut site.with_token(&tokens.access)), "ada");
     Tokens::of(refresh(&mut site.anonymous(), &tokens.refresh));
 }
 
@@ -180,7 +180,7 @@ fn whatever_a_kill_in_the_middle_of_refreshes_leaves_the_client_can_go_on_or_kno
         let last = refreshing.join().unwrap();
         site = site.killed_and_started();
         let next = Tokens::of(refresh(&mut site.anonymous(), &last));
-        assert_eq!(who(&mut site.bearing(&next.access)), "ada", "round {round}");
+        assert_eq!(who(&mut site.with_token(&next.access)), "ada", "round {round}");
     }
 }
 
@@ -202,29 +202,29 @@ fn a_session_ends_with_its_user() {
     }
     let (ada, bob) = (site.sign_in("ada"), site.sign_in("bob"));
     site.disable("ada", true);
-    assert_eq!(who(&mut site.bearing(&ada.access)), "401");
+    assert_eq!(who(&mut site.with_token(&ada.access)), "401");
     is_refused(&login(&mut site.anonymous(), "ada", &password_of("ada")));
     site.disable("ada", false);
     // What was only shut out is let in again; a refresh in between would have ended the session.
-    assert_eq!(who(&mut site.bearing(&ada.access)), "ada");
+    assert_eq!(who(&mut site.with_token(&ada.access)), "ada");
     site.disable("ada", true);
     is_refused(&refresh(&mut site.anonymous(), &ada.refresh));
     site.disable("ada", false);
     is_refused(&refresh(&mut site.anonymous(), &ada.refresh));
 
     site.admin.delete(&format!("{USERS}/bob")).ok();
-    assert_eq!(who(&mut site.bearing(&bob.access)), "401");
+    assert_eq!(who(&mut site.with_token(&bob.access)), "401");
     site.add_person("bob");
-    assert_eq!(who(&mut site.bearing(&bob.access)), "401", "made again, he is somebody else");
+    assert_eq!(who(&mut site.with_token(&bob.access)), "401", "made again, he is somebody else");
     is_refused(&refresh(&mut site.anonymous(), &bob.refresh));
-    assert_eq!(who(&mut site.bearing(&site.sign_in("bob").access)), "bob");
+    assert_eq!(who(&mut site.with_token(&site.sign_in("bob").access)), "bob");
 }
 
 #[test]
 fn groups_that_a_user_gets_count_for_the_tokens_there_are() {
     let mut site = site_of_ada();
     let tokens = site.sign_in("ada");
-    let mut ada = site.bearing(&tokens.access);
+    let mut ada = site.with_token(&tokens.access);
     assert_eq!(ada.get(SECRETS).status, 403);
     let binding = json!({
         "metadata": {"name": "readers"},

@@ -108,8 +108,8 @@ impl Site {
         Client::anonymous(&self.app)
     }
 
-    pub fn bearing(&self, token: &str) -> Client {
-        self.anonymous().bearing(token)
+    pub fn with_token(&self, token: &str) -> Client {
+        self.anonymous().with_token(token)
     }
 
     /// A user without a password.

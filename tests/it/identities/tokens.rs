@@ -149,8 +149,8 @@ fn what_was_done_to_a_token_of_ours_is_not_told() {
         ));
     }
     check(&site, &corpus, &first);
-    assert_eq!(who(&mut site.bearing(&access)), "ada");
-    assert_eq!(who(&mut site.bearing(&of_account)), "system:serviceaccount:default:robot");
+    assert_eq!(who(&mut site.with_token(&access)), "ada");
+    assert_eq!(who(&mut site.with_token(&of_account)), "system:serviceaccount:default:robot");
 }
 
 /// A P-256 public key in PEM form.
@@ -243,7 +243,7 @@ fn claims_and_headers_are_held_to_their_form_also_where_the_signature_is_good() 
     }
     check(&site, &corpus, &first);
     for key in [&rsa, &ec] {
-        assert_eq!(who(&mut site.bearing(&key.token(&claims))), "oidc:ada");
+        assert_eq!(who(&mut site.with_token(&key.token(&claims))), "oidc:ada");
     }
 }
 
@@ -317,8 +317,8 @@ fn tokens_of_former_keys_live_on_unless_they_are_revoked() {
     let new = (site.sign_in("ada"), site.account_token("robot", &json!({})));
     assert!(kid(&new.0.access) != kid(&old.0.access) && kid(&new.1) != kid(&old.1));
     for (tokens, account) in [&old, &new] {
-        assert_eq!(who(&mut site.bearing(&tokens.access)), "ada");
-        assert_eq!(who(&mut site.bearing(account)), "system:serviceaccount:default:robot");
+        assert_eq!(who(&mut site.with_token(&tokens.access)), "ada");
+        assert_eq!(who(&mut site.with_token(account)), "system:serviceaccount:default:robot");
         assert!(published(&mut site).contains(&kid(account)));
     }
 
@@ -329,13 +329,13 @@ fn tokens_of_former_keys_live_on_unless_they_are_revoked() {
     assert!(!published(&mut site).iter().any(|key| *key == kid(&old.1) || *key == kid(&new.1)));
     // Sessions go on: only what was signed is void.
     let next = Tokens::of(refresh(&mut site.anonymous(), &new.0.refresh));
-    assert_eq!(who(&mut site.bearing(&next.access)), "ada");
+    assert_eq!(who(&mut site.with_token(&next.access)), "ada");
     let site = site.killed_and_started();
     check(&site, &revoked, &first_refusal(&site));
-    assert_eq!(who(&mut site.bearing(&next.access)), "ada");
+    assert_eq!(who(&mut site.with_token(&next.access)), "ada");
 
     // Nobody else may.
-    let mut ada = site.bearing(&next.access);
+    let mut ada = site.with_token(&next.access);
     assert_eq!(ada.json("POST", ROTATE_KEYS, &json!({"revoke": true})).status, 403);
     assert_eq!(site.admin.another().json("POST", ROTATE_KEYS, &json!({"revoke": "yes"})).status, 400);
     assert_eq!(who(&mut ada), "ada");
@@ -351,11 +351,11 @@ fn another_name_of_the_server_is_in_its_tokens_and_ends_those_of_the_former_name
     let home = site.app.kill();
     let mut site = Site::start_in(home, &["--issuer", "https://vault.example.com/a"]);
     for token in [&old.0.access, &old.1] {
-        assert_eq!(who(&mut site.bearing(token)), "401");
+        assert_eq!(who(&mut site.with_token(token)), "401");
     }
     let next = Tokens::of(refresh(&mut site.anonymous(), &old.0.refresh));
     assert_eq!(parts(&next.access).1["iss"], "https://vault.example.com/a");
-    assert_eq!(who(&mut site.bearing(&next.access)), "ada");
+    assert_eq!(who(&mut site.with_token(&next.access)), "ada");
     let account = parts(&site.account_token("robot", &json!({}))).1;
     assert_eq!(
         (&account["iss"], &account["aud"]),

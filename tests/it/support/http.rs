@@ -25,6 +25,8 @@ pub struct Client {
     source: Option<IpAddr>,
     tls: Option<Arc<ClientConfig>>,
     token: Option<String>,
+    /// Sent with every request.
+    headers: Vec<(String, String)>,
     connection: Option<Connection>,
 }
 
@@ -98,23 +100,40 @@ impl Client {
             }
         };
         let address = app.url.strip_prefix("https://").unwrap().parse().unwrap();
-        Self { address, source: None, tls: Some(Arc::new(config)), token: None, connection: None }
+        Self { address, source: None, tls: Some(Arc::new(config)), token: None, headers: Vec::new(), connection: None }
     }
 
     /// Speaks to a tool of this machine without TLS.
     pub fn plain(address: SocketAddr) -> Self {
-        Self { address, source: None, tls: None, token: None, connection: None }
+        Self { address, source: None, tls: None, token: None, headers: Vec::new(), connection: None }
     }
 
     /// Another client like this one, with a connection of its own.
     pub fn another(&self) -> Self {
-        let (tls, token) = (self.tls.clone(), self.token.clone());
-        Self { address: self.address, source: self.source, tls, token, connection: None }
+        let (tls, token, headers) = (self.tls.clone(), self.token.clone(), self.headers.clone());
+        Self { address: self.address, source: self.source, tls, token, headers, connection: None }
     }
 
-    /// The same with this bearer token.
-    pub fn bearing(&self, token: &str) -> Self {
+    /// Another client, which presents this token.
+    pub fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.another() }
+    }
+
+    /// Another client, which presents none.
+    pub fn without_token(&self) -> Self {
+        Self { token: None, ..self.another() }
+    }
+
+    /// Another client, which sends this header with every request.
+    pub fn with_header(&self, name: &str, value: &str) -> Self {
+        let mut other = self.another();
+        other.headers.push((name.to_owned(), value.to_owned()));
+        other
+    }
+
+    /// The token that it presents.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
     }
 
     /// The same from another address of this machine.
@@ -148,7 +167,8 @@ impl Client {
         if let Some(token) = &self.token {
             head.extend(["Authorization: Bearer ", token, "\r\n"]);
         }
-        for (name, value) in headers {
+        let always = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in always.chain(headers.iter().copied()) {
             head.extend([name, ": ", value, "\r\n"]);
         }
         head + "\r\n"
@@ -222,8 +242,8 @@ impl Connection {
         self.stream.flush()
     }
 
-    /// Reads an answer; `bodyless` for one to a HEAD.
-    pub fn response(&mut self, bodyless: bool) -> io::Result<Response> {
+    /// Reads status and headers of an answer.
+    pub fn head(&mut self) -> io::Result<Response> {
         let status_line = self.line()?;
         let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok());
         let status = status.ok_or_else(|| io::Error::other(format!("no status line: {status_line}")))?;
@@ -233,7 +253,13 @@ impl Connection {
             let Some((name, value)) = line.split_once(':') else { break };
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        let mut response = Response { status, headers, body: Vec::new() };
+        Ok(Response { status, headers, body: Vec::new() })
+    }
+
+    /// Reads an answer; `bodyless` for one to a HEAD.
+    pub fn response(&mut self, bodyless: bool) -> io::Result<Response> {
+        let mut response = self.head()?;
+        let status = response.status;
         if bodyless || matches!(status, 204 | 304) {
             return Ok(response);
         }
