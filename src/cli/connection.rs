@@ -10,9 +10,10 @@ use clap::Args;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::CliError;
+use super::session::OwnContext;
+use super::{CliError, warn};
 use crate::config::{ConnectionFlags, ConnectionSource, Environment, HomePaths, ServerUrl};
-use crate::kube_client::{Answer, Client, ConnectError, Endpoint, Failure, Lines, Request};
+use crate::kube_client::{Client, ConnectError, Endpoint, Failure, Lines, Request};
 use crate::pki::read_blocks;
 use crate::sensitive::{Document, SecretBytes};
 use crate::server::admin_kubeconfig;
@@ -65,20 +66,35 @@ impl ConnectionOptions {
     }
 
     /// Finds the server. Nothing is sent yet.
-    pub(super) fn connect(self, environment: &Environment) -> Result<Connection, CliError> {
-        let flags = ConnectionFlags {
-            server: self.server,
-            ca_file: self.ca_file,
-            token_file: self.token_file,
-            kubeconfig: self.kubeconfig,
-            context: self.context,
-            home: self.home,
-        };
+    pub(super) fn connect(&self, environment: &Environment) -> Result<Connection, CliError> {
         let runtime = runtime()?;
-        let source = ConnectionSource::resolve(flags, environment)?;
+        let source = self.source(environment)?;
         // The client's tasks belong to the runtime.
         let (client, origin) = runtime.block_on(async { find(source) })?;
         Ok(Connection { runtime, client, origin })
+    }
+}
+
+impl ConnectionOptions {
+    /// The context of `strongroom login` that the connection is made by, if it is.
+    pub(super) fn own_context(&self, environment: &Environment) -> Option<OwnContext> {
+        match self.source(environment).ok()? {
+            ConnectionSource::Kubeconfig { files, context } => OwnContext::find(&files, context.as_deref()).ok(),
+            ConnectionSource::Ambient { files, .. } => OwnContext::find(&files, None).ok(),
+            ConnectionSource::Server { .. } | ConnectionSource::Home(_) => None,
+        }
+    }
+
+    fn source(&self, environment: &Environment) -> Result<ConnectionSource, CliError> {
+        let flags = ConnectionFlags {
+            server: self.server.clone(),
+            ca_file: self.ca_file.clone(),
+            token_file: self.token_file.clone(),
+            kubeconfig: self.kubeconfig.clone(),
+            context: self.context.clone(),
+            home: self.home.clone(),
+        };
+        Ok(ConnectionSource::resolve(flags, environment)?)
     }
 }
 
@@ -108,18 +124,16 @@ impl Connection {
 
     /// Sends a request; the object that it is answered with.
     pub(super) fn object(&self, request: Request) -> Result<Document, CliError> {
-        let answer = self.answer(request)?;
+        let answer = self.runtime.block_on(self.client.request(request))?;
+        for warning in &answer.warnings {
+            warn(warning);
+        }
         if !(200..300).contains(&answer.code) {
             return Err(self.refusal(Failure::read(answer.code, &answer.body, answer.retry_after_seconds)));
         }
         document(&answer.body).ok_or_else(|| {
             CliError::NotDone(format!("{} did not answer with JSON: is it a Strongroom server?", self.server()))
         })
-    }
-
-    /// Sends a request; the answer, whatever its code.
-    pub(super) fn answer(&self, request: Request) -> Result<Answer, ConnectError> {
-        self.runtime.block_on(self.client.request(request))
     }
 
     /// Hands each line of an answer that goes on to `take`, until that says no or the answer ends.

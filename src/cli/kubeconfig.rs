@@ -154,11 +154,12 @@ pub fn known_trust<'a>(config: &'a Value, authority: &str) -> Option<&'a str> {
     cluster.pointer("/cluster/certificate-authority-data")?.as_str()
 }
 
-/// Takes the token of a context of ours away.
-pub fn remove_token(config: &mut Value, context: &str) -> Result<(), String> {
+/// Replaces the token of a context of ours, or takes it away.
+pub fn set_token(config: &mut Value, context: &str, token: Option<&str>) -> Result<(), String> {
     let user = named(config, "contexts", context).and_then(|item| item.pointer("/context/user")?.as_str());
     let Some(user) = user.filter(|user| user.starts_with(OURS)).map(str::to_owned) else { return Ok(()) };
-    put(config, "users", &user, "user", &[], json!({}))
+    let credential = token.map_or_else(|| json!({}), |token| json!({"token": token}));
+    put(config, "users", &user, "user", &[], credential)
 }
 
 /// Text in base64, as a kubeconfig holds certificates and keys.

@@ -171,12 +171,14 @@ fn our_context_is_found_and_a_foreign_one_is_not() {
 }
 
 #[test]
-fn a_token_is_taken_out_of_our_entry_only() {
+fn a_token_is_replaced_and_taken_out_in_our_entry_only() {
     let mut config = parsed(FOREIGN);
     set(&mut config, &entry("ada", None)).unwrap();
-    remove_token(&mut config, "kind").unwrap();
+    set_token(&mut config, "kind", None).unwrap();
     assert_eq!(config["users"][0], parsed(FOREIGN)["users"][0]);
-    remove_token(&mut config, "ada@h:1").unwrap();
+    set_token(&mut config, "ada@h:1", Some("sr_y")).unwrap();
+    assert_eq!(named(&config, "users", "strongroom-ada@h:1").unwrap()["user"], json!({"token": "sr_y"}));
+    set_token(&mut config, "ada@h:1", None).unwrap();
     assert_eq!(named(&config, "users", "strongroom-ada@h:1").unwrap()["user"], json!({}));
 }
 

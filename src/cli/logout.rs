@@ -1,20 +1,17 @@
 //! `strongroom logout`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 
-use super::connection::{Connection, ConnectionOptions, certificates};
-use super::kubeconfig::{self, Found};
+use super::connection::{Connection, ConnectionOptions};
+use super::kubeconfig;
 use super::login::endpoint;
 use super::output::print;
-use super::session::{Cache, SessionKey, log_out};
+use super::session::{Cache, OwnContext, SessionKey, log_out};
 use super::{CliError, warn};
+use crate::config::Environment;
 use crate::config::connection::kubeconfig_files;
-use crate::config::{ConfigError, Environment, ServerUrl};
-use crate::sensitive::{Document, SecretBytes};
 
 /// Options of `logout`.
 #[derive(Args)]
@@ -39,11 +36,11 @@ impl Logout {
             return end_all(&Cache::open(environment)?);
         }
         let files = kubeconfig_files(self.kubeconfig.as_ref(), environment);
-        let (file, found) = find(&files, self.context.as_deref())?;
-        if found.exec_arguments.is_empty() {
-            return end_embedded(&file, &found, environment);
+        let own = OwnContext::find(&files, self.context.as_deref())?;
+        match own.session()? {
+            Some(key) => end(&Cache::open(environment)?, &key),
+            None => end_embedded(&own, environment),
         }
-        end(&Cache::open(environment)?, &session(&found)?)
     }
 }
 
@@ -89,57 +86,10 @@ fn end(cache: &Cache, key: &SessionKey) -> Result<(), CliError> {
 }
 
 /// A token in the kubeconfig itself: it names its session.
-fn end_embedded(file: &Path, found: &Found, environment: &Environment) -> Result<(), CliError> {
-    let connection = ConnectionOptions::of_context(file.to_owned(), found.context.clone()).connect(environment)?;
+fn end_embedded(own: &OwnContext, environment: &Environment) -> Result<(), CliError> {
+    let connection = ConnectionOptions::of_context(own.file.clone(), own.name().to_owned()).connect(environment)?;
     log_out(&connection, None)?;
-    kubeconfig::change(file, |config| kubeconfig::remove_token(config, &found.context))?;
-    print(&format!("The session of context {} is ended, and its token removed.\n", found.context));
+    kubeconfig::change(&own.file, |config| kubeconfig::set_token(config, own.name(), None))?;
+    print(&format!("The session of context {} is ended, and its token removed.\n", own.name()));
     Ok(())
-}
-
-/// The file and the context of ours in it.
-fn find(files: &[PathBuf], context: Option<&str>) -> Result<(PathBuf, Found), CliError> {
-    let mut configs = Vec::new();
-    for file in files {
-        configs.push((file, kubeconfig::read(file)?));
-    }
-    let name = context.map(str::to_owned).or_else(|| configs.iter().find_map(|(_, config)| current(config)));
-    let found = name
-        .as_deref()
-        .and_then(|name| configs.iter().find_map(|(file, config)| Some(((*file).clone(), in_file(config, name)?))));
-    found.ok_or_else(|| {
-        let which = name.map_or_else(
-            || "there is no current context".into(),
-            |name| format!("context {name} is not one that `strongroom login` wrote"),
-        );
-        CliError::NotDone(format!("{which}: give --context, or --all for every session kept here"))
-    })
-}
-
-#[expect(clippy::disallowed_methods, reason = "the kubeconfig is searched for its current context")]
-fn current(config: &Document) -> Option<String> {
-    let name = config.expose().get("current-context")?.as_str()?;
-    Some(name.to_owned()).filter(|name| !name.is_empty())
-}
-
-#[expect(clippy::disallowed_methods, reason = "the kubeconfig is searched for a context")]
-fn in_file(config: &Document, name: &str) -> Option<Found> {
-    kubeconfig::find(config.expose(), Some(name))
-}
-
-/// Whose session an `exec` entry of ours is about.
-fn session(found: &Found) -> Result<SessionKey, CliError> {
-    let after = |name: &str| {
-        let at = found.exec_arguments.iter().position(|argument| argument == name)?;
-        found.exec_arguments.get(at + 1).cloned()
-    };
-    let wrong =
-        || ConfigError::new(&found.context, "its `exec` entry was changed: sign in again with `strongroom login`");
-    let (server, user) = (after("--server").ok_or_else(wrong)?, after("--user").ok_or_else(wrong)?);
-    let pem = STANDARD.decode(&found.trust).map_err(|_| wrong())?;
-    Ok(SessionKey {
-        server: ServerUrl::parse(&found.context, &server)?,
-        trust: certificates(&SecretBytes::new(pem)),
-        user,
-    })
 }

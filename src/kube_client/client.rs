@@ -11,7 +11,7 @@ use kube::client::Body;
 use secrecy::SecretString;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::error::{ConnectError, Failure};
+use super::error::{ConnectError, Failure, shown};
 use super::kubeconfig;
 use super::request::Request;
 use crate::config::ServerUrl;
@@ -49,6 +49,8 @@ pub struct Answer {
     pub code: u16,
     /// `Retry-After`, in seconds.
     pub retry_after_seconds: Option<u64>,
+    /// What the server warns of (`Warning`, RFC 9111, code 299).
+    pub warnings: Vec<String>,
     /// The body.
     pub body: SecretBytes,
 }
@@ -122,9 +124,12 @@ impl Client {
                 return Err(ConnectError::TooLong(self.server.clone()));
             }
             let code = response.status().as_u16();
+            let warnings =
+                response.headers().get_all("warning").iter().filter_map(|value| warning(value.to_str().ok()?));
+            let warnings = warnings.collect();
             let bytes = response.into_body().collect_bytes().await;
             let bytes = bytes.map_err(|error| ConnectError::of_kube(&self.server, &error))?;
-            Ok(Answer { code, retry_after_seconds, body: take(bytes) })
+            Ok(Answer { code, retry_after_seconds, warnings, body: take(bytes) })
         };
         tokio::time::timeout(ANSWER_TIMEOUT, exchange).await.unwrap_or_else(|_| {
             Err(ConnectError::Timeout { server: self.server.clone(), seconds: ANSWER_TIMEOUT.as_secs() })
@@ -197,6 +202,12 @@ fn http_request(request: Request, server: &str) -> Result<http::Request<Body>, C
     built.map_err(|error| ConnectError::connection(server, &error))
 }
 
+/// The text of a warning, `299 - "TEXT"`, without what would steer a terminal.
+fn warning(value: &str) -> Option<String> {
+    let text = value.strip_prefix("299 ")?.split_once(" \"")?.1.strip_suffix('"')?;
+    Some(shown(&text.replace("\\\"", "\"").replace("\\\\", "\\")))
+}
+
 /// Copies the bytes and wipes them where nobody else holds them.
 fn take(bytes: Bytes) -> SecretBytes {
     let copy = SecretBytes::new(bytes.to_vec());
@@ -204,4 +215,17 @@ fn take(bytes: Bytes) -> SecretBytes {
         own.as_mut().zeroize();
     }
     copy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_is_its_text() {
+        assert_eq!(warning(r#"299 - "unknown field \"x\"""#).as_deref(), Some("unknown field \"x\""));
+        for value in ["", "299", "299 - text", "199 - \"text\""] {
+            assert_eq!(warning(value), None, "{value}");
+        }
+    }
 }

@@ -208,7 +208,7 @@ impl fmt::Display for Failure {
 impl StdError for Failure {}
 
 /// Text from elsewhere, without what would steer a terminal.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 

@@ -1,5 +1,6 @@
 //! The command line, as its own help tells it: `tests/it/cli.txt` is the reference, and changes in a reviewed way.
 
+mod journey;
 mod requests;
 mod sessions;
 

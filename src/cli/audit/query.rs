@@ -12,6 +12,9 @@ use crate::clock::{Clock as _, SystemClock, rfc3339};
 use crate::config::Environment;
 use crate::kube_client::Request;
 
+/// What the server hands out at once, at most.
+const LIMIT_MAX: i64 = 10_000;
+
 /// Options of `audit query`. Events are those that every option given holds for, the newest first.
 #[derive(Args)]
 pub struct Query {
@@ -21,7 +24,7 @@ pub struct Query {
     /// What was asked: get, list, create, …
     #[arg(long, value_name = "VERB")]
     verb: Option<String>,
-    /// Of which resource, such as secrets
+    /// Of which resource, such as secrets, roles.rbac.authorization.k8s.io or serviceaccounts/token
     #[arg(long, value_name = "RESOURCE")]
     resource: Option<String>,
     /// In which namespace
@@ -36,14 +39,14 @@ pub struct Query {
     /// Until when, likewise
     #[arg(long, value_name = "WHEN", value_parser = Moment::parse)]
     until: Option<Moment>,
-    /// Which status code the answer had
-    #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u16).range(100..600))]
-    code: Option<u16>,
+    /// Which status code the answer had, such as 403 or 4xx
+    #[arg(long, value_name = "CODE", value_parser = code)]
+    code: Option<String>,
     /// Whether it was allowed
     #[arg(long, value_name = "DECISION", value_parser = ["allow", "forbid"])]
     decision: Option<String>,
     /// How many events at most
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), default_value = "100")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=LIMIT_MAX), default_value = "100")]
     limit: u32,
     /// How the answer is shown; name prints audit IDs
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "table")]
@@ -72,7 +75,7 @@ impl Query {
             ("name", self.name.clone()),
             ("since", time(&self.since)),
             ("until", time(&self.until)),
-            ("code", self.code.map(|code| code.to_string())),
+            ("code", self.code.clone()),
             ("decision", self.decision.clone()),
             ("limit", Some(self.limit.to_string())),
             ("order", Some("newest".to_owned())),
@@ -80,6 +83,16 @@ impl Query {
         let given = parameters.into_iter().filter_map(|(name, value)| Some((name, value?)));
         given.fold(Request::get(PATH), |request, (name, value)| request.with(name, value))
     }
+}
+
+/// Three digits, or the first of them and `xx`.
+fn code(text: &str) -> Result<String, String> {
+    let is_code = match text.as_bytes() {
+        [b'1'..=b'5', b'x', b'x'] => true,
+        [b'1'..=b'5', rest @ ..] => rest.len() == 2 && rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    if is_code { Ok(text.to_owned()) } else { Err("say a status code such as 403, or 4xx".to_owned()) }
 }
 
 #[cfg(test)]
@@ -112,7 +125,16 @@ mod tests {
             target("x --since 1h --until 2026-09-21T14:13:20Z"),
             "/strongroom/v1/audit?since=2026-09-21T13%3A13%3A20Z&until=2026-09-21T14%3A13%3A20Z&limit=100&order=newest"
         );
-        for line in ["x --code 99", "x --decision maybe", "x --limit 0", "x --since yesterday"] {
+        assert!(target("x --code 4xx").contains("code=4xx"));
+        for line in [
+            "x --code 99",
+            "x --code 4x",
+            "x --code 666",
+            "x --limit 10001",
+            "x --decision maybe",
+            "x --limit 0",
+            "x --since yesterday",
+        ] {
             assert!(Line::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }

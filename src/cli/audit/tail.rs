@@ -16,7 +16,7 @@ pub struct Tail {
     #[arg(short, long)]
     follow: bool,
     /// How many events that are there already
-    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), default_value = "20")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000), default_value = "20")]
     lines: u32,
     #[command(flatten)]
     connection: ConnectionOptions,

@@ -33,17 +33,17 @@ pub struct Enable {
 
 impl Disable {
     pub(super) fn run(self, environment: &Environment) -> Result<(), CliError> {
-        set(self.connection, environment, &self.name, true)
+        set(&self.connection, environment, &self.name, true)
     }
 }
 
 impl Enable {
     pub(super) fn run(self, environment: &Environment) -> Result<(), CliError> {
-        set(self.connection, environment, &self.name, false)
+        set(&self.connection, environment, &self.name, false)
     }
 }
 
-fn set(connection: ConnectionOptions, environment: &Environment, name: &str, disabled: bool) -> Result<(), CliError> {
+fn set(connection: &ConnectionOptions, environment: &Environment, name: &str, disabled: bool) -> Result<(), CliError> {
     let patch = Document::new(json!({"spec": {"disabled": disabled}}));
     let request = Request::merge_patch(item(name), body(&patch)).with("fieldManager", "strongroom");
     connection.connect(environment)?.object(request)?;

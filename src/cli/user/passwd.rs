@@ -6,7 +6,9 @@ use serde_json::json;
 use super::set_password;
 use crate::cli::connection::{Connection, ConnectionOptions, body};
 use crate::cli::output::print;
+use crate::cli::session::{OwnContext, Tokens};
 use crate::cli::{CliError, password};
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::Environment;
 use crate::kube_client::Request;
 use crate::sensitive::{Document, SecretBytes};
@@ -31,7 +33,8 @@ impl Passwd {
     pub(super) fn run(self, environment: &Environment) -> Result<(), CliError> {
         let connection = self.connection.connect(environment)?;
         let Some(name) = self.name else {
-            return change_own(&connection, self.password_stdin);
+            let own = self.connection.own_context(environment);
+            return change_own(&connection, self.password_stdin, own.as_ref(), environment);
         };
         let new = if self.password_stdin {
             let [new] = password::read(std::io::stdin())?;
@@ -45,7 +48,13 @@ impl Passwd {
     }
 }
 
-fn change_own(connection: &Connection, from_stdin: bool) -> Result<(), CliError> {
+/// The session goes on, with new tokens; those before are over.
+fn change_own(
+    connection: &Connection,
+    from_stdin: bool,
+    own: Option<&OwnContext>,
+    environment: &Environment,
+) -> Result<(), CliError> {
     let [old, new]: [SecretBytes; 2] = if from_stdin {
         password::read(std::io::stdin())?
     } else {
@@ -53,7 +62,13 @@ fn change_own(connection: &Connection, from_stdin: bool) -> Result<(), CliError>
         [password::ask(&mut Terminal, &question)?, password::ask_new(&mut Terminal, "yourself")?]
     };
     let asked = Document::new(json!({"old_password": password::text(&old)?, "new_password": password::text(&new)?}));
-    connection.object(Request::post(OWN_PASSWORD, body(&asked)))?;
-    print("Your password is set; your other sessions are ended.\n");
+    let answer = connection.object(Request::post(OWN_PASSWORD, body(&asked)))?;
+    match (Tokens::of_answer(&answer, SystemClock.unix_seconds()), own) {
+        (Some(tokens), Some(own)) => {
+            own.store(&tokens, environment)?;
+            print("Your password is set; your other sessions are ended.\n");
+        }
+        _ => print("Your password is set. Sign in again with it: your sessions are ended.\n"),
+    }
     Ok(())
 }

@@ -60,6 +60,7 @@ impl Sessions {
                 Some(Answer::json(200, &json!({"kind": "Status", "status": "Success"})))
             }
             LOGOUT => refused("the session has ended"),
+            "/strongroom/v1/password" if asked.authorization.is_some() => Some(self.tokens()),
             "/version" => Some(Answer::json(200, &json!({"major": "1", "minor": "32", "gitVersion": "v1.32.0"}))),
             "/apis/authentication.k8s.io/v1/selfsubjectreviews" => match &asked.authorization {
                 Some(bearer) if self.current.is_some_and(|number| *bearer == format!("Bearer access.{number}")) => {
@@ -423,7 +424,10 @@ fn an_embedded_token_is_warned_about_used_and_taken_out_again() {
     assert!(place.kubeconfig().contains("token: access.1\n"));
     assert!(!place.kubeconfig().contains("sr_rt_") && !place.person.credentials().exists());
     assert_eq!(place.person.run(&["whoami", "-o", "name"]).done(), "ada\n");
+    // A new password comes with new tokens.
+    place.person.feed(&["user", "passwd", "--password-stdin"], "old\nnew\n").done();
+    assert!(place.kubeconfig().contains("token: access.2\n") && !place.kubeconfig().contains("access.1"));
     assert!(place.person.run(&["logout"]).done().contains("context dev is ended"));
-    assert!(!place.kubeconfig().contains("access.1"));
-    assert_eq!(place.server.asked_for(LOGOUT)[0].authorization.as_deref(), Some("Bearer access.1"));
+    assert!(!place.kubeconfig().contains("access.2"));
+    assert_eq!(place.server.asked_for(LOGOUT)[0].authorization.as_deref(), Some("Bearer access.2"));
 }
