@@ -344,3 +344,6 @@ fn restore_throttle(throttle: &Throttle, store: &Store) -> Result<(), StoreError
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod clock_tests;

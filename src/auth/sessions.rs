@@ -20,6 +20,7 @@ use subtle::ConstantTimeEq as _;
 use tokio::task::JoinHandle;
 
 use super::outcome::SessionFacts;
+use super::time::AHEAD_SECONDS;
 use crate::crypto::Keyring;
 use crate::sensitive::SecretBytes;
 use crate::store::{StateChange, Store, StoreError};
@@ -83,7 +84,9 @@ pub(super) struct Session {
 
 impl Session {
     fn is_over(&self, now: i64) -> bool {
-        now >= self.ends || now.saturating_sub(self.last_used) >= IDLE_SECONDS
+        // Begun or used by a clock that was far ahead, it would not end for as long as that.
+        let is_of_the_future = self.created.max(self.last_used).saturating_sub(now) > AHEAD_SECONDS;
+        now >= self.ends || now.saturating_sub(self.last_used) >= IDLE_SECONDS || is_of_the_future
     }
 
     fn facts(&self, id: SessionId) -> SessionFacts {

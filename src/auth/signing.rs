@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use super::time::AHEAD_SECONDS;
 use crate::crypto::{RandomError, SigningAlgorithm, SigningKey};
 use crate::sensitive::SecretBytes;
 
@@ -156,7 +157,7 @@ impl KeySet {
     pub fn due(&self, now: i64, lives: TokenLives) -> Result<Option<Self>, RotateError> {
         let due: Vec<Purpose> = Purpose::ALL
             .into_iter()
-            .filter(|purpose| self.signing(*purpose).is_none_or(|key| now.saturating_sub(key.created) >= SIGNS_SECONDS))
+            .filter(|purpose| self.signing(*purpose).is_none_or(|key| key.has_signed_enough(now)))
             .collect();
         let is_over = |key: &Arc<Key>| key.is_over(now, lives);
         if due.is_empty() && !self.keys.iter().any(is_over) {
@@ -243,6 +244,12 @@ impl Key {
 
     fn retired(&self, now: i64) -> Self {
         Self::assemble(Arc::clone(&self.kid), self.purpose, self.created, Some(now), self.public.clone(), None)
+    }
+
+    /// Also a key that was made by a clock far ahead, which would otherwise sign for as long as that.
+    fn has_signed_enough(&self, now: i64) -> bool {
+        let age = now.saturating_sub(self.created);
+        age >= SIGNS_SECONDS || age < -AHEAD_SECONDS
     }
 
     /// Whether every token that it signed has ended.

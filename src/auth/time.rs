@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use crate::clock::SharedClock;
 
-/// How far the mark may run ahead of the time that really passed.
-const AHEAD_MILLIS: i64 = 24 * 3_600 * 1_000;
+/// How far the mark may run ahead of the time that really passed. What was made later than this after now was made by a
+/// clock that was wrong, and has since been put right.
+pub const AHEAD_SECONDS: i64 = 24 * 3_600;
+const AHEAD_MILLIS: i64 = AHEAD_SECONDS * 1_000;
 
 /// Time since some moment; never goes back.
 pub type Monotonic = Box<dyn Fn() -> Duration + Send + Sync>;

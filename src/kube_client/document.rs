@@ -42,6 +42,8 @@ async fn fetch(document: Document<'_>) -> Result<Vec<u8>, String> {
     let request = http::Request::get(path).header("accept", "application/json").header("user-agent", USER_AGENT);
     let answer = client.request_stream(request.body(Vec::new()).map_err(reason)?).await;
     let answer = answer.map_err(|error| match error {
+        // A body that is JSON hides the code.
+        kube::Error::Api(status) if status.code == 0 => "the server answered with an error".to_owned(),
         kube::Error::Api(status) => format!("the server answered {}", status.code),
         error => reason(error),
     })?;

@@ -143,7 +143,9 @@ fn two_hundred_at_once_are_hashed_one_by_one_or_sent_away_and_reads_go_on() {
         times[times.len() * 99 / 100]
     };
     let mut reader = site.admin.another();
-    let quiet = p99((0..500).map(|_| read(&mut reader)).collect());
+    // For as long as the crowd will be there: a machine that is busy with other things is so in both.
+    let until = Instant::now() + Duration::from_secs(3);
+    let quiet = p99(std::iter::repeat_with(|| read(&mut reader)).take_while(|_| Instant::now() < until).collect());
 
     let clients: Vec<(Client, String)> = (0..200u8)
         .map(|number| {

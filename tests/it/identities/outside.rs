@@ -290,8 +290,8 @@ fn an_issuer_that_cannot_be_trusted_or_read_gives_no_keys_and_the_log_says_why()
         ("200 OK", "<html>sign in</html>", "no JSON Web Key Set"),
         ("200 OK", r#"{"keys":[]}"#, "no key that signs tokens"),
         ("200 OK", long.as_str(), "larger than 64 KiB"),
-        ("500 Internal Server Error", good.as_str(), "the server answered 500"),
-        ("404 Not Found", good.as_str(), "the server answered 404"),
+        ("500 Internal Server Error", good.as_str(), "the server answered with an error"),
+        ("404 Not Found", "<html>not found</html>", "the server answered 404"),
         (location.as_str(), "", "no JSON Web Key Set"),
     ] {
         let server = Server::start();

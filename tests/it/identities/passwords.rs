@@ -34,7 +34,7 @@ fn a_user_signs_in_with_json_and_with_the_form_of_oauth() {
     let fields = [("grant_type", "password"), ("username", "ada"), ("password", &password_of("ada")), ("scope", "")];
     let by_form = client.typed("POST", LOGIN, FORM, &form(&fields)).ok();
     for answer in [by_json, by_form] {
-        assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")));
+        assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-cache, no-store, private")));
         let body = answer.json();
         assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("Bearer"), &json!(900)));
         assert_eq!(body["refresh_expires_in"], 604_800);

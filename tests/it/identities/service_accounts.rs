@@ -49,7 +49,7 @@ fn a_token_request_is_answered_as_kubernetes_does() {
     let uid = uid(&mut site, &format!("{ACCOUNTS}/robot"));
     let answer =
         ask(&mut site.admin, "robot", &json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1"}));
-    assert_eq!((answer.status, answer.header("cache-control")), (201, Some("no-store")));
+    assert_eq!((answer.status, answer.header("cache-control")), (201, Some("no-cache, no-store, private")));
     let body = answer.json();
     assert_eq!((&body["metadata"]["name"], &body["metadata"]["namespace"]), (&json!("robot"), &json!("default")));
     assert_eq!(body["spec"], json!({"audiences": [OURS], "expirationSeconds": 3600, "boundObjectRef": null}));
@@ -241,9 +241,9 @@ fn tokens_that_never_end_are_not_made() {
 #[test]
 fn another_implementation_checks_tokens_with_the_published_keys_alone() {
     let Some(python) = clients::find("STRONGROOM_TEST_PYTHON", &["python3"]) else { return };
-    let mut has = Command::new(&python);
-    has.args(["-c", "import jwt, cryptography; print(jwt.__version__, cryptography.__version__)"]);
-    let Some(version) = has.output().ok().filter(|output| output.status.success()) else {
+    let program = "import jwt, cryptography; print(jwt.__version__, cryptography.__version__)";
+    let version = Command::new(&python).args(["-c", program]).output();
+    let Some(version) = version.ok().filter(|output| output.status.success()) else {
         return clients::missing("the Python packages PyJWT and cryptography");
     };
     clients::drives(&format!("PyJWT and cryptography {}", String::from_utf8_lossy(&version.stdout).trim()));

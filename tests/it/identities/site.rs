@@ -1,6 +1,6 @@
 //! A server with people, and what a test asks of it most: let somebody in, and say who that is.
 
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -69,15 +69,11 @@ pub fn user_info(client: &mut Client) -> Value {
     client.json("POST", WHO_AM_I, &json!({})).ok().json()["status"]["userInfo"].clone()
 }
 
-/// An answer but for what is different in every one: code, headers, body.
-pub fn lasting(response: &Response) -> (u16, String, Vec<u8>) {
+/// An answer but for what is different in every one: code, headers (in no order), body.
+pub fn lasting(response: &Response) -> (u16, BTreeSet<String>, String) {
     let head = response.head();
     let head = head.lines().filter(|line| !line.starts_with("audit-id: ") && !line.starts_with("date: "));
-    let head = head.fold(String::new(), |mut all, line| {
-        writeln!(all, "{line}").unwrap();
-        all
-    });
-    (response.status, head, response.body.clone())
+    (response.status, head.map(str::to_owned).collect(), response.text())
 }
 
 impl Site {

@@ -28,14 +28,14 @@ impl Key {
 
     /// ES256.
     pub fn p256(kid: &'static str) -> Self {
-        let arguments = ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-outform", "DER"];
-        Self { kid, algorithm: Algorithm::ES256, encoding: EncodingKey::from_ec_der(&openssl(&arguments, b"")) }
+        let pem = openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"], b"");
+        Self { kid, algorithm: Algorithm::ES256, encoding: EncodingKey::from_ec_der(&pkcs8(&pem)) }
     }
 
     /// EdDSA.
     pub fn ed25519(kid: &'static str) -> Self {
-        let der = openssl(&["genpkey", "-algorithm", "ED25519", "-outform", "DER"], b"");
-        Self { kid, algorithm: Algorithm::EdDSA, encoding: EncodingKey::from_ed_der(&der) }
+        let pem = openssl(&["genpkey", "-algorithm", "ED25519"], b"");
+        Self { kid, algorithm: Algorithm::EdDSA, encoding: EncodingKey::from_ed_der(&pkcs8(&pem)) }
     }
 
     /// The public half, as a key set has it.
@@ -88,6 +88,10 @@ pub fn parts(token: &str) -> (Value, Value, String) {
     let mut next = || segments.next().unwrap();
     let read = |segment: &str| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(segment).unwrap()).unwrap();
     (read(next()), read(next()), next().to_owned())
+}
+
+fn pkcs8(pem: &[u8]) -> Vec<u8> {
+    openssl(&["pkcs8", "-topk8", "-nocrypt", "-outform", "DER"], pem)
 }
 
 /// Runs OpenSSL; what it printed.
