@@ -33,6 +33,10 @@ run *ARGUMENTS:
 bench *ARGUMENTS:
     cargo bench --locked --bench against -- {{ ARGUMENTS }}
 
+# What a decision costs among 1,000 Roles and 1,000 RoleBindings.
+bench-decide:
+    cargo bench --locked --bench decide
+
 # The long form of the tests of which CI takes a sample: kill -9, 500 times.
 faults:
     STRONGROOM_TEST_KILLS=500 cargo test --locked --test it crash -- --nocapture

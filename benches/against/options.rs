@@ -53,6 +53,8 @@ pub enum Measure {
     List,
     /// Many watchers, and a stuck one
     Watch,
+    /// Reads that are recorded against reads that are not
+    Audit,
     /// An empty home: memory and start
     Empty,
     /// A home with very many Secrets
@@ -63,7 +65,7 @@ impl Options {
     /// What was asked for, in order.
     pub fn chosen(&self) -> Vec<Measure> {
         if self.measures.is_empty() {
-            return vec![Measure::Empty, Measure::Get, Measure::Write, Measure::List, Measure::Watch];
+            return vec![Measure::Empty, Measure::Get, Measure::Write, Measure::List, Measure::Watch, Measure::Audit];
         }
         self.measures.clone()
     }
@@ -91,6 +93,7 @@ impl fmt::Display for Measure {
             Self::Write => "write",
             Self::List => "list",
             Self::Watch => "watch",
+            Self::Audit => "audit",
             Self::Empty => "empty",
             Self::Scale => "scale",
         })

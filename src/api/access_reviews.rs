@@ -26,7 +26,12 @@ pub(super) fn explain(context: &Context<'_>, spec: &Value) -> Result<Value, Fail
     may_read(context, &attributes.namespace)?;
     let user = asked_about(context, spec);
     let policy = &context.access.policy;
-    let explanation = rbac::explain(policy, &user, &attributes);
+    let mut explanation = rbac::explain(policy, &user, &attributes);
+    // The one-line summary tells of them, too.
+    explanation.near_misses.retain(|near| {
+        let namespaces = [Some(&near.role.namespace), near.binding.map(|binding| &binding.namespace)];
+        namespaces.into_iter().flatten().all(|namespace| may_list(context, namespace))
+    });
     let mut status = json!({"allowed": explanation.allowed});
     let mut put = |field: &str, value: Value| {
         if let Some(fields) = status.as_object_mut() {
@@ -38,7 +43,7 @@ pub(super) fn explain(context: &Context<'_>, spec: &Value) -> Result<Value, Fail
         None => put("missing", explanation.summary().into()),
     }
     put("user", super::reviews::user_info(&user));
-    put("considered", considered(context, &explanation, &user, &attributes).into());
+    put("considered", considered(&explanation, &user, &attributes).into());
     if let Some(suggestion) = explanation.suggestion() {
         let manifest = format!("{}---\n{}", yaml::to_string(&suggestion.role), yaml::to_string(&suggestion.binding));
         put("suggestion", manifest.into());
@@ -46,7 +51,7 @@ pub(super) fn explain(context: &Context<'_>, spec: &Value) -> Result<Value, Fail
     Ok(status)
 }
 
-fn considered(context: &Context<'_>, explanation: &Explanation<'_>, user: &User, asked: &Attributes) -> Vec<Value> {
+fn considered(explanation: &Explanation<'_>, user: &User, asked: &Attributes) -> Vec<Value> {
     let applying = explanation.considered.iter().map(|one| {
         let allows = one.verdicts.iter().any(rbac::Verdict::allows);
         let outcome = match one.role {
@@ -75,11 +80,7 @@ fn considered(context: &Context<'_>, explanation: &Explanation<'_>, user: &User,
     let mut all: Vec<Value> = applying.collect();
     // The one that allows first.
     all.sort_by_key(|one| one.get("outcome").is_none_or(|outcome| outcome != "Allowed"));
-    let visible = explanation.near_misses.iter().filter(|near| {
-        let namespaces = [Some(&near.role.namespace), near.binding.map(|binding| &binding.namespace)];
-        namespaces.into_iter().flatten().all(|namespace| may_list(context, namespace))
-    });
-    all.extend(visible.map(|near| {
+    all.extend(explanation.near_misses.iter().map(|near| {
         let outcome = match near.obstacle {
             Obstacle::OtherNamespace | Obstacle::PathByRoleBinding => "OtherNamespace",
             Obstacle::OtherSubjects => "OtherSubjects",

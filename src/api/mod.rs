@@ -226,7 +226,7 @@ async fn answer(state: &State, http: &HttpRequest, payload: web::Payload, receiv
     // Taken before it is looked: what changes meanwhile is seen the next time.
     let stamp = state.stamp();
     let access = state.objects.access();
-    let standing = match Standing::of(state, http, &access, stamp) {
+    let standing = match Standing::of(state, http, &access, stamp).await {
         Ok(standing) => standing,
         Err(refused) => {
             if let Some(user) = &refused.user {

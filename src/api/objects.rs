@@ -63,7 +63,8 @@ pub(super) async fn route(
         return Err(Failure::method_not_allowed());
     };
     let has_name = !info.path_name.is_empty();
-    let takes_name = matches!(verb, Verb::Get | Verb::Update | Verb::Patch | Verb::Delete);
+    let is_of_one = matches!(verb, Verb::Get | Verb::Update | Verb::Patch | Verb::Delete);
+    let takes_name = is_of_one || !attributes.subresource.is_empty();
     if matches!(context.http.method().as_str(), "HEAD" | "OPTIONS") || takes_name != has_name {
         return Err(Failure::method_not_allowed());
     }

@@ -63,7 +63,7 @@ pub struct Live<'a> {
 
 impl Standing {
     /// Reads credentials and `Impersonate-*` headers.
-    pub fn of(state: &State, http: &HttpRequest, access: &Access, stamp: Stamp) -> Result<Self, NotStanding> {
+    pub async fn of(state: &State, http: &HttpRequest, access: &Access, stamp: Stamp) -> Result<Self, NotStanding> {
         let mut headers: Vec<&[u8]> = http.headers().get_all("authorization").map(HeaderValue::as_bytes).collect();
         if TOKEN_PATHS.contains(&http.path()) {
             headers.retain(|header| !is_basic(header));
@@ -90,7 +90,8 @@ impl Standing {
             local_owner: http.conn_data::<PeerOwner>().is_some(),
         };
         let live = Live { access, objects: &state.objects };
-        let identity = state.authenticator.authenticate(&presented, &live).map_err(|_| Failure::unauthorized())?;
+        let identity = state.authenticator.authenticate_fetching(&presented, &live).await;
+        let identity = identity.map_err(|_| Failure::unauthorized())?;
         let user = Arc::clone(&identity.user);
         let mut standing = Self { identity, asked: None, user: Arc::clone(&user), stamp };
         let uri = http.uri().path();

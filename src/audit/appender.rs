@@ -4,20 +4,19 @@
 //! What it never does: write behind a line that was not written whole, or go on in a file that somebody else has
 //! changed. It knows nothing of threads; [`super::AuditLog`] has one and a lock around it.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
-
 use super::event::{Event, RequestFacts};
-use super::files::{LINE_MAX_BYTES, LogFile, open_to_append};
+use super::files::{LINE_MAX_BYTES, LogFile, make_directory, make_file, open_to_append};
 use super::json::push_micro_time;
 use super::line::chain;
 use super::records::{Checkpoint, Cut, FileEnd, FileStart};
 use super::recovery::recover;
+use super::segment::Segment;
 use super::sink::{OpenSink, Sink};
 use crate::clock::SharedClock;
 use crate::crypto::{AuditSigner, ChainEnd, Keyring};
@@ -52,45 +51,6 @@ pub struct Tools {
     pub mutations_end: MutationsEnd,
     /// A file that would become longer is followed by another.
     pub max_file_bytes: u64,
-}
-
-/// The lines since the last checkpoint, and that one, of the file that is written.
-#[derive(Default)]
-pub struct Segment {
-    digest: Sha256,
-    lines: u64,
-    bytes: u64,
-    /// Those behind the checkpoint.
-    unsigned_lines: u64,
-    /// Events among them.
-    pub events: u64,
-}
-
-impl Segment {
-    /// Takes in a line, with its end.
-    pub fn add(&mut self, line: &[u8]) {
-        self.digest.update(line);
-        self.lines += 1;
-        self.unsigned_lines += 1;
-        self.bytes += line.len() as u64;
-    }
-
-    /// Takes in the checkpoint that the lines follow, with its line's end.
-    pub fn begin_with(&mut self, checkpoint: &[u8]) {
-        *self = Self::default();
-        self.add(checkpoint);
-        self.unsigned_lines = 0;
-    }
-
-    /// How many of the lines no checkpoint vouches for.
-    pub fn unsigned_lines(&self) -> u64 {
-        self.unsigned_lines
-    }
-
-    /// Number and digest of the lines.
-    pub fn sum(&self) -> (u64, [u8; 32]) {
-        (self.lines, self.digest.clone().finalize().into())
-    }
 }
 
 /// The file that is written.
@@ -133,6 +93,8 @@ pub struct Appender {
     position: Position,
     /// The present file is not to be gone on with.
     is_spoilt: bool,
+    /// Lines up to this one may not be on the disk though they were to be; nobody was told yet.
+    doubtful: Option<u64>,
     checkpointed: Option<ChainEnd>,
     checkpointed_unix_millis: i64,
     /// What is to be recorded as soon as anything can be.
@@ -169,6 +131,7 @@ impl Appender {
             is_started: false,
             position,
             is_spoilt: false,
+            doubtful: None,
             checkpointed: None,
             notes: Vec::new(),
             findings: Vec::new(),
@@ -182,7 +145,7 @@ impl Appender {
         self.put_event(event)?;
         let sequence = self.position.end.sequence;
         let segment = &self.position.segment;
-        let is_due = segment.events >= CHECKPOINT_EVENTS || segment.bytes >= CHECKPOINT_BYTES;
+        let is_due = segment.events >= CHECKPOINT_EVENTS || segment.bytes() >= CHECKPOINT_BYTES;
         let trouble = if is_due { self.checkpoint().err() } else { None };
         Ok(Appended { sequence, trouble })
     }
@@ -224,19 +187,17 @@ impl Appender {
 
     /// Ends the present file with a checkpoint and begins the next.
     pub fn rotate(&mut self) -> io::Result<()> {
-        if let Some(current) = self.close_file()? {
-            // On the disk before the next one is: otherwise a power cut would look like lines taken away.
-            current.sync()?;
-        }
+        self.close()?;
         self.begin_file()
     }
 
     /// Sets the last checkpoint; what was written is on the disk afterwards.
     pub fn close(&mut self) -> io::Result<()> {
-        match self.close_file()? {
-            Some(current) => current.sync(),
-            None => Ok(()),
+        if self.position.segment.unsigned_lines() > 0 {
+            self.checkpoint()?;
         }
+        // On the disk before another file is: otherwise a power cut would look like lines taken away.
+        self.sync()
     }
 
     /// Records that files at the beginning are about to be removed.
@@ -245,10 +206,7 @@ impl Appender {
         let cut = Cut::new(keyring.store_id(), time(clock.unix_millis()), files, up_to);
         let content = cut.content(signer);
         self.put(&content)?;
-        match &self.position.current {
-            Some(current) => current.sink.sync(),
-            None => Ok(()),
-        }
+        self.sync()
     }
 
     /// What somebody else has done to the present file, if anything.
@@ -273,15 +231,16 @@ impl Appender {
         Ok(found)
     }
 
-    /// Somebody else has changed the present file: it is not gone on with.
-    pub fn leave_file(&mut self, finding: String) {
-        self.is_spoilt = true;
-        self.find(finding);
-    }
-
-    /// What is on the disk of the present file is unknown: it is not gone on with.
+    /// What is on the disk of the present file is unknown: it is not gone on with. After a failed sync the system may
+    /// have forgotten what it had not written: the next sync would succeed and say nothing.
     pub fn doubt_file(&mut self) {
         self.is_spoilt = true;
+        self.doubtful = Some(self.position.end.sequence);
+    }
+
+    /// Lines up to this one may not be on the disk. Told once.
+    pub fn take_doubtful(&mut self) -> Option<u64> {
+        self.doubtful.take()
     }
 
     /// Has something recorded with the next [`Appender::mend`].
@@ -303,7 +262,10 @@ impl Appender {
             self.is_started = true;
         }
         if let Some(found) = self.inspect()?.filter(|_| !self.is_spoilt) {
-            self.leave_file(found);
+            // Somebody may wait for what was written to it; that it failed is remembered.
+            let _ = self.sync();
+            self.is_spoilt = true;
+            self.find(found);
         }
         if self.position.is_torn {
             self.cut_torn_line()?;
@@ -330,7 +292,7 @@ impl Appender {
         // A file with lines that are not as they were written stays as it is, to be looked at.
         let current = match found.file.filter(|_| is_new || found.damage.is_empty()) {
             Some(file) => {
-                let opened = open_to_append(&file.path, false)?;
+                let opened = open_to_append(&file.path)?;
                 opened.set_permissions(Permissions::from_mode(0o600))?;
                 Some(Current {
                     sink: open_sink(opened)?,
@@ -380,12 +342,13 @@ impl Appender {
         Ok(())
     }
 
-    /// Sets a checkpoint behind what has none. Returns the file.
-    fn close_file(&mut self) -> io::Result<Option<Arc<dyn Sink>>> {
-        if self.position.segment.unsigned_lines > 0 {
-            self.checkpoint()?;
+    fn sync(&mut self) -> io::Result<()> {
+        let Some(current) = &self.position.current else { return Ok(()) };
+        let synced = current.sink.sync();
+        if synced.is_err() {
+            self.doubt_file();
         }
-        Ok(self.position.current.as_ref().map(|current| Arc::clone(&current.sink)))
+        synced
     }
 
     fn make_room(&mut self, bytes: usize) -> io::Result<()> {
@@ -469,38 +432,6 @@ impl Appender {
         let annotations = [(super::event::LOG, note)];
         let user = User::system("audit");
         Event { annotations: &annotations, ..Event::new(&facts, &user, &attributes, 200) }.to_json()
-    }
-}
-
-/// Makes the log's directory, 0700.
-fn make_directory(directory: &Path) -> io::Result<()> {
-    match DirBuilder::new().mode(0o700).create(directory) {
-        Ok(()) => {
-            // Where the directory above cannot be read, there is no way to have the new name survive a power cut.
-            directory.parent().and_then(|above| File::open(above).ok()).map_or(Ok(()), |above| above.sync_all())
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let metadata = fs::symlink_metadata(directory)?;
-            if !metadata.is_dir() {
-                return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is no directory"));
-            }
-            if metadata.mode() & 0o077 != 0 {
-                fs::set_permissions(directory, Permissions::from_mode(0o700))?;
-            }
-            Ok(())
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// Makes a file, or takes one that was made and not begun.
-fn make_file(path: &Path) -> io::Result<File> {
-    match open_to_append(path, true) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let file = open_to_append(path, false)?;
-            if file.metadata()?.len() == 0 { Ok(file) } else { Err(error) }
-        }
-        other => other,
     }
 }
 

@@ -1,10 +1,10 @@
 //! The files of the log: their names and order, and their lines, read from either end a block at a time.
 //!
-//! What it never does: hold a file in memory, follow a symbolic link, or take part of a line for a line.
+//! They and their directory are closed to everybody but their owner. What it never does: hold a file in memory, follow a symbolic link, or take part of a line for a line.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -73,8 +73,45 @@ pub fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Opens a file to go on writing it, or makes it (0600) where `make` says so and it must not be there yet.
-pub fn open_to_append(path: &Path, make: bool) -> io::Result<File> {
+/// Opens a file to go on writing it.
+pub fn open_to_append(path: &Path) -> io::Result<File> {
+    open_or_make(path, false)
+}
+
+/// Makes the log's directory, 0700.
+pub fn make_directory(directory: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Ok(()) => {
+            // Where the directory above cannot be read, there is no way to have the new name survive a power cut.
+            directory.parent().and_then(|above| File::open(above).ok()).map_or(Ok(()), |above| above.sync_all())
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let metadata = fs::symlink_metadata(directory)?;
+            if !metadata.is_dir() {
+                return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is no directory"));
+            }
+            if metadata.mode() & 0o077 != 0 {
+                fs::set_permissions(directory, Permissions::from_mode(0o700))?;
+            }
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a file, or takes one that was made and not begun.
+pub fn make_file(path: &Path) -> io::Result<File> {
+    match open_or_make(path, true) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let file = open_or_make(path, false)?;
+            if file.metadata()?.len() == 0 { Ok(file) } else { Err(error) }
+        }
+        other => other,
+    }
+}
+
+/// To write at its end; it must be there, or with `make` it must not be.
+fn open_or_make(path: &Path, make: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).mode(0o600).custom_flags(raw(OFlags::NOFOLLOW | OFlags::NONBLOCK));
     let file = if make { options.create_new(true).open(path)? } else { options.open(path)? };
@@ -346,6 +383,6 @@ mod tests {
         fs::write(directory.path().join("target"), b"x\n").unwrap();
         std::os::unix::fs::symlink(directory.path().join("target"), directory.path().join("link")).unwrap();
         assert!(open(&directory.path().join("link")).is_err());
-        assert!(open_to_append(&directory.path().join("link"), false).is_err());
+        assert!(open_to_append(&directory.path().join("link")).is_err());
     }
 }

@@ -23,7 +23,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use super::appender::{Appender, MutationsEnd, Tools};
 use super::files::LINE_MAX_BYTES;
 use super::flood::{Flood, FloodLimits, Source};
+use super::refused::{CLOSED, DISK, NO_LINE, Refused, is_passing, reason};
 use super::retention;
+use super::settings::{Settings, SyncMode};
 use super::sink::{OpenSink, Sink};
 use crate::clock::SharedClock;
 use crate::crypto::{AuditPublicKey, ChainEnd, Keyring};
@@ -34,45 +36,6 @@ const CHECKPOINT_MILLIS: u64 = 60_000;
 const RETENTION_MILLIS: u64 = 3_600_000;
 /// What verifies signatures, for third parties.
 const PUBLIC_KEY_FILE: &str = "signing-key.pub";
-
-/// When a line is waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SyncMode {
-    /// Not one by one: the disk has lines with the next checkpoint's sync. A power cut may lose those behind it.
-    Checkpoints,
-    /// Before [`AuditLog::append`] returns, the disk has the line. Those who wait together share one sync.
-    Always,
-}
-
-/// How the log is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
-    /// A file that would become longer is followed by another.
-    pub max_file_bytes: u64,
-    /// A file that is older is.
-    pub max_file_age_seconds: u64,
-    /// At most so many files are kept; `None` keeps all.
-    pub keep_files: Option<usize>,
-    /// Files whose last line is older are not kept; `None` keeps all.
-    pub keep_seconds: Option<u64>,
-    /// When a line is waited for.
-    pub sync: SyncMode,
-    /// Whether allowed reads are recorded. For the caller to heed.
-    pub records_reads: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            max_file_bytes: 64 * 1024 * 1024,
-            max_file_age_seconds: 24 * 3600,
-            keep_files: None,
-            keep_seconds: None,
-            sync: SyncMode::Checkpoints,
-            records_reads: true,
-        }
-    }
-}
 
 /// What a log is opened with.
 pub struct OpenOptions {
@@ -88,23 +51,6 @@ pub struct OpenOptions {
     pub kept: Option<ChainEnd>,
     /// How far the chain of mutations has come, for checkpoints.
     pub mutations_end: MutationsEnd,
-}
-
-/// Why nothing is written, and what to do about it. Fit for clients: it names no path.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{why}")]
-pub struct Refused {
-    why: &'static str,
-}
-
-impl Refused {
-    /// A disk that does not work.
-    pub const DISK: Self = Self { why: DISK };
-
-    /// The text.
-    pub fn why(&self) -> &'static str {
-        self.why
-    }
 }
 
 /// The log cannot be opened, and trying again would not help.
@@ -126,6 +72,9 @@ pub struct AuditLog {
     flood: Mutex<Flood>,
     progress: Mutex<Progress>,
     synced: Condvar,
+    /// Held while the disk is waited for. A failure is told to one caller only: it must be known to all before another
+    /// one asks.
+    syncing: Mutex<()>,
     /// The last checkpoint that is on the disk.
     anchor: Mutex<Option<ChainEnd>>,
     retention: Mutex<RetentionMark>,
@@ -136,8 +85,21 @@ pub struct AuditLog {
 struct Progress {
     synced: u64,
     is_syncing: bool,
-    /// Lines up to this one that were not on the disk before it failed.
-    lost: u64,
+    /// Lines that were not known to be on the disk when it failed, first and last.
+    lost: Option<(u64, u64)>,
+}
+
+impl Progress {
+    fn has_lost(&self, sequence: u64) -> bool {
+        self.lost.is_some_and(|(first, last)| (first..=last).contains(&sequence))
+    }
+
+    /// Lines behind those that are on the disk, up to `last`, are lost. Two such ranges become one: who waits for a line
+    /// in between has long been told.
+    fn lose(&mut self, last: u64) {
+        let first = self.lost.map_or(self.synced + 1, |(first, _)| first);
+        self.lost = Some((first, last));
+    }
 }
 
 /// When old files were looked for last.
@@ -146,13 +108,6 @@ struct RetentionMark {
     unix_millis: Option<i64>,
     file: u64,
 }
-
-const FULL: &str = "the audit log cannot be written because the disk is full: free disk space";
-const QUOTA: &str = "the audit log cannot be written because a quota or a limit on file sizes is reached: raise it";
-const READ_ONLY: &str = "the audit log cannot be written because its file system is read-only: mend it and remount it";
-const DISK: &str = "the audit log cannot be written: see the server's log, then mend the disk";
-const CLOSED: &str = "the server is stopping";
-const NO_LINE: &str = "the event is no single line, or too long a one";
 
 impl AuditLog {
     /// Finds the end of the log and goes on from there. What is not as it was written is recorded and told by
@@ -183,6 +138,7 @@ impl AuditLog {
             flood: Mutex::new(Flood::new(FloodLimits::default())),
             progress: Mutex::default(),
             synced: Condvar::new(),
+            syncing: Mutex::default(),
             anchor: Mutex::new(kept),
             retention: Mutex::default(),
             directory,
@@ -247,7 +203,9 @@ impl AuditLog {
             Some(closed) if closed.why == CLOSED => return Err(closed),
             Some(_) => {}
         }
-        if let Err(error) = appender.mend() {
+        let mended = appender.mend();
+        self.tell_lost(&mut appender);
+        if let Err(error) = mended {
             return Err(self.refuse(&mut appender, &error));
         }
         *lock(&self.refused) = None;
@@ -277,11 +235,10 @@ impl AuditLog {
             let checkpointed = appender.checkpointed().filter(|end| Some(*end) != self.anchor());
             checkpointed.zip(appender.current().map(|current| Arc::clone(&current.sink)))
         };
-        if let Some((end, sink)) = unsynced {
-            match sink.sync() {
-                Ok(()) => *lock(&self.anchor) = Some(end),
-                Err(error) => self.sync_failed(&error),
-            }
+        if let Some((end, sink)) = unsynced
+            && self.sync(sink.as_ref())
+        {
+            *lock(&self.anchor) = Some(end);
         }
         self.remove_old(now);
     }
@@ -330,14 +287,10 @@ impl AuditLog {
     }
 
     fn look_after(&self, appender: &mut Appender, now: i64) -> io::Result<()> {
-        if let Some(found) = appender.inspect()? {
-            // Those who wait for lines of this file wait for this sync.
-            if let Some(current) = appender.current() {
-                current.sink.sync()?;
-            }
-            lock(&self.progress).synced = appender.end().sequence;
-            appender.leave_file(found);
-            appender.mend()?;
+        if appender.inspect()?.is_some() {
+            let mended = appender.mend();
+            self.tell_lost(appender);
+            mended?;
         }
         if appender.unsigned_millis(now).is_some_and(|age| age >= CHECKPOINT_MILLIS) {
             appender.checkpoint()?;
@@ -362,38 +315,44 @@ impl AuditLog {
     }
 
     fn remove_old(&self, now: i64) {
+        let Some(file) = lock(&self.appender).current().map(|current| current.file.number) else { return };
         let mut mark = lock(&self.retention);
-        let mut appender = lock(&self.appender);
-        let Some(file) = appender.current().map(|current| current.file.number) else { return };
         let is_recent = mark.unix_millis.is_some_and(|last| now.abs_diff(last) < RETENTION_MILLIS);
-        if self.refusal().is_some() || (is_recent && mark.file == file) {
+        if is_recent && mark.file == file {
             return;
         }
         *mark = RetentionMark { unix_millis: Some(now), file };
         let (keep_files, keep_seconds) = (self.settings.keep_files, self.settings.keep_seconds);
-        match retention::plan(&self.directory, file, keep_files, keep_seconds, now) {
-            Ok(None) => {}
-            Ok(Some(plan)) => {
-                if let Err(error) = appender.cut(plan.files.len() as u64, plan.up_to.clone()) {
-                    self.refuse(&mut appender, &error);
-                    return;
-                }
-                drop(appender);
-                plan.remove(&self.directory);
+        let plan = match retention::plan(&self.directory, file, keep_files, keep_seconds, now) {
+            Ok(Some(plan)) => plan,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(%error, "old files of the audit log were not looked for");
+                return;
             }
-            Err(error) => tracing::warn!(%error, "old files of the audit log were not looked for"),
+        };
+        {
+            let mut appender = lock(&self.appender);
+            if self.refusal().is_some() {
+                return;
+            }
+            if let Err(error) = appender.cut(plan.files.len() as u64, plan.up_to.clone()) {
+                self.refuse(&mut appender, &error);
+                return;
+            }
         }
+        plan.remove(&self.directory);
     }
 
     /// Until the disk has line `sequence`.
     fn wait_until_synced(&self, sequence: u64) -> Result<(), Refused> {
         let mut progress = lock(&self.progress);
         loop {
+            if progress.has_lost(sequence) {
+                return Err(self.refusal().unwrap_or(Refused { why: DISK }));
+            }
             if progress.synced >= sequence {
                 return Ok(());
-            }
-            if progress.lost >= sequence {
-                return Err(self.refusal().unwrap_or(Refused { why: DISK }));
             }
             if progress.is_syncing {
                 progress = self.synced.wait(progress).unwrap_or_else(PoisonError::into_inner);
@@ -417,30 +376,32 @@ impl AuditLog {
             let appender = lock(&self.appender);
             (appender.current().map(|current| Arc::clone(&current.sink)), appender.end().sequence)
         };
-        match sink.as_deref().map(Sink::sync) {
-            Some(Ok(())) => Some(reached),
-            Some(Err(error)) => {
-                self.sync_failed(&error);
-                None
-            }
-            None => None,
+        sink.is_some_and(|sink| self.sync(sink.as_ref())).then_some(reached)
+    }
+
+    /// Whether the disk has what was written. If not, the file is left, and who waits for its lines is refused.
+    fn sync(&self, sink: &dyn Sink) -> bool {
+        let _alone = lock(&self.syncing);
+        let synced = sink.sync();
+        // The appender waits for the disk too, under its own lock: what it was told is known behind that.
+        let mut appender = lock(&self.appender);
+        if let Err(error) = &synced {
+            appender.doubt_file();
+            self.refuse(&mut appender, error);
+        }
+        synced.is_ok()
+    }
+
+    /// Wakes those who wait for lines that the disk may not have.
+    fn tell_lost(&self, appender: &mut Appender) {
+        if let Some(last) = appender.take_doubtful() {
+            lock(&self.progress).lose(last);
+            self.synced.notify_all();
         }
     }
 
-    /// After a failed sync the system may have forgotten what it had not written: the next sync would succeed and say
-    /// nothing. So the file is left, and who waits for its lines is refused.
-    fn sync_failed(&self, error: &io::Error) {
-        let mut appender = lock(&self.appender);
-        self.refuse(&mut appender, error);
-        appender.doubt_file();
-        let written = appender.end().sequence;
-        drop(appender);
-        let mut progress = lock(&self.progress);
-        progress.lost = progress.lost.max(written);
-        self.synced.notify_all();
-    }
-
     fn refuse(&self, appender: &mut Appender, error: &io::Error) -> Refused {
+        self.tell_lost(appender);
         let mut refused = lock(&self.refused);
         let why = reason(error);
         if refused.as_ref().is_none_or(|before| before.why != why) {
@@ -469,20 +430,6 @@ impl AuditLog {
         if let Err(error) = written {
             tracing::warn!(%error, "the public key of the audit log was not written");
         }
-    }
-}
-
-/// Whether trying again later may help.
-fn is_passing(error: &io::Error) -> bool {
-    reason(error) != DISK || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
-}
-
-fn reason(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::WriteZero => FULL,
-        io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => QUOTA,
-        io::ErrorKind::ReadOnlyFilesystem => READ_ONLY,
-        _ => DISK,
     }
 }
 

@@ -31,17 +31,22 @@ mod log;
 pub mod query;
 mod records;
 mod recovery;
+mod refused;
 mod request_uri;
 mod retention;
 pub mod search;
+mod segment;
+mod settings;
 mod sink;
 pub mod verify;
 mod view;
 
 pub use appender::MutationsEnd;
 pub use event::{DECISION, Decision, Event, REASON, REPEATED, RequestFacts, Stage, mutation};
-pub use log::{AuditLog, OpenError, OpenOptions, Refused, Settings, SyncMode};
+pub use log::{AuditLog, OpenError, OpenOptions};
+pub use refused::Refused;
 pub use request_uri::ReducedQuery;
+pub use settings::{Settings, SyncMode};
 
 /// The chain that the log's lines are linked in.
 const CHAIN: &str = "reads";

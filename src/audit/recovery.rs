@@ -7,10 +7,10 @@
 use std::io;
 use std::path::Path;
 
-use super::appender::Segment;
 use super::files::{Lines, LinesBackward, LogFile, list};
 use super::line::Line;
 use super::records::{CHECKPOINT, Checkpoint, EVENT, FileStart};
+use super::segment::Segment;
 use crate::crypto::{AuditPublicKey, ChainEnd, Keyring};
 
 /// More than the lines since a checkpoint can take.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::super::event::{Decision, Event, RequestFacts, mutation};
-use super::super::log::{AuditLog, OpenOptions, Settings};
+use super::super::{AuditLog, OpenOptions, Settings};
 use super::*;
 use crate::clock::{ManualClock, SharedClock};
 use crate::crypto::Keyring;

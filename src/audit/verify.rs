@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use super::appender::Segment;
 use super::files::{Found, Lines, LogFile, list};
 use super::line::Line;
 use super::records::{CHECKPOINT, CUT, Checkpoint, Cut, EVENT, FILE, FileEnd, FileStart};
+use super::segment::Segment;
 use crate::crypto::{AuditPublicKey, ChainEnd, Keyring};
 use crate::store::AuditRow;
 

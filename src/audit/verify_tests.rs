@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::super::files::name;
-use super::super::log::{AuditLog, OpenOptions, Settings};
+use super::super::{AuditLog, OpenOptions, Settings};
 use super::*;
 use crate::clock::{ManualClock, SharedClock};
 use crate::crypto::RecordId;

@@ -80,7 +80,7 @@ impl AccessToken {
             pg: self.generation,
         };
         let header = OwnHeader { alg: Purpose::Users.algorithm_name(), kid: &key.kid, typ: Some(ACCESS_TYPE) };
-        jwt::sign(&header, &claims, signing, Algorithm::EdDSA)
+        jwt::sign(&header, &claims, signing, Algorithm::EdDSA).ok()
     }
 
     /// Reads the claims of a token whose signature is good, and when it ends.

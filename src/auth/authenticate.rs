@@ -172,18 +172,14 @@ impl Authenticator {
         }
         let digest = Sha256::digest(token).into();
         if let Some(known) = self.cache.find(&digest) {
-            return match self.current(&known, accounts) {
-                Ok(current) => {
-                    if !Arc::ptr_eq(&current.user, &known.user) {
-                        self.cache.keep(digest, current.clone());
-                    }
-                    Ok(current)
-                }
-                Err(Unauthorized) => {
-                    self.cache.forget(&digest);
-                    Err(Refused::Unauthorized)
-                }
+            let Ok(current) = self.current(&known, accounts) else {
+                self.cache.forget(&digest);
+                return Err(Refused::Unauthorized);
             };
+            if !Arc::ptr_eq(&current.user, &known.user) {
+                self.cache.keep(digest, current.clone());
+            }
+            return Ok(current);
         }
         let token = Unverified::parse(token)?;
         let identity = if token.issuer() == Some(&self.settings.issuer) {
@@ -381,12 +377,11 @@ fn local_user(name: &str, account: &UserAccount) -> User {
 }
 
 fn certificate_user(certificate: &CertificateIdentity, account: Option<Arc<UserAccount>>) -> Identity {
-    let user = match &account {
-        Some(account) => local_user(&certificate.name, account),
-        None => {
-            let groups = certificate.groups.iter().map(String::as_str).filter(|group| is_foreign_name(group));
-            User::new(&certificate.name, "", groups.chain([GROUP_AUTHENTICATED]))
-        }
+    let user = if let Some(account) = &account {
+        local_user(&certificate.name, account)
+    } else {
+        let groups = certificate.groups.iter().map(String::as_str).filter(|group| is_foreign_name(group));
+        User::new(&certificate.name, "", groups.chain([GROUP_AUTHENTICATED]))
     };
     let source = Source::Certificate { certificate: certificate.clone(), account };
     Identity { user: Arc::new(user), credential: Credential::new(source) }

@@ -52,7 +52,7 @@ impl<'a> Unverified<'a> {
         Ok(Self { header: object(header)?, claims: object(claims)?, signed, signature })
     }
 
-    /// Whether the token looks like one, so far that its issuer can be asked for.
+    /// Who it says has issued it.
     pub fn issuer(&self) -> Option<&str> {
         self.claims.get("iss").and_then(Value::as_str)
     }
@@ -71,21 +71,31 @@ pub fn typed<'de, T: Deserialize<'de>>(object: &'de Map<String, Value>) -> Resul
     T::deserialize(object).map_err(|_| Unauthorized)
 }
 
-/// A token of `header` and `claims`. `None` if it would be longer than any token may be, or cannot be signed.
+/// Why a token was not made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignError {
+    /// It would be longer than any token may be.
+    TooLong,
+    /// The key does not sign.
+    Key,
+}
+
+/// A token of `header` and `claims`.
 pub fn sign(
     header: &impl Serialize,
     claims: &impl Serialize,
     key: &EncodingKey,
     algorithm: Algorithm,
-) -> Option<SecretBytes> {
-    let header = URL_SAFE_NO_PAD.encode(serde_json::to_vec(header).ok()?);
-    let claims = URL_SAFE_NO_PAD.encode(serde_json::to_vec(claims).ok()?);
+) -> Result<SecretBytes, SignError> {
+    let text = |json: serde_json::Result<Vec<u8>>| json.map(|json| URL_SAFE_NO_PAD.encode(json));
+    let header = text(serde_json::to_vec(header)).map_err(|_| SignError::Key)?;
+    let claims = text(serde_json::to_vec(claims)).map_err(|_| SignError::Key)?;
     let mut token = format!("{header}.{claims}");
-    let signature = jsonwebtoken::crypto::sign(token.as_bytes(), key, algorithm).ok()?;
+    let signature = jsonwebtoken::crypto::sign(token.as_bytes(), key, algorithm).map_err(|_| SignError::Key)?;
     token.reserve_exact(1 + signature.len());
     token.push('.');
     token.push_str(&signature);
-    (token.len() <= TOKEN_MAX_BYTES).then(|| SecretBytes::new(token.into_bytes()))
+    if token.len() > TOKEN_MAX_BYTES { Err(SignError::TooLong) } else { Ok(SecretBytes::new(token.into_bytes())) }
 }
 
 /// The times of a token, in whole seconds since the epoch.

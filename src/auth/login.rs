@@ -11,7 +11,8 @@ use super::access_tokens::AccessToken;
 use super::accounts::{Accounts, UserAccount};
 use super::identity::{Identity, Source};
 use super::outcome::{LoginError, Refusal, RefusalReason, SessionFacts, Tokens};
-use super::passwords::{StoredPassword, normalise, password_key, password_row, policy_problem};
+use super::password_policy::{normalise, policy_problem};
+use super::passwords::{Busy, StoredPassword, password_key, password_row};
 use super::sessions::{ACCESS_SECONDS, Grant, NotRefreshed};
 use super::throttle::{AccountKey, Network, canonical_name};
 use crate::crypto::{PasswordError, Verified, hash_of_nothing, hash_password, verify_password};
@@ -270,7 +271,7 @@ fn refused(user: Option<&str>, reason: RefusalReason) -> LoginError {
     LoginError::Invalid(Refusal { user: user.map(str::to_owned), reason })
 }
 
-fn busy(busy: super::passwords::Busy) -> LoginError {
+fn busy(busy: Busy) -> LoginError {
     LoginError::Busy { retry_after_seconds: busy.retry_after_seconds }
 }
 

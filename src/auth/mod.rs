@@ -21,6 +21,7 @@ mod jwt;
 mod login;
 mod outcome;
 mod outside;
+mod password_policy;
 mod passwords;
 mod service_accounts;
 mod sessions;
@@ -51,8 +52,9 @@ pub use self::outside::{
     DEFAULT_PREFIX, Fetch, FetchFailed, FetchKeys, FetchedKeys, JWKS_MAX_BYTES, JwksSource, OutsideIssuer,
     fetch_nothing,
 };
+pub use self::password_policy::policy_problem;
 use self::passwords::HashingQueue;
-pub use self::passwords::{password_key, password_row, policy_problem};
+pub use self::passwords::{password_key, password_row};
 pub use self::service_accounts::{MintError, MintedToken, TokenRequest};
 pub use self::sessions::SessionId;
 use self::sessions::{ACCESS_SECONDS, Session, Sessions};
@@ -250,6 +252,12 @@ impl Authenticator {
         if let Err(error) = self.sessions.clean(self.time.unix_seconds(), may_go_on).await {
             failed(&error, "sessions that are over were not removed");
         }
+        self.keep().await;
+        self.outside.fetch_due((self.elapsed)()).await;
+    }
+
+    /// Stores what a restart must not forget: the latest time, and who has to wait before the next attempt to sign in.
+    pub async fn keep(&self) {
         let mut rows = Vec::new();
         let mark = self.time.mark_millis();
         match stored_mark(&self.store) {
@@ -265,9 +273,8 @@ impl Authenticator {
             if is_throttled {
                 self.throttle.not_stored();
             }
-            failed(&error, "the latest time and who has to wait were not stored");
+            tracing::warn!(%error, "the latest time and who has to wait were not stored");
         }
-        self.outside.fetch_due((self.elapsed)()).await;
     }
 
     /// Sessions of users who have signed in.

@@ -38,7 +38,7 @@ const GROUPS_MAX: usize = 1024;
 /// A key set is not fetched again sooner.
 const FETCH_PAUSE: Duration = Duration::from_secs(30);
 /// A key set is fetched again after so long, so that a key which the issuer has withdrawn is not taken for ever.
-const FETCH_AGAIN: Duration = Duration::from_secs(3_600);
+const FETCH_AGAIN: Duration = Duration::from_hours(1);
 /// Extra of the user: which token it was, as Kubernetes names it.
 pub(super) const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
 

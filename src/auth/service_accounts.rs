@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::access_tokens::OwnHeader;
 use super::identity::Unauthorized;
-use super::jwt::{self, Times};
+use super::jwt::{self, SignError, Times};
 use super::signing::{KeySet, Purpose};
 use crate::model::user::SERVICE_ACCOUNT_PREFIX;
 use crate::sensitive::SecretBytes;
@@ -139,7 +139,10 @@ pub(super) fn mint(
     };
     let purpose = Purpose::ServiceAccounts;
     let header = OwnHeader { alg: purpose.algorithm_name(), kid: &key.kid, typ: None };
-    let token = jwt::sign(&header, &claims, signing, purpose.algorithm()).ok_or(MintError::TooLarge)?;
+    let token = jwt::sign(&header, &claims, signing, purpose.algorithm()).map_err(|error| match error {
+        SignError::TooLong => MintError::TooLarge,
+        SignError::Key => MintError::Unavailable,
+    })?;
     let expires_at_unix_seconds = i64::try_from(times.expires).map_err(|_| MintError::Unavailable)?;
     Ok(MintedToken { token, expires_at_unix_seconds, expiration_seconds, audiences, id })
 }

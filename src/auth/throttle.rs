@@ -40,24 +40,16 @@ pub type AccountKey = [u8; 32];
 
 /// Where an attempt comes from: an IPv4 address, the /64 of an IPv6 address, or the local socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Network([u8; 9]);
+pub struct Network(u8, u64);
 
 impl Network {
     /// The network of a peer; `None` is the local socket.
     pub fn of(address: Option<IpAddr>) -> Self {
-        let mut bytes = [0; 9];
         match address.map(|address| address.to_canonical()) {
-            None => {}
-            Some(IpAddr::V4(address)) => {
-                let [a, b, c, d] = address.octets();
-                bytes = [4, a, b, c, d, 0, 0, 0, 0];
-            }
-            Some(IpAddr::V6(address)) => {
-                let [a, b, c, d, e, f, g, h, ..] = address.octets();
-                bytes = [6, a, b, c, d, e, f, g, h];
-            }
+            None => Self(0, 0),
+            Some(IpAddr::V4(address)) => Self(4, u64::from(address.to_bits())),
+            Some(IpAddr::V6(address)) => Self(6, u64::try_from(address.to_bits() >> 64).unwrap_or_default()),
         }
-        Self(bytes)
     }
 }
 
@@ -140,13 +132,8 @@ impl Throttle {
             None => None,
         };
         let ladder_wait = ladder.map_or(0, |ladder| (ladder.last_millis + ladder.wait_millis() - now_millis).max(0));
-        let bucket = |bucket: Option<&Bucket>, rate: &Rate| Bucket {
-            empty_at_millis: bucket.map_or(now_millis, |bucket| {
-                bucket.empty_at_millis.clamp(now_millis, now_millis + rate.burst * rate.interval_millis)
-            }),
-        };
-        let of_account = bucket(tables.accounts.get(&account), &ACCOUNT);
-        let of_network = bucket(tables.networks.get(&network), &NETWORK);
+        let of_account = settled(tables.accounts.get_mut(&account), &ACCOUNT, now_millis);
+        let of_network = settled(tables.networks.get_mut(&network), &NETWORK, now_millis);
         let wait = ladder_wait
             .max(of_account.wait_millis(&ACCOUNT, now_millis))
             .max(of_network.wait_millis(&NETWORK, now_millis));
@@ -215,6 +202,13 @@ impl Throttle {
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A bucket as it is now, no fuller than full: a clock that was ahead must not keep anybody out.
+fn settled(bucket: Option<&mut Bucket>, rate: &Rate, now: i64) -> Bucket {
+    let Some(bucket) = bucket else { return Bucket { empty_at_millis: now } };
+    bucket.empty_at_millis = bucket.empty_at_millis.clamp(now, now + rate.burst * rate.interval_millis);
+    *bucket
 }
 
 #[derive(Serialize, Deserialize)]

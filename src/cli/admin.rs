@@ -1,14 +1,13 @@
-//! `strongroom admin rotate`
+//! `strongroom admin`: commands that look after a home and its server.
 
-use std::sync::Arc;
+mod ca_pin;
+mod rotate;
+mod rotate_signing_keys;
 
 use clap::{Args, Subcommand};
 
-use super::home_options::{HomeOption, UnlockOptions};
-use super::{CliError, print};
-use crate::clock::SystemClock;
-use crate::config::{Environment, ServeConfig, ServeFlags};
-use crate::server;
+use super::CliError;
+use crate::config::Environment;
 
 /// Commands that look after a home.
 #[derive(Args)]
@@ -20,32 +19,19 @@ pub struct Admin {
 #[derive(Subcommand)]
 enum AdminCommand {
     /// Replace the administrator's token; the old one stops working at once
-    Rotate(Rotate),
-}
-
-/// Options of `admin rotate`. The server may run or not; unlocking is needed only if not.
-#[derive(Args)]
-struct Rotate {
-    #[command(flatten)]
-    home: HomeOption,
-    #[command(flatten)]
-    unlock: UnlockOptions,
+    Rotate(rotate::Rotate),
+    /// Replace the keys that tokens are signed with
+    RotateSigningKeys(rotate_signing_keys::RotateSigningKeys),
+    /// Print the pin of the home's certificate authority, for `strongroom login --ca-pin` on another machine
+    CaPin(ca_pin::CaPin),
 }
 
 impl Admin {
     pub(super) fn run(self, environment: &Environment) -> Result<(), CliError> {
-        let AdminCommand::Rotate(rotate) = self.command;
-        let flags = ServeFlags {
-            home: rotate.home.home,
-            key_file: rotate.unlock.key_file,
-            passphrase_file: rotate.unlock.passphrase_file,
-            passphrase_prompt: rotate.unlock.passphrase_prompt,
-            allow_env_passphrase: rotate.unlock.allow_env_passphrase,
-            ..ServeFlags::default()
-        };
-        let config = ServeConfig::resolve(flags, environment)?;
-        server::rotate_admin_token(&config.home, config.unlock, Arc::new(SystemClock))?;
-        print(&format!("The administrator's new token is in {}\n", config.home.kubeconfig().display()));
-        Ok(())
+        match self.command {
+            AdminCommand::Rotate(command) => command.run(environment),
+            AdminCommand::RotateSigningKeys(command) => command.run(environment),
+            AdminCommand::CaPin(command) => command.run(environment),
+        }
     }
 }

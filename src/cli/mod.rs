@@ -1,14 +1,29 @@
 //! The command line: one file per command. Owns standard output and exit codes.
 //!
 //! Exit codes: 0 done, 1 not done (the reason is on standard error), 2 the command line or a setting is wrong.
+//! `access explain` ends with 1 too where something is denied.
 //!
-//! What it never does: take a secret as an argument, or print one.
+//! What it never does: take a secret as an argument, or print one, but for the token that `token create` and
+//! `credential` are asked for.
 
+mod access;
 mod admin;
 mod audit;
+mod connection;
+mod credential;
+mod duration;
 mod healthcheck;
 mod home_options;
+mod kubeconfig;
+mod login;
+mod logout;
+mod output;
+mod password;
 mod serve;
+mod session;
+mod token;
+mod user;
+mod whoami;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -18,7 +33,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::log::LogFilter;
 use crate::config::{ConfigError, Environment};
-use crate::server::{self, ServeError};
+use crate::kube_client::{ConnectError, Failure};
+use crate::server::private_files::FileError;
+use crate::server::{self, ClientError, ServeError};
 
 const NOT_DONE: u8 = 1;
 const USAGE: u8 = 2;
@@ -40,10 +57,24 @@ enum Command {
     Serve(Box<serve::Serve>),
     /// Exit with 0 if the server of this home is ready, with 1 if not
     Healthcheck(healthcheck::Healthcheck),
+    /// Sign in to a server, and set up kubectl for it
+    Login(login::Login),
+    /// End your session
+    Logout(logout::Logout),
+    /// Say who you are to the server
+    Whoami(whoami::Whoami),
+    /// Look after the people who sign in
+    User(user::User),
+    /// Get tokens of service accounts
+    Token(token::Token),
+    /// Ask who may do what, and why
+    Access(access::Access),
+    /// Read the audit log
+    Audit(audit::Audit),
+    /// Give kubectl a token; `login` sets it up
+    Credential(credential::Credential),
     /// Look after a home
     Admin(admin::Admin),
-    /// Look into the audit log
-    Audit(audit::Audit),
 }
 
 /// Why a command was not done.
@@ -55,6 +86,20 @@ enum CliError {
     Serve(#[from] ServeError),
     #[error("the audit log is not as it was written: {0} findings")]
     AuditFindings(u64),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The server refused, in its own words.
+    #[error(transparent)]
+    Server(#[from] Failure),
+    #[error("{0}")]
+    NotDone(String),
+    /// Something is denied, which was asked about and told.
+    #[error("denied")]
+    Denied,
 }
 
 /// Runs the command that the process was started with.
@@ -64,8 +109,11 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(CliError::Denied) => ExitCode::from(NOT_DONE),
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "strongroom: {error}");
+            // What a server says is shown as kubectl shows it.
+            let prefix = if matches!(error, CliError::Server(_)) { "" } else { "strongroom: " };
+            let _ = writeln!(std::io::stderr(), "{prefix}{error}");
             ExitCode::from(if matches!(error, CliError::Config(_)) { USAGE } else { NOT_DONE })
         }
     }
@@ -79,8 +127,15 @@ fn run(cli: Cli) -> Result<(), CliError> {
     match cli.command {
         Command::Serve(command) => command.run(&environment),
         Command::Healthcheck(command) => command.run(&environment),
-        Command::Admin(command) => command.run(&environment),
+        Command::Login(command) => command.run(&environment),
+        Command::Logout(command) => command.run(&environment),
+        Command::Whoami(command) => command.run(&environment),
+        Command::User(command) => command.run(&environment),
+        Command::Token(command) => command.run(&environment),
+        Command::Access(command) => command.run(&environment),
         Command::Audit(command) => command.run(&environment),
+        Command::Credential(command) => command.run(&environment),
+        Command::Admin(command) => command.run(&environment),
     }
 }
 
@@ -93,10 +148,9 @@ fn start_log(filter: &LogFilter) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Prints to standard output. A reader that has gone away is not an error of ours.
-fn print(text: &str) {
-    let mut output = std::io::stdout().lock();
-    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+/// Says something that does not keep the command from being done.
+fn warn(text: &str) {
+    let _ = writeln!(std::io::stderr(), "warning: {text}");
 }
 
 #[cfg(test)]
@@ -121,6 +175,23 @@ mod tests {
             "strongroom serve --audit-max-size 1 --audit-max-age 2 --audit-max-files 3 --audit-sync always --audit-reads off",
             "strongroom audit verify --home /h --key-file k",
             "strongroom audit verify --public-key p --directory d",
+            "strongroom admin rotate-signing-keys --revoke --server https://h:1 --token-file t",
+            "strongroom login ada --server https://h:1 --ca-file c --context x --kubeconfig k --password-stdin",
+            "strongroom login --embed-token",
+            "strongroom logout --all",
+            "strongroom whoami -o yaml --kubeconfig k --context c",
+            "strongroom user create ada --group dev --group ops --no-password",
+            "strongroom user passwd",
+            "strongroom user certificate ada --expires 30d --out-dir d --home h",
+            "strongroom user certificate ada --out-kubeconfig k --kubeconfig c",
+            "strongroom token create app -n prod --audience a --duration 1h --bound-secret db -o json",
+            "strongroom access explain --as ada --as-group dev get secrets/db -n prod --subresource status",
+            "strongroom access explain get /metrics",
+            "strongroom access who-can get secrets -A",
+            "strongroom access unused --since 12w",
+            "strongroom audit tail -f -n 5",
+            "strongroom audit query -n prod --since 1h --decision forbid -o json",
+            "strongroom credential --server https://h:1 --user ada --ca-sha256 00",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
@@ -131,6 +202,15 @@ mod tests {
             "strongroom audit",
             "strongroom audit verify --directory d",
             "strongroom audit verify --public-key p --key-file k",
+            "strongroom login ada --password x",
+            "strongroom login ada --ca-file c --ca-pin 00",
+            "strongroom login ada --ca-pin 00",
+            "strongroom user create ada --password x",
+            "strongroom user create ada --no-password --password-stdin",
+            "strongroom whoami --home h --kubeconfig k",
+            "strongroom whoami --token x",
+            "strongroom access unused --since 0d",
+            "strongroom access explain get",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::CliError;
 use super::audit::AuditOptions;
 use super::home_options::{HomeOption, UnlockOptions};
-use super::{CliError, print};
+use super::output::print;
 use crate::clock::SystemClock;
 use crate::config::{Environment, ServeConfig, ServeFlags};
 use crate::server;
@@ -41,10 +42,15 @@ pub struct Serve {
     /// Who may connect to it, as octal permissions of its file [env: STRONGROOM_LISTEN_UNIX_MODE] [default: 0600]
     #[arg(long, value_name = "MODE")]
     listen_unix_mode: Option<String>,
-    /// Outside OpenID Connect issuers, YAML or JSON [env: STRONGROOM_OIDC_CONFIG]
-    // Shown once tokens of outside issuers are verified; until then the file is read and checked.
-    #[arg(long, value_name = "FILE", hide = true)]
+    /// Accept tokens of the OpenID Connect issuers in this file, YAML or JSON [env: STRONGROOM_OIDC_CONFIG]
+    #[arg(long, value_name = "FILE")]
     oidc_config: Option<PathBuf>,
+    /// What this server's own tokens call it, an https URL; a change ends them all [env: STRONGROOM_ISSUER] [default: the first --advertise, else https://strongroom.local]
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
+    /// Memory that hashing a password takes, in MiB [env: STRONGROOM_ARGON2_MEMORY] [default: 64]
+    #[arg(long, value_name = "MIB")]
+    argon2_memory: Option<u32>,
     /// Serve Swagger UI beyond loopback, where it is on anyway [env: STRONGROOM_SWAGGER_UI]
     #[arg(long)]
     swagger_ui: bool,
@@ -85,6 +91,8 @@ impl Serve {
             listen_unix: self.listen_unix,
             listen_unix_mode: self.listen_unix_mode,
             oidc_config: self.oidc_config,
+            issuer: self.issuer,
+            argon2_memory_mib: self.argon2_memory,
             swagger_ui: self.swagger_ui,
             redact_lists: self.redact_lists,
             key_file: self.unlock.key_file,

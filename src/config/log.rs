@@ -7,7 +7,8 @@ use super::{ConfigError, Environment};
 pub struct LogFilter(String);
 
 impl LogFilter {
-    /// `--log`, else `STRONGROOM_LOG`, else `info`. A bare level is that of our own messages; libraries only warn.
+    /// `--log`, else `STRONGROOM_LOG`, else `info`. A bare level is that of our own messages; libraries only warn, and
+    /// the Kubernetes client is silent: its failures are returned, and told by who asked.
     pub fn resolve(flag: Option<String>, environment: &Environment) -> Result<Self, ConfigError> {
         let text = match flag {
             Some(text) => Some(text),
@@ -16,8 +17,9 @@ impl LogFilter {
         let text = text.unwrap_or_else(|| "info".to_owned());
         let level = text.to_ascii_lowercase();
         Ok(match level.as_str() {
-            "off" | "error" | "warn" => Self(level),
-            "info" | "debug" | "trace" => Self(format!("warn,strongroom={level}")),
+            "off" => Self(level),
+            "error" | "warn" => Self(format!("{level},kube_client=off")),
+            "info" | "debug" | "trace" => Self(format!("warn,kube_client=off,strongroom={level}")),
             _ => Self(text),
         })
     }
@@ -36,9 +38,12 @@ mod tests {
     #[test]
     fn a_level_is_about_our_own_messages() {
         let nothing = Environment::of(&[]);
-        assert_eq!(LogFilter::resolve(None, &nothing).unwrap().as_str(), "warn,strongroom=info");
-        assert_eq!(LogFilter::resolve(Some("DEBUG".into()), &nothing).unwrap().as_str(), "warn,strongroom=debug");
-        assert_eq!(LogFilter::resolve(Some("error".into()), &nothing).unwrap().as_str(), "error");
+        assert_eq!(LogFilter::resolve(None, &nothing).unwrap().as_str(), "warn,kube_client=off,strongroom=info");
+        assert_eq!(
+            LogFilter::resolve(Some("DEBUG".into()), &nothing).unwrap().as_str(),
+            "warn,kube_client=off,strongroom=debug"
+        );
+        assert_eq!(LogFilter::resolve(Some("error".into()), &nothing).unwrap().as_str(), "error,kube_client=off");
         let variable = Environment::of(&[("STRONGROOM_LOG", "strongroom::api=debug")]);
         assert_eq!(LogFilter::resolve(None, &variable).unwrap().as_str(), "strongroom::api=debug");
     }

@@ -6,13 +6,16 @@
 pub mod audit;
 pub mod cache;
 pub mod client_certificates;
+pub mod connection;
 pub mod environment;
 pub mod home;
 pub mod limits;
 pub mod listen;
 pub mod log;
 pub mod outside_issuers;
+pub mod passwords;
 pub mod tls;
+pub mod tokens;
 pub mod unix_socket;
 pub mod unlock;
 
@@ -22,12 +25,15 @@ use std::path::PathBuf;
 pub use audit::{AuditConfig, AuditFlags};
 pub use cache::CacheSize;
 pub use client_certificates::ClientCertificates;
+pub use connection::{ConnectionFlags, ConnectionSource, ServerUrl};
 pub use environment::Environment;
 pub use home::HomePaths;
 pub use limits::Limits;
 pub use listen::{Advertise, ListenAddress};
 pub use outside_issuers::OutsideIssuer;
+pub use passwords::PasswordMemory;
 pub use tls::TlsFiles;
+pub use tokens::TokenIssuer;
 pub use unix_socket::UnixSocket;
 pub use unlock::{PassphraseFromEnvironment, UnlockConfig};
 
@@ -76,6 +82,10 @@ pub struct ServeFlags {
     pub listen_unix_mode: Option<String>,
     /// `--oidc-config`
     pub oidc_config: Option<PathBuf>,
+    /// `--issuer`
+    pub issuer: Option<String>,
+    /// `--argon2-memory`
+    pub argon2_memory_mib: Option<u32>,
     /// `--swagger-ui`
     pub swagger_ui: bool,
     /// `--redact-lists`
@@ -118,6 +128,10 @@ pub struct ServeConfig {
     pub unix_socket: Option<UnixSocket>,
     /// A file that [`outside_issuers::parse`] understands.
     pub oidc_config: Option<PathBuf>,
+    /// `iss` of the tokens that are signed.
+    pub token_issuer: TokenIssuer,
+    /// Memory for hashing a password.
+    pub password_memory: PasswordMemory,
     /// Whether Swagger UI and its document are served.
     pub swagger_ui: bool,
     /// Whether lists and watches leave values out for callers who may not `get` the object.
@@ -152,6 +166,8 @@ impl ServeConfig {
         let client_certificates = ClientCertificates::resolve(flags.client_certificates, flags.client_ca, environment)?;
         let unix_socket = UnixSocket::resolve(flags.listen_unix, flags.listen_unix_mode, environment)?;
         let oidc_config = flags.oidc_config.or_else(|| environment.path("STRONGROOM_OIDC_CONFIG"));
+        let token_issuer = TokenIssuer::resolve(flags.issuer, &advertise, environment)?;
+        let password_memory = PasswordMemory::resolve(flags.argon2_memory_mib, environment)?;
         let swagger_ui =
             flags.swagger_ui || environment.switch("STRONGROOM_SWAGGER_UI")?.unwrap_or_else(|| listen.is_loopback());
         let redact_lists = flags.redact_lists || environment.switch("STRONGROOM_REDACT_LISTS")?.unwrap_or_default();
@@ -180,6 +196,8 @@ impl ServeConfig {
             client_certificates,
             unix_socket,
             oidc_config,
+            token_issuer,
+            password_memory,
             swagger_ui,
             redact_lists,
             unlock,

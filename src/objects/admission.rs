@@ -42,16 +42,11 @@ impl Objects {
         checked.map_err(|refusal| refused(refusal, kind, &name))
     }
 
-    /// Whether the caller may act as the user that the permit names, which setting a password and issuing a
-    /// certificate come to.
-    pub(super) fn admit_as_user(&self, request: Request<'_>, record: &UserAccount) -> Result<(), Error> {
-        let access = self.access();
-        may_act_as(
-            &access.policy,
-            request.permit.user(),
-            request.permit.name(),
-            record.groups.iter().map(String::as_str),
-        )
+    /// Whether the caller may act as the user that the permit names, in these groups, which setting a password and
+    /// issuing a certificate come to.
+    pub(super) fn admit_as_user(&self, request: Request<'_>, groups: &[String]) -> Result<(), Error> {
+        let (access, permit) = (self.access(), request.permit);
+        may_act_as(&access.policy, permit.user(), permit.name(), groups.iter().map(String::as_str))
     }
 
     /// Why the caller may not see the values of the objects of the permit; `None` if they may.

@@ -8,12 +8,18 @@ use serde_json::Value;
 use super::finish::Change;
 use super::{Error, Objects, Request, fields};
 use crate::model::kinds::CLUSTER_ROLE;
+use crate::model::user::User;
 use crate::rbac::Attributes;
 
 /// The field manager, as in Kubernetes.
 const MANAGER: &str = "clusterrole-aggregation-controller";
 /// Passes while others keep changing the same roles.
 const ATTEMPTS: usize = 16;
+
+/// Whether a write is one of those made here, which cause no other.
+pub(super) fn is_own_work(request: Request<'_>) -> bool {
+    request.permit.is_consequence() && request.permit.user().name == User::system(MANAGER).name
+}
 
 impl Objects {
     /// Writes the rules of every aggregated cluster role whose stored ones are not what they come to. Best effort: what

@@ -81,7 +81,7 @@ impl Objects {
         if kind.namespaced {
             match text(object, "namespace") {
                 Some(sent) if sent != namespace => {
-                    return Err(Error::BadRequest(NAMESPACE_MISMATCH.to_owned()));
+                    return Err(Error::BadRequest(validation::NAMESPACE_MISMATCH.to_owned()));
                 }
                 _ => set(object, "namespace", Value::from(namespace)),
             }
@@ -95,10 +95,6 @@ impl Objects {
         Ok(text(object, "generateName").map(str::to_owned))
     }
 }
-
-/// Kubernetes' text for a body whose namespace is not the URL's.
-pub(super) const NAMESPACE_MISMATCH: &str =
-    "the namespace of the provided object does not match the namespace sent on the request";
 
 /// A non-empty string field of `metadata`.
 pub(super) fn text<'a>(object: &'a Value, field: &str) -> Option<&'a str> {

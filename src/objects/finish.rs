@@ -147,7 +147,7 @@ impl Objects {
             commit_error(&error, resource, &namespace)
         })?;
         let row = committed.rows.first().ok_or(Error::Internal("a commit without a version"))?;
-        if kind.id == kinds::CLUSTER_ROLE.id && !request.permit.is_consequence() {
+        if kind.id == kinds::CLUSTER_ROLE.id && !super::aggregation::is_own_work(request) {
             Box::pin(self.settle_aggregation(request)).await;
         }
         match last {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::create::{NAMESPACE_MISMATCH, name_of, remove, set, text};
+use super::create::{name_of, remove, set, text};
 use super::finish::{Change, Outcome};
 use super::live::Loaded;
 use super::patch::{self, PatchError};
@@ -259,7 +259,10 @@ impl Objects {
         set(object, "resourceVersion", Value::from(live.loaded.revision().to_string()));
         if unchanged(object, old) {
             return Ok(if options.dry_run {
-                Updated::DryRun { document: live.document.duplicate(), created: false }
+                // What was sent may differ in form from what is stored: for those who may not see whether the values
+                // are the same, it is answered with in either case.
+                let document = if self.blind(request).is_some() { new } else { live.document.duplicate() };
+                Updated::DryRun { document, created: false }
             } else {
                 Updated::Stored {
                     object: self.load(kind, request.permit.name(), live.loaded.row_revision())?,
@@ -362,7 +365,7 @@ fn same_identity(request: Request<'_>, object: &Value, name_required: bool) -> R
     }
     match text(object, "namespace") {
         Some(namespace) if request.kind()?.namespaced && namespace != request.namespace() => {
-            Err(Error::BadRequest(NAMESPACE_MISMATCH.to_owned()))
+            Err(Error::BadRequest(validation::NAMESPACE_MISMATCH.to_owned()))
         }
         _ => Ok(()),
     }

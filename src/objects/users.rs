@@ -14,8 +14,10 @@ impl Objects {
     /// The user that the permit names, for one who may act as that user.
     #[expect(clippy::disallowed_methods, reason = "a User holds no secret values")]
     pub fn user_to_act_for(&self, request: Request<'_>) -> Result<UserAccount, Error> {
+        // Who may not act as a user of this name does not learn whether there is one.
+        self.admit_as_user(request, &[])?;
         let record = UserAccount::parse(self.document(&self.get(request)?)?.expose());
-        self.admit_as_user(request, &record)?;
+        self.admit_as_user(request, &record.groups)?;
         Ok(record)
     }
 
@@ -35,7 +37,7 @@ impl Objects {
             return Err(Error::Conflict(request.resource()?, MODIFIED.to_owned()));
         }
         let mut object: Value = self.document(&loaded)?.expose().clone();
-        self.admit_as_user(request, &UserAccount::parse(&object))?;
+        self.admit_as_user(request, &UserAccount::parse(&object).groups)?;
         if let Some(fields) = object.as_object_mut() {
             fields.insert("status".to_owned(), json!({"passwordSetAt": self.now()}));
         }

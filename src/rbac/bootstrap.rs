@@ -82,7 +82,7 @@ const ROLES: &[RoleRow] = &[
     part(
         "system:aggregate-to-view",
         "view",
-        &[Resources { verbs: READ, group: "", resources: &["namespaces", "serviceaccounts"] }],
+        &[Resources { verbs: READ, group: "", resources: &["namespaces", "namespaces/status", "serviceaccounts"] }],
     ),
     role(
         "system:auth-delegator",

@@ -61,6 +61,8 @@ fn view_edit_and_admin_build_on_each_other() {
     for (line, view, edit, admin, cluster_admin) in [
         ("get t serviceaccounts a", true, true, true, true),
         ("get t namespaces t", true, true, true, true),
+        ("get t namespaces/status t", true, true, true, true),
+        ("update t namespaces/status t", false, false, false, true),
         ("get t secrets a", false, true, true, true),
         ("list t secrets -", false, true, true, true),
         ("deletecollection t secrets -", false, true, true, true),
@@ -133,7 +135,9 @@ fn missing_permissions_are_added_and_others_stay() {
     ]);
     let mut rules = existing["rules"].as_array().unwrap().clone();
     rules.push(json!({"verbs": ["watch"], "apiGroups": [""], "resources": ["namespaces"]}));
-    rules.push(json!({"verbs": ["get", "watch"], "apiGroups": [""], "resources": ["serviceaccounts"]}));
+    for resource in ["namespaces/status", "serviceaccounts"] {
+        rules.push(json!({"verbs": ["get", "watch"], "apiGroups": [""], "resources": [resource]}));
+    }
     let merged = merge(&existing, &wanted).unwrap();
     assert_eq!(merged["rules"], json!(rules));
     assert_eq!(

@@ -93,7 +93,7 @@ pub fn check_binding(
     {
         return Ok(());
     }
-    let found = policy.role(&binding.role_namespace(), role).filter(|role| role.kind.kind == binding.role_ref.kind);
+    let found = policy.role(&binding.role_ref.namespace, role).filter(|role| role.kind.kind == binding.role_ref.kind);
     let Some(found) = found else {
         return Err(Refusal::RoleNotFound { kind, name: role.to_owned() });
     };

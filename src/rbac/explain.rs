@@ -3,6 +3,8 @@
 //! It names bindings, roles and subjects of the whole store: to be shown only to who may read those. Decides as
 //! [`Policy::decide`] does, but looks at every rule. Texts are made when they are asked for.
 
+use std::collections::HashSet;
+
 use super::Attributes;
 use super::coverage::go_list;
 use super::denial::combined;
@@ -234,7 +236,7 @@ impl<'a> Explanation<'a> {
     fn find_near_misses(&mut self) {
         let attributes = self.attributes;
         let covering = |role: &Role| role.rules.iter().position(|rule| rule.allows(attributes));
-        let (mut found, mut bound_here) = (Vec::new(), Vec::new());
+        let (mut found, mut bound_here) = (Vec::new(), HashSet::new());
         for bound in self.policy.all_bindings() {
             let (binding, Some(role)) = (&*bound.binding, bound.role.as_deref()) else { continue };
             let Some(rule) = covering(role) else { continue };
@@ -247,7 +249,7 @@ impl<'a> Explanation<'a> {
                 (false, true) => Obstacle::PathByRoleBinding,
                 (false, false) => continue,
             };
-            bound_here.push(std::ptr::from_ref(role));
+            bound_here.insert(std::ptr::from_ref(role));
             found.push(NearMiss { role, rule, binding: Some(binding), obstacle });
         }
         for role in self.policy.roles.values().map(|role| &**role) {

@@ -3,8 +3,10 @@
 //! Source: `plugin/pkg/auth/authorizer/rbac` of Kubernetes. Builds no text and never allocates: this is what every
 //! request runs. One difference: an empty entry of `resourceNames` does not match a request without a name.
 
+use std::sync::Arc;
+
 use super::Attributes;
-use super::rules::{ALL, Role, Rule};
+use super::rules::{ALL, Rule};
 
 impl Rule {
     /// Whether the rule, on its own, covers the request.
@@ -58,28 +60,37 @@ pub(super) fn prefix(path: &str) -> Option<&str> {
     path.ends_with('*').then(|| path.trim_end_matches('*'))
 }
 
-/// What the rules of a role may cover, in 64 bits: verbs above, resources below, the lowest for paths. Where a
-/// request's bits are not all in it, no rule covers the request; otherwise the rules must be looked at.
+/// What the rules of a role may cover, in 128 bits: names, verbs, resources, the lowest for paths. Where a request's bits
+/// are not all in it, no rule covers the request; otherwise the rules must be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Reach(u64);
+pub(super) struct Reach(u128);
 
-const VERBS: u64 = 0xFFFF_FFFF_0000_0000;
-const RESOURCES: u64 = 0x0000_0000_FFFF_FFFE;
-const PATHS: u64 = 1;
+/// Bits for names; the highest stands for having none.
+const NAMES: u128 = u128::MAX << 64;
+const NAMELESS: u128 = 1 << 127;
+const VERBS: u128 = 0xFFFF_FFFF << 32;
+const RESOURCES: u128 = 0xFFFF_FFFE;
+const PATHS: u128 = 1;
 
 impl Reach {
     /// Of a role that is not there.
     pub(super) const NONE: Self = Self(0);
 
-    pub(super) fn of_role(role: &Role) -> Self {
+    pub(super) fn of_rules(rules: &[Arc<Rule>]) -> Self {
         let mut bits = 0;
-        for rule in role.rules.iter() {
+        for rule in rules {
             for verb in &rule.verbs {
                 bits |= if verb == ALL { VERBS } else { verb_bit(verb) };
             }
             for resource in &rule.resources {
                 let owner = owner(resource);
                 bits |= if owner == ALL { RESOURCES } else { resource_bit(owner) };
+            }
+            if rule.resource_names.is_empty() {
+                bits |= NAMES;
+            }
+            for name in &rule.resource_names {
+                bits |= name_bit(name);
             }
             if !rule.non_resource_urls.is_empty() {
                 bits |= PATHS;
@@ -89,7 +100,11 @@ impl Reach {
     }
 
     pub(super) fn of_request(asked: &Attributes) -> Self {
-        let target = if asked.is_resource() { resource_bit(owner(&asked.resource)) } else { PATHS };
+        let target = match asked.is_resource() {
+            false => PATHS,
+            true if asked.name.is_empty() => resource_bit(owner(&asked.resource)) | NAMELESS,
+            true => resource_bit(owner(&asked.resource)) | name_bit(&asked.name),
+        };
         Self(verb_bit(&asked.verb) | target)
     }
 
@@ -102,12 +117,16 @@ fn owner(resource: &str) -> &str {
     resource.split_once('/').map_or(resource, |(owner, _)| owner)
 }
 
-fn verb_bit(verb: &str) -> u64 {
+fn resource_bit(resource: &str) -> u128 {
+    1 << (1 + spread(resource) % 31)
+}
+
+fn verb_bit(verb: &str) -> u128 {
     1 << (32 + spread(verb) % 32)
 }
 
-fn resource_bit(resource: &str) -> u64 {
-    1 << (1 + spread(resource) % 31)
+fn name_bit(name: &str) -> u128 {
+    1 << (64 + spread(name) % 63)
 }
 
 /// FNV-1a.

@@ -65,23 +65,22 @@ impl PolicySet {
             let Some(role) = roles.get_mut(&("".into(), Arc::clone(&name))) else { continue };
             let is_stale = role.rules != rules;
             if is_stale {
-                *role = Arc::new(Role { rules: Arc::clone(&rules), ..Role::clone(role) });
+                let reach = Reach::of_rules(&rules);
+                *role = Arc::new(Role { rules: Arc::clone(&rules), reach, ..Role::clone(role) });
             }
             aggregated.push(Aggregated { name, rules, is_stale });
         }
-        let reach: BTreeMap<&Key, Reach> = roles.iter().map(|(key, role)| (key, Reach::of_role(role))).collect();
         let (mut cluster, mut namespaces) = (Scope::default(), HashMap::<Arc<str>, Scope>::new());
         for binding in self.bindings.values() {
-            let key = (binding.role_namespace(), Arc::clone(&binding.role_ref.name));
+            let key = (Arc::clone(&binding.role_ref.namespace), Arc::clone(&binding.role_ref.name));
             // A reference of another kind refers to nothing.
             let role = roles.get(&key).filter(|role| role.kind.kind == binding.role_ref.kind);
-            let reach = role.and_then(|_| reach.get(&key)).copied().unwrap_or(Reach::NONE);
             let scope = if binding.kind.namespaced {
                 namespaces.entry(Arc::clone(&binding.namespace)).or_default()
             } else {
                 &mut cluster
             };
-            scope.add(Bound { binding: Arc::clone(binding), role: role.cloned() }, reach);
+            scope.add(Bound { binding: Arc::clone(binding), role: role.cloned() });
         }
         Policy { roles, cluster, namespaces, aggregated }
     }
@@ -182,7 +181,8 @@ pub(super) struct Entry {
 }
 
 impl Scope {
-    fn add(&mut self, bound: Bound, reach: Reach) {
+    fn add(&mut self, bound: Bound) {
+        let reach = bound.role.as_ref().map_or(Reach::NONE, |role| role.reach);
         let binding = self.bindings.len();
         for (subject, Subject { kind, key, .. }) in bound.binding.subjects.iter().enumerate() {
             let index = match kind {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::matching::Reach;
 use crate::model::field_error::go_quote;
 use crate::model::kinds::{self, Kind};
 use crate::model::selector::LabelSelector;
@@ -80,6 +81,7 @@ pub struct Role {
     pub rules: Rules,
     /// The selectors of an aggregated ClusterRole. One that cannot be read selects nothing and is left out.
     pub aggregation: Option<Vec<LabelSelector>>,
+    pub(super) reach: Reach,
 }
 
 impl Role {
@@ -91,13 +93,15 @@ impl Role {
     /// Reads a stored object of this name.
     pub(super) fn named(kind: &'static Kind, namespace: &str, name: &str, object: &Value) -> Self {
         let labels = object.pointer("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
+        let rules = rules(object);
         let aggregation = object.get("aggregationRule").filter(|rule| rule.is_object() && !kind.namespaced);
         Self {
             kind,
             namespace: scope(kind, namespace),
             name: name.into(),
             labels: labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect(),
-            rules: rules(object),
+            reach: Reach::of_rules(&rules),
+            rules,
             aggregation: aggregation.map(|rule| {
                 let selectors = rule.get("clusterRoleSelectors").and_then(Value::as_array).into_iter().flatten();
                 selectors.filter_map(|selector| LabelSelector::from_api(selector, "").ok()).collect()
@@ -126,6 +130,8 @@ pub struct RoleRef {
     pub kind: String,
     /// Name of the role.
     pub name: Arc<str>,
+    /// Namespace of the role: the binding's for a Role, none for a ClusterRole.
+    pub(super) namespace: Arc<str>,
 }
 
 /// What a subject names.
@@ -231,17 +237,20 @@ impl Binding {
         let subjects = object.get("subjects").and_then(Value::as_array).into_iter().flatten();
         Self {
             kind,
-            role_ref: RoleRef { kind: text(role_ref, "kind").to_owned(), name: text(role_ref, "name").into() },
+            role_ref: RoleRef {
+                kind: text(role_ref, "kind").to_owned(),
+                name: text(role_ref, "name").into(),
+                namespace: if text(role_ref, "kind") == kinds::CLUSTER_ROLE.kind {
+                    "".into()
+                } else {
+                    Arc::clone(&namespace)
+                },
+            },
             subjects: subjects.filter_map(|subject| Subject::parse(subject, &namespace)).collect(),
             bootstrap: object.pointer("/metadata/labels").is_some_and(|all| all.get(BOOTSTRAPPING_LABEL).is_some()),
             namespace,
             name: name.into(),
         }
-    }
-
-    /// The namespace of the role that is referred to: the binding's for a Role, none for a ClusterRole.
-    pub(super) fn role_namespace(&self) -> Arc<str> {
-        if self.role_ref.kind == kinds::CLUSTER_ROLE.kind { "".into() } else { Arc::clone(&self.namespace) }
     }
 
     /// Kubernetes' text where the role is not there.

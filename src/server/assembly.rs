@@ -1,5 +1,5 @@
-//! What the server is put together from: the one file here that names `auth` and the API, and with `audit_log` the
-//! store.
+//! What the server is put together from: the one file here that names the API, with `outside_issuers` the one that names
+//! `auth`, and with `audit_log` the one that names the store.
 //!
 //! What it never does: keep a secret of its own. The authorities' keys and the hash of the administrator's token are
 //! sealed rows.
@@ -12,10 +12,10 @@ use tokio::task::AbortHandle;
 
 use crate::api;
 use crate::audit::{self, AuditLog, RequestFacts};
-use crate::auth::{self, ADMIN_STATE_KEY, AdminToken, Authenticator, TokenHash};
+use crate::auth::{self, ADMIN_STATE_KEY, AdminToken, Authenticator, OutsideIssuer, TokenHash};
 use crate::clock::SharedClock;
-use crate::config::{AuditConfig, HomePaths};
-use crate::crypto::Keyring;
+use crate::config::{AuditConfig, ConfigError, HomePaths, PasswordMemory, TokenIssuer};
+use crate::crypto::{Argon2Cost, Keyring, password_limits};
 use crate::model::user::User;
 use crate::objects::watch::Hub;
 use crate::objects::{Objects, controllers};
@@ -29,10 +29,7 @@ use super::audit_log;
 use super::kubeconfig::AdminKubeconfig;
 use super::listen::Application;
 use super::root_key::NewKeys;
-use super::{ServeError, bootstrap};
-
-/// `iss` of the tokens that this server signs, where nothing else is said.
-const ISSUER: &str = "https://strongroom.local";
+use super::{ServeError, bootstrap, outside_issuers};
 
 /// An open home. Clones share it.
 #[derive(Clone)]
@@ -84,7 +81,6 @@ pub async fn create(paths: &HomePaths, keys: &NewKeys) -> Result<(), ServeError>
 }
 
 /// What of the configuration concerns what is assembled here.
-#[derive(Clone, Copy)]
 pub struct Settings {
     /// Memory for sealed objects, in bytes.
     pub cache_bytes: usize,
@@ -96,6 +92,12 @@ pub struct Settings {
     pub redact_lists: bool,
     /// How the audit log is kept.
     pub audit: AuditConfig,
+    /// `iss` of the tokens that are signed.
+    pub token_issuer: TokenIssuer,
+    /// Memory for hashing a password.
+    pub password_memory: PasswordMemory,
+    /// Issuers of other systems whose tokens are accepted.
+    pub outside_issuers: Vec<OutsideIssuer>,
 }
 
 /// One of the home's two certificate authorities. Neither signs what the other does.
@@ -163,7 +165,7 @@ impl Assembly {
             store.clone(),
             Arc::clone(&keyring),
             Arc::clone(&clock),
-            auth::Settings::new(ISSUER.to_owned()),
+            identities(&settings)?,
             admin_hash(&store)?,
         );
         let authenticator = Arc::new(authenticator.await.map_err(ServeError::store)?);
@@ -241,6 +243,7 @@ impl Assembly {
     /// Ends the store: what was acknowledged is on the disk and the database file stands alone.
     pub async fn close(self) -> Result<(), ServeError> {
         self.looking_after_audit.abort();
+        self.credentials.authenticator.keep().await;
         audit_log::close(&self.audit, &self.store).await;
         self.store.close().await.map_err(ServeError::store)
     }
@@ -295,6 +298,17 @@ impl Credentials {
             .await
             .map_err(ServeError::store)
     }
+}
+
+fn identities(settings: &Settings) -> Result<auth::Settings, ServeError> {
+    let (memory_kib, usual) = (settings.password_memory.kib(), Argon2Cost::PASSWORD);
+    let cost = Argon2Cost::new(memory_kib, usual.passes(), usual.lanes(), &password_limits());
+    Ok(auth::Settings {
+        password_cost: cost.map_err(|error| ConfigError::new("--argon2-memory", error.to_string()))?,
+        outside: settings.outside_issuers.clone(),
+        fetch: outside_issuers::fetch(),
+        ..auth::Settings::new(settings.token_issuer.url().to_owned())
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "the certificate is public")]

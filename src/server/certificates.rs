@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use rustls::sign::CertifiedKey;
+use rustls_pki_types::CertificateDer;
 
 use crate::config::{HomePaths, TlsFiles};
 use crate::pki::{
@@ -83,6 +84,7 @@ pub fn present_generated(
         Some(certified) => certified,
         None => renew(paths, authority, names, now_unix_seconds)?,
     };
+    let certificate = with_authority(certificate, authority);
     write_presented(paths, &certificate)?;
     Ok(Presented {
         certificate: Arc::new(ServerCertificate::new(certificate)),
@@ -101,7 +103,7 @@ pub fn renew_generated(
     if stored_leaf(paths, authority, &presented.names, now_unix_seconds).is_some() {
         return Ok(false);
     }
-    let certificate = renew(paths, authority, &presented.names, now_unix_seconds)?;
+    let certificate = with_authority(renew(paths, authority, &presented.names, now_unix_seconds)?, authority);
     write_presented(paths, &certificate)?;
     presented.certificate.replace(certificate);
     Ok(true)
@@ -225,6 +227,12 @@ fn renew(
     pair.extend_from_slice(key.expose());
     replace(&paths.server_pair(), &pair)?;
     Ok(certified)
+}
+
+/// Presents the authority too: who knows only its pin finds it there.
+fn with_authority(mut certified: CertifiedKey, authority: &Authority) -> CertifiedKey {
+    certified.cert.push(CertificateDer::from(authority.certificate.clone()));
+    certified
 }
 
 fn write_presented(paths: &HomePaths, certified: &CertifiedKey) -> Result<(), CertificateError> {

@@ -149,13 +149,12 @@ impl LocalServer {
     }
 }
 
-/// The administrator's token, as the home's kubeconfig has it. Root may ask on behalf of the home's owner.
-pub fn admin_token(paths: &HomePaths) -> Result<SecretBytes, ClientError> {
+/// How the administrator connects, as the home's kubeconfig has it. Root may ask on behalf of the home's owner.
+pub fn admin_kubeconfig(paths: &HomePaths) -> Result<AdminKubeconfig, ClientError> {
     let path = paths.kubeconfig();
     let owner = std::fs::metadata(paths.root()).map(|home| home.uid());
     let access = owner.map_or(Access::OwnerOnly, Access::HomeOf);
-    let kubeconfig = AdminKubeconfig::read_as(&path, access);
-    Ok(kubeconfig.ok_or_else(|| ClientError::NoToken(path.display().to_string()))?.token)
+    AdminKubeconfig::read_as(&path, access).ok_or_else(|| ClientError::NoToken(path.display().to_string()))
 }
 
 /// A server that listens on every address is reached on this machine's own.

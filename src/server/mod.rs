@@ -32,32 +32,30 @@ mod lifecycle;
 mod listen;
 mod lock;
 mod offline;
+mod outside_issuers;
 mod peers;
-mod private_files;
+pub mod private_files;
 mod renewal;
 mod root_key;
-mod terminal;
 mod tls;
 mod unix_socket;
 mod unlock;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::SharedClock;
-use crate::config::{
-    Advertise, ClientCertificates, ConfigError, HomePaths, ListenAddress, OutsideIssuer, ServeConfig, TlsFiles,
-    UnlockConfig, outside_issuers,
-};
+use crate::config::{Advertise, ClientCertificates, HomePaths, ListenAddress, ServeConfig, TlsFiles, UnlockConfig};
 use crate::pki::Names;
+use crate::terminal::Terminal;
 
 pub use audit_log::{AuditReport, verify_signatures as verify_audit_signatures};
-pub use client::ClientError;
+pub use client::{ClientError, admin_kubeconfig};
 pub use error::ServeError;
 pub use hygiene::harden;
+pub use kubeconfig::AdminKubeconfig;
 
 use assembly::{Assembly, Settings, Signs};
 use certificates::{CertificateError, OwnCertificate, Presented, present_generated};
@@ -69,12 +67,10 @@ use listen::Listeners;
 use offline::UnlockedHome;
 use peers::Peers;
 use renewal::{Renewal, Source};
-use terminal::Terminal;
 
 /// Threads besides the workers: signals, renewal, what the store runs in the background.
 const BACKGROUND_THREADS: usize = 2;
 const ROTATE_TIMEOUT: Duration = Duration::from_secs(30);
-const OIDC_CONFIG_MAX_BYTES: u64 = 1024 * 1024;
 const READY_PATH: &str = "/readyz";
 const ROTATE_PATH: &str = "/strongroom/v1/admin/rotate";
 
@@ -105,7 +101,7 @@ pub fn rotate_admin_token(paths: &HomePaths, unlock: UnlockConfig, clock: Shared
     if lock::holder(&paths.lock())?.is_none() {
         return runtime()?.block_on(offline::rotate_admin_token(paths, unlock, clock, &mut Terminal));
     }
-    let token = client::admin_token(paths)?;
+    let token = admin_kubeconfig(paths)?.token;
     let answer = LocalServer::find(paths)?.post(ROTATE_PATH, &token, ROTATE_TIMEOUT)?;
     match answer.code {
         200 => Ok(()),
@@ -129,6 +125,8 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
         client_certificates,
         unix_socket,
         oidc_config,
+        token_issuer,
+        password_memory,
         swagger_ui,
         redact_lists,
         unlock,
@@ -136,10 +134,7 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
         cache,
         audit,
     } = config;
-    let outside_issuers = oidc_config.as_deref().map_or(Ok(Vec::new()), read_outside_issuers)?;
-    if !outside_issuers.is_empty() {
-        tracing::warn!("tokens of outside issuers are not verified by this version: nobody can sign in with one");
-    }
+    let outside_issuers = oidc_config.as_deref().map_or(Ok(Vec::new()), outside_issuers::read)?;
     let UnlockedHome { mut lock, keyring, opener } =
         offline::unlock(&paths, unlock, &clock, &mut Terminal, true).await?;
     let settings = Settings {
@@ -148,6 +143,9 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
         swagger_ui,
         redact_lists,
         audit,
+        token_issuer,
+        password_memory,
+        outside_issuers,
     };
     let assembly = Assembly::open(&paths, keyring, Arc::clone(&clock), settings).await?;
 
@@ -243,15 +241,6 @@ fn present_own(
         tracing::warn!(host = missing.host(), "the certificate does not stand for an advertised name");
     }
     Ok((Source::Own(own), presented))
-}
-
-fn read_outside_issuers(path: &Path) -> Result<Vec<OutsideIssuer>, ConfigError> {
-    let setting = format!("--oidc-config {}", path.display());
-    let is_too_long = std::fs::metadata(path).is_ok_and(|file| file.len() > OIDC_CONFIG_MAX_BYTES);
-    let content = if is_too_long { Err(io::ErrorKind::FileTooLarge.into()) } else { std::fs::read(path) };
-    let content = content.map_err(|error| ConfigError::new(setting.as_str(), error.to_string()))?;
-    let path = std::path::absolute(path).map_err(|error| ConfigError::new(setting.as_str(), error.to_string()))?;
-    outside_issuers::parse(&setting, &content, path.parent().unwrap_or(Path::new("/")))
 }
 
 /// Where clients find the server: the first advertised address, else the one listened on.

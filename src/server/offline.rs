@@ -1,8 +1,9 @@
 //! Opening a home, for the server and for commands that work while none runs.
 
 use crate::clock::SharedClock;
-use crate::config::{AuditConfig, HomePaths, UnlockConfig};
+use crate::config::{AuditConfig, HomePaths, PasswordMemory, TokenIssuer, UnlockConfig};
 use crate::crypto::{Argon2Cost, Keyring, SlotLimits, make_unlock_key};
+use crate::terminal::Prompt;
 
 use super::ServeError;
 use super::assembly::{self, Assembly, Settings};
@@ -12,7 +13,6 @@ use super::home;
 use super::lifecycle::Signals;
 use super::lock::HomeLock;
 use super::root_key;
-use super::terminal::Prompt;
 use super::unlock::{self, Form, Origin, Stage, UnlockSource};
 
 const SHORT_PASSPHRASE_BYTES: usize = 12;
@@ -78,9 +78,16 @@ pub async fn rotate_admin_token(
     // A signal in between would end the process with the terminal silent, or the token half replaced.
     let _signals = Signals::install()?;
     let unlocked = unlock(paths, config, &clock, prompt, false).await?;
-    let audit = AuditConfig::default();
-    let settings =
-        Settings { cache_bytes: CACHE_BYTES, watches_per_user: 0, swagger_ui: false, redact_lists: false, audit };
+    let settings = Settings {
+        cache_bytes: CACHE_BYTES,
+        watches_per_user: 0,
+        swagger_ui: false,
+        redact_lists: false,
+        audit: AuditConfig::default(),
+        token_issuer: TokenIssuer::default(),
+        password_memory: PasswordMemory::default(),
+        outside_issuers: Vec::new(),
+    };
     let assembly = Assembly::open(paths, unlocked.keyring, clock, settings).await?;
     let rotated = assembly.rotate_admin_token().await;
     assembly.close().await?;

@@ -25,10 +25,10 @@ use zeroize::Zeroizing;
 
 use crate::config::{PassphraseFromEnvironment, UnlockConfig};
 use crate::sensitive::SecretBytes;
+use crate::terminal::Prompt;
 
 use super::first_steps::Opener;
 use super::private_files::{Access, FileError, create_new, make_directory, read_secret};
-use super::terminal::Prompt;
 
 const UNLOCK_FILE_MAX_BYTES: usize = 4096;
 const KEY_BYTES: usize = 32;

@@ -511,3 +511,40 @@ async fn cleaning_up_that_fails_does_not_close_the_store_for_writing() {
     store.compact(second).await.unwrap();
     assert!(matches!(store.row(first), Err(ReadError::NotFound { .. })));
 }
+
+#[tokio::test]
+async fn audit_records_are_read_back_in_either_direction_and_their_end_is_known() {
+    let home = Home::make().await;
+    let store = home.open().await;
+    assert_eq!(store.audit_end(), ChainEnd { sequence: 0, link: home.keyring.audit_start(AUDIT_CHAIN) });
+    for name in ["a", "b", "c"] {
+        let mutations = vec![mutation(name, Expect::Absent, Flags::PUT, b"value")];
+        store.commit(Group { mutations, state: Vec::new(), audit: Some(name.as_bytes().to_vec()) }).await.unwrap();
+    }
+    store.write_state(vec![StateChange::put("k", SecretBytes::new(vec![1]))], Some(b"d".to_vec())).await.unwrap();
+    store.write_state(vec![StateChange::put("k", SecretBytes::new(vec![2]))], None).await.unwrap();
+    let read = |records: Result<Vec<(u64, SecretBytes)>, AuditReadError>| -> Vec<(u64, String)> {
+        records.unwrap().iter().map(|(number, text)| (*number, text_of(text))).collect()
+    };
+    let pairs = |expected: &[(u64, &str)]| -> Vec<(u64, String)> {
+        expected.iter().map(|(number, text)| (*number, (*text).to_owned())).collect()
+    };
+    assert_eq!(read(store.audit_records(0, 10)), pairs(&[(1, "a"), (2, "b"), (3, "c"), (4, "d")]));
+    assert_eq!(read(store.audit_records(2, 1)), pairs(&[(3, "c")]));
+    assert_eq!(read(store.audit_records_before(u64::MAX, 2)), pairs(&[(4, "d"), (3, "c")]));
+    assert_eq!(read(store.audit_records_before(2, 9)), pairs(&[(1, "a")]));
+    let rows = store.audit_rows(0, 10).unwrap();
+    assert_eq!(store.audit_end(), ChainEnd { sequence: 4, link: rows[3].link });
+    store.close().await.unwrap();
+
+    home.sql("UPDATE audit SET record = (SELECT record FROM audit WHERE sequence = 1) WHERE sequence = 2");
+    let store = home.open().await;
+    assert_eq!(store.audit_end().sequence, 4);
+    assert_eq!(store.audit_records(0, 10).err(), Some(AuditReadError::Integrity { sequence: 2 }));
+    assert_eq!(store.audit_rows(0, 10).unwrap().len(), 4);
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests compare what was opened")]
+fn text_of(text: &SecretBytes) -> String {
+    String::from_utf8(text.expose().to_vec()).unwrap()
+}

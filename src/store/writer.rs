@@ -256,13 +256,13 @@ impl Writer {
     }
 
     fn take(&self, batch: &mut Batch, group: Group) -> Result<Vec<Arc<SealedRow>>, CommitError> {
+        const UNSEALED: CommitError =
+            CommitError::Unavailable("the change could not be sealed: the system gave no randomness");
         if let Some(why) = self.closed_for_writing {
             return Err(CommitError::Unavailable(why));
         }
         let checked = self.check(batch, &group.mutations)?;
         let keyring = &self.shared.keyring;
-        const UNSEALED: CommitError =
-            CommitError::Unavailable("the change could not be sealed: the system gave no randomness");
         let unsealed = |_| UNSEALED;
         let refused_state =
             |error| if matches!(error, StoreError::Superseded) { CommitError::Conflict } else { UNSEALED };

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod architecture;
+mod authorization;
 mod bad_input;
 mod cli;
 mod crash;
+mod identities;
 mod leaks;
 mod readme;
 mod server;

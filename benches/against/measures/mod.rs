@@ -1,5 +1,6 @@
 //! One file a group of figures. Each pushes its rows, those that could not be measured too.
 
+pub mod audit;
 pub mod empty;
 pub mod get;
 pub mod list;

@@ -20,7 +20,7 @@ use crate::options::Options;
 use crate::process::Process;
 
 /// Objects that are there before reads begin.
-const OBJECTS: u64 = 512;
+pub const OBJECTS: u64 = 512;
 /// A body of ours, where ours is not there to be asked.
 const USUAL_BODY_BYTES: usize = 1900;
 

@@ -40,11 +40,22 @@ pub fn program() -> Result<PathBuf, String> {
 
 /// Starts it on `home`; the time until it is ready. A later start is given the address of the first.
 pub async fn start(program: &Path, home: Rc<TempDir>, address: Option<SocketAddr>) -> Outcome<(Server, Duration)> {
+    start_with(program, home, address, &[]).await
+}
+
+/// As [`start`], with more arguments.
+pub async fn start_with(
+    program: &Path,
+    home: Rc<TempDir>,
+    address: Option<SocketAddr>,
+    more: &[&str],
+) -> Outcome<(Server, Duration)> {
     let folder = home.path().join("home");
     let kubeconfig = folder.join("admin.kubeconfig");
     let known = address.map(|_| read(&kubeconfig)).transpose()?;
     let listen = address.map_or_else(|| "127.0.0.1:0".to_owned(), |address| address.to_string());
     let arguments = ["serve".as_ref(), "--home".as_ref(), folder.as_os_str(), "--listen".as_ref(), listen.as_ref()];
+    let arguments = arguments.into_iter().chain(more.iter().map(AsRef::as_ref));
     let begun = Instant::now();
     let mut process = Process::start(program, arguments, home.path().join("strongroom.log"))?;
     let endpoint = within(START_LIMIT, "Strongroom's start", async {

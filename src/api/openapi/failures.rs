@@ -90,7 +90,7 @@ pub fn general(code: u16) -> Vec<Case> {
 
 /// A request that cannot be recorded.
 pub fn unrecorded() -> Case {
-    ("audit", recorded::unavailable(&Refused::DISK))
+    ("audit", recorded::unavailable(&Refused::OF_DISK))
 }
 
 /// What the edge says before the API is reached.

@@ -27,6 +27,9 @@ use names::NameRule;
 
 /// Errors reported of one document; the rest of a hopeless one is not looked at.
 pub const MAX_ERRORS: usize = 500;
+/// Kubernetes' text for a body whose namespace is not the URL's.
+pub const NAMESPACE_MISMATCH: &str =
+    "the namespace of the provided object does not match the namespace sent on the request";
 
 /// Frozen ids of the kinds that have rules of their own (`Kind::id`).
 pub(in crate::model) mod kind_id {

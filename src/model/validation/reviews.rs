@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::metadata::{self, SelectorOptions, go_object_meta, group_version};
-use super::{is_full, list, map, meta, text};
+use super::{NAMESPACE_MISMATCH, is_full, list, map, meta, text};
 use crate::model::field_error::{FieldError, go_quote};
 
 /// Seconds that a requested token must live at least.
@@ -46,14 +46,18 @@ pub fn self_subject_access_review(object: &Value) -> Result<(), Refusal> {
 
 /// A LocalSubjectAccessReview sent to `namespace`.
 pub fn local_subject_access_review(object: &Value, namespace: &str) -> Result<(), Refusal> {
+    // As for every object that is created: the path fills it in.
+    let own_namespace = text(meta(object), "namespace");
+    if !own_namespace.is_empty() && own_namespace != namespace {
+        return Err(Refusal::BadRequest(NAMESPACE_MISMATCH.to_owned()));
+    }
     let mut errors = Vec::new();
     let spec = spec(object);
     access_spec(spec, true, &mut errors);
     empty_metadata(object, true, &mut errors);
-    let own_namespace = text(meta(object), "namespace");
     if let Some(attributes) = attributes(spec, "resourceAttributes") {
         let asked = text(attributes, "namespace");
-        if asked != own_namespace {
+        if asked != namespace {
             errors.push(FieldError::invalid(
                 "spec.resourceAttributes.namespace",
                 asked,
@@ -68,12 +72,7 @@ pub fn local_subject_access_review(object: &Value, namespace: &str) -> Result<()
             "disallowed on this kind of request",
         ));
     }
-    settle(errors)?;
-    if namespace == own_namespace {
-        Ok(())
-    } else {
-        Err(Refusal::BadRequest(format!("spec.resourceAttributes.namespace must match namespace: {namespace}")))
-    }
+    settle(errors)
 }
 
 /// A SelfSubjectRulesReview: the namespace it asks about.

@@ -111,9 +111,12 @@ fn a_local_review_stays_in_its_namespace() {
     let here = json!({ "user": "u", "resourceAttributes": { "namespace": "n" } });
     assert_eq!(text(local_subject_access_review(&review(here.clone()), "n")), "");
     assert_eq!(
-        text(local_subject_access_review(&review(here), "m")),
-        "400 spec.resourceAttributes.namespace must match namespace: m"
+        text(local_subject_access_review(&review(here.clone()), "m")),
+        "400 the namespace of the provided object does not match the namespace sent on the request"
     );
+    let without = json!({ "spec": here });
+    assert_eq!(text(local_subject_access_review(&without, "n")), "");
+    assert!(text(local_subject_access_review(&without, "m")).ends_with("must match metadata.namespace"));
     let rows = [
         (
             json!({ "user": "u", "resourceAttributes": { "namespace": "other" } }),

@@ -58,7 +58,7 @@ pub fn group_problem(group: &str) -> Option<&'static str> {
     }
     let fits = !group.is_empty()
         && group.len() <= NAME_MAX_BYTES
-        && !group.chars().any(|c| c.is_control())
+        && !group.chars().any(char::is_control)
         && group.trim() == group;
     (!fits)
         .then_some("the name of a group has 1 to 253 bytes, no control characters and no space at its beginning or end")

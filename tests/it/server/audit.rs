@@ -18,7 +18,7 @@ fn with_public_key(place: &Place) -> Ended {
 }
 
 /// It found something; what it printed of that.
-fn findings(ended: Ended) -> Vec<String> {
+fn findings(ended: &Ended) -> Vec<String> {
     assert_eq!(ended.code, 1, "{}", ended.stdout);
     assert!(ended.stderr.contains("the audit log is not as it was written: "), "{}", ended.stderr);
     ended.stdout.lines().filter_map(|line| line.strip_prefix("WRONG: ")).map(str::to_owned).collect()
@@ -57,20 +57,20 @@ fn a_log_that_was_changed_while_the_server_was_down_is_found_with_file_and_line(
     place.start(&[]).stop();
     let text = fs::read_to_string(first_file(&place)).unwrap();
     fs::write(first_file(&place), text.replacen("\"number\":1", "\"number\":2", 1)).unwrap();
-    let found = findings(place.run(&["audit", "verify"]));
+    let found = findings(&place.run(&["audit", "verify"]));
     assert!(found[0].starts_with("audit-0000000001.jsonl, line 1: "), "{found:?}");
-    assert!(!findings(with_public_key(&place)).is_empty());
+    assert!(!findings(&with_public_key(&place)).is_empty());
 
     // What is changed behind the last checkpoint, or in it, a start finds too; it goes on in another file.
     let edited = text.replacen("\"lines\":1", "\"lines\":7", 1);
     fs::write(first_file(&place), &edited).unwrap();
-    let found = findings(place.run(&["audit", "verify"]));
+    let found = findings(&place.run(&["audit", "verify"]));
     let server = place.start(&[]);
     assert!(server.stderr().contains("the audit log is not as it was written"), "{}", server.stderr());
     server.stop();
     assert_eq!(fs::read_to_string(first_file(&place)).unwrap(), edited);
     assert!(place.home().join("audit/audit-0000000002.jsonl").exists());
-    assert_eq!(findings(place.run(&["audit", "verify"])), found);
+    assert_eq!(findings(&place.run(&["audit", "verify"])), found);
 }
 
 #[test]
@@ -80,10 +80,10 @@ fn a_log_that_was_cut_short_or_removed_is_found_by_what_the_store_remembers() {
     let text = fs::read_to_string(first_file(&place)).unwrap();
     let (all_but_last, _) = text.trim_end().rsplit_once('\n').unwrap();
     fs::write(first_file(&place), format!("{all_but_last}\n")).unwrap();
-    let found = findings(place.run(&["audit", "verify"]));
+    let found = findings(&place.run(&["audit", "verify"]));
     assert!(found.len() == 1 && found[0].contains("lines are missing"), "{found:?}");
     fs::remove_dir_all(place.home().join("audit")).unwrap();
-    let found = findings(place.run(&["audit", "verify"]));
+    let found = findings(&place.run(&["audit", "verify"]));
     assert!(found.len() == 1 && found[0].contains("lines are missing"), "{found:?}");
 }
 
@@ -98,7 +98,7 @@ fn a_record_of_a_mutation_that_was_removed_or_changed_is_found() {
         place.start(&[]).stop();
         place.run(&["admin", "rotate"]).done();
         sql(&place.home().join("strongroom.db"), deed);
-        let found = findings(place.run(&["audit", "verify"]));
+        let found = findings(&place.run(&["audit", "verify"]));
         assert!(found.iter().any(|finding| finding.contains(expected)), "{deed}: {found:?}");
     }
 }

@@ -1,12 +1,12 @@
 //! HTTP/1.1 as a client speaks it that must see every byte: over TLS to the server, in the clear to a local tool.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::Value;
 
@@ -21,8 +21,12 @@ impl<T: Read + Write + Send + Sync> Stream for T {}
 /// A client with one connection, which it keeps.
 pub struct Client {
     address: SocketAddr,
+    /// The address of this machine to come from; `None` leaves it to the operating system.
+    source: Option<IpAddr>,
     tls: Option<Arc<ClientConfig>>,
     token: Option<String>,
+    /// Sent with every request.
+    headers: Vec<(String, String)>,
     connection: Option<Connection>,
 }
 
@@ -67,35 +71,82 @@ impl Response {
 impl Client {
     /// Speaks to the server as its administrator.
     pub fn admin(app: &App) -> Self {
+        Self { token: Some(app.token.clone()), ..Self::anonymous(app) }
+    }
+
+    /// Speaks to the server without a credential.
+    pub fn anonymous(app: &App) -> Self {
+        Self::over(app, None)
+    }
+
+    /// Speaks to the server with a client certificate, and no token. Both in PEM form.
+    pub fn with_certificate(app: &App, chain_pem: &[u8], key_pem: &[u8]) -> Self {
+        Self::over(app, Some((chain_pem, key_pem)))
+    }
+
+    fn over(app: &App, certificate: Option<(&[u8], &[u8])>) -> Self {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(&app.ca_pem) {
             roots.add(certificate.unwrap()).unwrap();
         }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let config = builder.with_root_certificates(roots).with_no_client_auth();
+        let builder = builder.with_root_certificates(roots);
+        let config = match certificate {
+            None => builder.with_no_client_auth(),
+            Some((chain, key)) => {
+                let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<_, _>>().unwrap();
+                builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key).unwrap()).unwrap()
+            }
+        };
         let address = app.url.strip_prefix("https://").unwrap().parse().unwrap();
-        Self { address, tls: Some(Arc::new(config)), token: Some(app.token.clone()), connection: None }
-    }
-
-    /// Speaks to the server without a credential.
-    pub fn anonymous(app: &App) -> Self {
-        Self { token: None, ..Self::admin(app) }
+        Self { address, source: None, tls: Some(Arc::new(config)), token: None, headers: Vec::new(), connection: None }
     }
 
     /// Speaks to a tool of this machine without TLS.
     pub fn plain(address: SocketAddr) -> Self {
-        Self { address, tls: None, token: None, connection: None }
+        Self { address, source: None, tls: None, token: None, headers: Vec::new(), connection: None }
     }
 
     /// Another client like this one, with a connection of its own.
     pub fn another(&self) -> Self {
-        Self { address: self.address, tls: self.tls.clone(), token: self.token.clone(), connection: None }
+        let (tls, token, headers) = (self.tls.clone(), self.token.clone(), self.headers.clone());
+        Self { address: self.address, source: self.source, tls, token, headers, connection: None }
+    }
+
+    /// Another client, which presents this token.
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.another() }
+    }
+
+    /// Another client, which presents none.
+    pub fn without_token(&self) -> Self {
+        Self { token: None, ..self.another() }
+    }
+
+    /// Another client, which sends this header with every request.
+    pub fn with_header(&self, name: &str, value: &str) -> Self {
+        let mut other = self.another();
+        other.headers.push((name.to_owned(), value.to_owned()));
+        other
+    }
+
+    /// The token that it presents.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
+    /// The same from another address of this machine.
+    pub fn from(&self, source: impl Into<IpAddr>) -> Self {
+        Self { source: Some(source.into()), ..self.another() }
     }
 
     /// A connection on which nothing was said yet.
     pub fn connect(&self) -> io::Result<Connection> {
-        let socket = TcpStream::connect_timeout(&self.address, LIMIT)?;
+        let socket = match self.source {
+            None => TcpStream::connect_timeout(&self.address, LIMIT)?,
+            Some(source) => connect_from(source, self.address)?,
+        };
         socket.set_read_timeout(Some(LIMIT))?;
         socket.set_write_timeout(Some(LIMIT))?;
         socket.set_nodelay(true)?;
@@ -116,7 +167,8 @@ impl Client {
         if let Some(token) = &self.token {
             head.extend(["Authorization: Bearer ", token, "\r\n"]);
         }
-        for (name, value) in headers {
+        let always = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in always.chain(headers.iter().copied()) {
             head.extend([name, ": ", value, "\r\n"]);
         }
         head + "\r\n"
@@ -167,6 +219,16 @@ impl Client {
     }
 }
 
+/// A connection from an address that is chosen.
+fn connect_from(source: IpAddr, address: SocketAddr) -> io::Result<TcpStream> {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = socket(family, SocketType::STREAM, None)?;
+    bind(&socket, &SocketAddr::new(source, 0))?;
+    connect(&socket, &address)?;
+    Ok(TcpStream::from(socket))
+}
+
 /// A connection, byte by byte.
 pub struct Connection {
     stream: Box<dyn Stream>,
@@ -180,8 +242,8 @@ impl Connection {
         self.stream.flush()
     }
 
-    /// Reads an answer; `bodyless` for one to a HEAD.
-    pub fn response(&mut self, bodyless: bool) -> io::Result<Response> {
+    /// Reads status and headers of an answer.
+    pub fn head(&mut self) -> io::Result<Response> {
         let status_line = self.line()?;
         let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok());
         let status = status.ok_or_else(|| io::Error::other(format!("no status line: {status_line}")))?;
@@ -191,7 +253,13 @@ impl Connection {
             let Some((name, value)) = line.split_once(':') else { break };
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        let mut response = Response { status, headers, body: Vec::new() };
+        Ok(Response { status, headers, body: Vec::new() })
+    }
+
+    /// Reads an answer; `bodyless` for one to a HEAD.
+    pub fn response(&mut self, bodyless: bool) -> io::Result<Response> {
+        let mut response = self.head()?;
+        let status = response.status;
         if bodyless || matches!(status, 204 | 304) {
             return Ok(response);
         }

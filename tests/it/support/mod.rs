@@ -1,10 +1,15 @@
 //! What the tests stand on: the real binary in a home of its own, and genuine clients.
 
+pub mod actors;
 pub mod app;
 pub mod browser;
 pub mod canary;
 pub mod clients;
 pub mod dice;
 pub mod http;
+pub mod jwt;
 pub mod kubectl;
+pub mod person;
+pub mod played;
 pub mod protobuf;
+pub mod watch;

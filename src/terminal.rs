@@ -1,4 +1,4 @@
-//! Asking for a passphrase on the controlling terminal, without showing it.
+//! Asking for a passphrase or password on the controlling terminal, without showing it.
 //!
 //! What it never does: read from standard input (which may be a pipe), or leave the terminal silent behind it.
 
@@ -10,13 +10,13 @@ use zeroize::Zeroizing;
 
 use crate::sensitive::SecretBytes;
 
-const PASSPHRASE_MAX_BYTES: usize = 1024;
+const ANSWER_MAX_BYTES: usize = 1024;
 const END_OF_TEXT: u8 = 0x03;
 const END_OF_TRANSMISSION: u8 = 0x04;
 const BACKSPACE: u8 = 0x08;
 const DELETE: u8 = 0x7f;
 
-/// Somebody who can be asked for a passphrase.
+/// Somebody who can be asked for a secret.
 pub trait Prompt {
     /// Whether there is anybody.
     fn is_available(&self) -> bool;
@@ -71,7 +71,7 @@ impl Drop for Silent<'_> {
 }
 
 fn read_line(mut input: impl io::Read) -> io::Result<SecretBytes> {
-    let mut line = Zeroizing::new(Vec::with_capacity(PASSPHRASE_MAX_BYTES));
+    let mut line = Zeroizing::new(Vec::with_capacity(ANSWER_MAX_BYTES));
     let mut buffer = Zeroizing::new([0_u8; 1]);
     loop {
         let read = input.read(buffer.as_mut_slice())?;
@@ -80,8 +80,8 @@ fn read_line(mut input: impl io::Read) -> io::Result<SecretBytes> {
             (0, _) | (_, b'\n' | b'\r' | END_OF_TRANSMISSION) => break,
             (_, END_OF_TEXT) => return Err(io::Error::new(io::ErrorKind::Interrupted, "interrupted")),
             (_, BACKSPACE | DELETE) => erase_last_character(&mut line),
-            (_, typed) if line.len() < PASSPHRASE_MAX_BYTES => line.push(typed),
-            _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "the passphrase is too long")),
+            (_, typed) if line.len() < ANSWER_MAX_BYTES => line.push(typed),
+            _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "what was typed is too long")),
         }
     }
     Ok(SecretBytes::new(std::mem::take(&mut *line)))

@@ -1,0 +1,207 @@
+//! One server, asked over connections of its own.
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
+use kube::Config;
+use kube::client::Body;
+use secrecy::SecretString;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::error::{ConnectError, Failure};
+use super::kubeconfig;
+use super::request::Request;
+use crate::config::ServerUrl;
+use crate::sensitive::SecretBytes;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two bytes of an answer, and for the whole of it.
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+const ANSWER_MAX_BYTES: u64 = 64 * 1024 * 1024;
+const LINE_MAX_BYTES: u64 = 1024 * 1024;
+const USER_AGENT: &str = concat!("strongroom/", env!("CARGO_PKG_VERSION"));
+
+/// Where a server is, how it is known, and who asks.
+pub struct Endpoint {
+    /// Where.
+    pub server: ServerUrl,
+    /// The certificates to trust, DER; none leaves it to the operating system.
+    pub trust: Vec<Vec<u8>>,
+    /// The name that the server's certificate must be for, where that is not the host.
+    pub server_name: Option<String>,
+    /// The bearer token; none asks without a credential.
+    pub token: Option<SecretBytes>,
+}
+
+/// A server that can be asked. Made and used inside a tokio runtime.
+pub struct Client {
+    config: Config,
+    requests: kube::Client,
+    server: String,
+}
+
+/// An answer. The body may hold a secret.
+pub struct Answer {
+    /// The status code.
+    pub code: u16,
+    /// `Retry-After`, in seconds.
+    pub retry_after_seconds: Option<u64>,
+    /// The body.
+    pub body: SecretBytes,
+}
+
+/// Lines of an answer that goes on.
+pub struct Lines {
+    reader: Pin<Box<dyn AsyncBufRead + Send>>,
+    server: String,
+}
+
+impl Client {
+    /// A client of the server at `endpoint`. Does not connect yet.
+    pub fn new(endpoint: Endpoint) -> Result<Self, ConnectError> {
+        let address = endpoint.server.to_string();
+        let uri = address.parse().map_err(|_| ConnectError::Address(address))?;
+        let mut config = Config::new(uri);
+        config.root_cert = Some(endpoint.trust).filter(|trust| !trust.is_empty());
+        config.tls_server_name = endpoint.server_name;
+        config.auth_info.token = endpoint.token.as_ref().map(bearer).transpose()?;
+        Self::of_config(config)
+    }
+
+    /// A client of the server that a context leads to: the one named, else the current one of the first file that
+    /// has one. Does not connect yet, but runs the credential plugin that the user's entry names, if any: kubectl does
+    /// the same with the same file, which is the user's own.
+    pub fn of_kubeconfig(files: &[PathBuf], context: Option<&str>) -> Result<Self, ConnectError> {
+        Self::of_config(kubeconfig::load(files, context)?)
+    }
+
+    fn of_config(mut config: Config) -> Result<Self, ConnectError> {
+        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        if config.cluster_url.scheme_str() != Some("https") {
+            return Err(ConnectError::Address(server));
+        }
+        config.connect_timeout = Some(CONNECT_TIMEOUT);
+        config.write_timeout = Some(ANSWER_TIMEOUT);
+        config.read_timeout = Some(ANSWER_TIMEOUT);
+        config.reset_reader_on_write = true;
+        config.default_retry = false;
+        let requests =
+            kube::Client::try_from(config.clone()).map_err(|error| ConnectError::of_kube(&server, &error))?;
+        Ok(Self { config, requests, server })
+    }
+
+    /// `https://HOST:PORT`
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// The certificates that are trusted, DER; none means those of the operating system.
+    pub fn trust(&self) -> &[Vec<u8>] {
+        self.config.root_cert.as_deref().unwrap_or_default()
+    }
+
+    /// The namespace of the context; `default` where it names none.
+    pub fn namespace(&self) -> &str {
+        &self.config.default_namespace
+    }
+
+    /// Sends a request once and reads the whole answer, whatever its code.
+    pub async fn request(&self, request: Request) -> Result<Answer, ConnectError> {
+        let exchange = async {
+            let response = self
+                .requests
+                .send(http_request(request, &self.server)?)
+                .await
+                .map_err(|error| ConnectError::of_kube(&self.server, &error))?;
+            let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()?.parse().ok());
+            let (length, retry_after_seconds): (Option<u64>, _) = (header("content-length"), header("retry-after"));
+            if length.is_some_and(|length| length > ANSWER_MAX_BYTES) {
+                return Err(ConnectError::TooLong(self.server.clone()));
+            }
+            let code = response.status().as_u16();
+            let bytes = response.into_body().collect_bytes().await;
+            let bytes = bytes.map_err(|error| ConnectError::of_kube(&self.server, &error))?;
+            Ok(Answer { code, retry_after_seconds, body: take(bytes) })
+        };
+        tokio::time::timeout(ANSWER_TIMEOUT, exchange).await.unwrap_or_else(|_| {
+            Err(ConnectError::Timeout { server: self.server.clone(), seconds: ANSWER_TIMEOUT.as_secs() })
+        })
+    }
+
+    /// Sends a request whose answer goes on. The wait between two lines is not bounded: whoever reads them ends it.
+    pub async fn lines(&self, request: Request) -> Result<Result<Lines, Failure>, ConnectError> {
+        let mut config = self.config.clone();
+        config.read_timeout = None;
+        let client = kube::Client::try_from(config).map_err(|error| ConnectError::of_kube(&self.server, &error))?;
+        let (parts, _) = http_request(request, &self.server)?.into_parts();
+        let opened = client.request_stream(http::Request::from_parts(parts, Vec::new()));
+        match tokio::time::timeout(ANSWER_TIMEOUT, opened).await {
+            Ok(Ok(reader)) => Ok(Ok(Lines { reader: Box::pin(reader), server: self.server.clone() })),
+            Ok(Err(kube::Error::Api(status))) => Ok(Err(Failure::of_status(&status))),
+            Ok(Err(error)) => Err(ConnectError::of_kube(&self.server, &error)),
+            Err(_) => Err(ConnectError::Timeout { server: self.server.clone(), seconds: ANSWER_TIMEOUT.as_secs() }),
+        }
+    }
+}
+
+impl Lines {
+    /// The next line without its end; `None` where the answer ends.
+    pub async fn next(&mut self) -> Result<Option<SecretBytes>, ConnectError> {
+        let mut line = Zeroizing::new(Vec::with_capacity(4096));
+        let mut bounded = self.reader.as_mut().take(LINE_MAX_BYTES);
+        let read = bounded.read_until(b'\n', &mut line).await;
+        read.map_err(|error| ConnectError::connection(&self.server, &error))?;
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        } else if u64::try_from(line.len()).unwrap_or(u64::MAX) >= LINE_MAX_BYTES {
+            return Err(ConnectError::TooLong(self.server.clone()));
+        } else if line.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(SecretBytes::new(std::mem::take(&mut *line))))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the token moves into the client's own secret type")]
+fn bearer(token: &SecretBytes) -> Result<SecretString, ConnectError> {
+    let text = std::str::from_utf8(token.expose()).map_err(|_| ConnectError::Unusable("the token".to_owned()))?;
+    Ok(SecretString::from(text))
+}
+
+/// A body that is wiped once it was sent.
+struct Sent(SecretBytes);
+
+impl AsRef<[u8]> for Sent {
+    #[expect(clippy::disallowed_methods, reason = "the body goes into the request, inside TLS")]
+    fn as_ref(&self) -> &[u8] {
+        self.0.expose()
+    }
+}
+
+fn http_request(request: Request, server: &str) -> Result<http::Request<Body>, ConnectError> {
+    let builder = http::Request::builder()
+        .method(request.method)
+        .uri(request.target())
+        .header("accept", request.accept)
+        .header("user-agent", USER_AGENT);
+    let built = match request.body {
+        Some(body) => {
+            let body = Body::from(Bytes::from_owner(Sent(body)));
+            builder.header("content-type", request.content_type).body(body)
+        }
+        None => builder.body(Body::empty()),
+    };
+    built.map_err(|error| ConnectError::connection(server, &error))
+}
+
+/// Copies the bytes and wipes them where nobody else holds them.
+fn take(bytes: Bytes) -> SecretBytes {
+    let copy = SecretBytes::new(bytes.to_vec());
+    if let Ok(mut own) = bytes.try_into_mut() {
+        own.as_mut().zeroize();
+    }
+    copy
+}

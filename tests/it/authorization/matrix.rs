@@ -1,0 +1,330 @@
+//! Every operation of the OpenAPI document × actors, each cell a real request: `matrix.txt`.
+//!
+//! A change of policy is a difference in that file; `STRONGROOM_ACCEPT=1` writes it anew. Requests are such that only
+//! the authorizer can answer 403: their bodies grant nothing to anyone. What a request removes is made again.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::actors::{self, USERS, bind, rbac, role, rule_for, secret, secrets};
+use crate::support::app::App;
+use crate::support::http::Client;
+
+const FILE: &str = "tests/it/authorization/matrix.txt";
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+const ALL_VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+/// Answered, and not in the document.
+const UNDOCUMENTED: [(&str, &str); 9] = [
+    ("get", "/.well-known/openid-configuration"),
+    ("get", "/openid/v1/jwks"),
+    ("post", "/strongroom/v1/admin/rotate-signing-keys"),
+    ("get", "/strongroom/v1/audit"),
+    ("get", "/strongroom/v1/audit/verify"),
+    ("post", "/strongroom/v1/login"),
+    ("post", "/strongroom/v1/logout"),
+    ("post", "/strongroom/v1/password"),
+    ("post", "/strongroom/v1/refresh"),
+];
+
+/// Somebody who asks, a column of the table.
+struct Actor {
+    heading: &'static str,
+    what: &'static str,
+    client: Client,
+}
+
+/// A request, a line of the table.
+struct Line {
+    method: &'static str,
+    path: String,
+    body: String,
+    /// What the server answers once it is allowed, where that is no success: the request says too little.
+    code: Option<u16>,
+}
+
+#[test]
+fn every_operation_answers_every_actor_as_the_table_says() {
+    let mut app = App::start();
+    let mut admin = Client::admin(&app);
+    set_up(&mut admin);
+    let mut actors = actors(&app, &mut admin);
+    let mut table = heading(&actors);
+    for line in lines() {
+        for actor in &mut actors {
+            let code = status(&actor.client, &line);
+            let cell = match code {
+                401 => '?',
+                403 => '-',
+                _ => '+',
+            };
+            let is_expected = line.code.map_or((200..300).contains(&code), |expected| code == expected);
+            let (method, path, heading) = (line.method, &line.path, actor.heading);
+            assert!(cell != '+' || is_expected, "{method} {path} by {heading}: {code}\n{}", app.log());
+            write!(table, "{cell:<width$} ", width = heading.len()).unwrap();
+            if cell == '+' && line.path == "/strongroom/v1/admin/rotate" {
+                app.read_kubeconfig();
+                actor.client = Client::admin(&app);
+                admin = Client::admin(&app);
+            }
+            if cell == '+' && line.method == "DELETE" {
+                make_targets(&mut admin);
+            }
+        }
+        writeln!(table, " {:<6} {}", line.method, line.path).unwrap();
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
+    if std::env::var_os("STRONGROOM_ACCEPT").is_some() {
+        std::fs::write(&file, &table).unwrap();
+    }
+    let reviewed = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        table == reviewed,
+        "run the test with STRONGROOM_ACCEPT=1, then look at the difference:\n{}",
+        difference(&reviewed, &table)
+    );
+}
+
+#[test]
+fn the_table_has_every_operation_and_no_other() {
+    let table = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE)).unwrap();
+    let rows: Vec<(String, Vec<&str>)> = table
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .skip(1)
+        .map(|line| {
+            let mut last = line.split_whitespace().rev();
+            let (path, method) = (last.next().unwrap(), last.next().unwrap());
+            (method.to_lowercase(), path.split('?').next().unwrap().split('/').collect())
+        })
+        .collect();
+    let operations = operations();
+    let is_of = |(row_method, row): &(String, Vec<&str>), (method, template): &(&str, String)| {
+        let template: Vec<&str> = template.split('/').collect();
+        let same = |(part, pattern): (&&str, &&str)| pattern.starts_with('{') || part == pattern;
+        row_method == method && row.len() == template.len() && row.iter().zip(&template).all(same)
+    };
+    for operation in &operations {
+        assert!(rows.iter().any(|row| is_of(row, operation)), "{operation:?} has no row in {FILE}");
+    }
+    for row in &rows {
+        assert!(operations.iter().any(|operation| is_of(row, operation)), "{row:?} of {FILE} is no operation");
+    }
+}
+
+/// Method and path of each operation, in the order of the document.
+fn operations() -> Vec<(&'static str, String)> {
+    let document = document();
+    let mut all = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let methods = METHODS.iter().filter(|method| item.get(**method).is_some());
+        all.extend(methods.map(|method| (*method, path.clone())));
+    }
+    for (method, path) in UNDOCUMENTED {
+        assert!(document["paths"][path].get(method).is_none(), "{method} {path} is documented now");
+        all.push((method, path.to_owned()));
+    }
+    all
+}
+
+fn document() -> Value {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi/strongroom.json");
+    serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+}
+
+fn lines() -> Vec<Line> {
+    let document = document();
+    let mut lines = Vec::new();
+    for (method, template) in operations() {
+        let parameters = document["paths"][&template][method]["parameters"].as_array();
+        let is_watched = parameters
+            .is_some_and(|all| all.iter().any(|parameter| parameter["$ref"] == "#/components/parameters/watch"));
+        for path in paths(&template) {
+            let (body, code) = body(method, &template, &path);
+            let line =
+                |query: &str| Line { method: upper(method), path: format!("{path}{query}"), body: body.clone(), code };
+            match (method, template.as_str()) {
+                // An empty collection, and a namespace that stays.
+                ("delete", "/api/v1/namespaces/{name}") => lines.push(line("?dryRun=All")),
+                ("delete", template) if !template.ends_with("{name}") => lines.push(line("?labelSelector=of=nobody")),
+                _ => lines.push(line("")),
+            }
+            if is_watched {
+                lines.push(line("?watch=true"));
+            }
+            if is_watched && template.ends_with("/{namespace}/secrets") {
+                lines.push(line("?fieldSelector=metadata.name=a"));
+                lines.push(line("?watch=true&fieldSelector=metadata.name=a"));
+            }
+        }
+    }
+    lines
+}
+
+fn upper(method: &str) -> &'static str {
+    match method {
+        "get" => "GET",
+        "post" => "POST",
+        "put" => "PUT",
+        "patch" => "PATCH",
+        _ => "DELETE",
+    }
+}
+
+/// The places at which an operation is asked for: where actors have rights, and where they have none.
+fn paths(template: &str) -> Vec<String> {
+    let places: &[(&str, &str)] = match template {
+        "/api/v1/namespaces/{namespace}/secrets/{name}" => &[("t", "a"), ("t", "b"), ("other", "a")],
+        _ if template.starts_with("/api/v1/namespaces/{name}") => &[("", "t"), ("", "other")],
+        _ if template.contains("{namespace}") => &[("t", "target"), ("other", "target")],
+        _ => &[("", "target")],
+    };
+    places.iter().map(|(namespace, name)| template.replace("{namespace}", namespace).replace("{name}", name)).collect()
+}
+
+/// What is sent, and the answer to it where it is meant to say too little.
+fn body(method: &str, template: &str, path: &str) -> (String, Option<u16>) {
+    let name = path.rsplit('/').next().unwrap();
+    let namespace = if path.contains("/other/") { "other" } else { "t" };
+    let collection = template.trim_end_matches("/{name}").rsplit('/').next().unwrap();
+    let asked = json!({"verb": "get", "resource": "secrets", "namespace": namespace});
+    let document = match (method, collection) {
+        ("get" | "delete", _) => return (String::new(), None),
+        ("patch", _) => json!({}),
+        ("put", "finalize" | "status" | "namespaces") => {
+            let name = path.split('/').nth(4).unwrap();
+            json!({"metadata": {"name": name}, "spec": {"finalizers": ["kubernetes"]}})
+        }
+        ("put", _) => of_nobody(collection, json!({"name": name})),
+        ("post", "namespaces" | "secrets" | "serviceaccounts" | "users") => {
+            json!({"metadata": {"generateName": "new-"}})
+        }
+        ("post", "roles" | "clusterroles" | "rolebindings" | "clusterrolebindings") => {
+            of_nobody(collection, json!({"generateName": "new-"}))
+        }
+        ("post", "token" | "selfsubjectreviews" | "grantusagereviews" | "rotate" | "rotate-signing-keys") => json!({}),
+        ("post", "tokenreviews") => json!({"spec": {"token": "x"}}),
+        ("post", "localsubjectaccessreviews" | "subjectaccessreviews") => {
+            json!({"spec": {"user": "somebody", "resourceAttributes": asked}})
+        }
+        ("post", "selfsubjectrulesreviews") => json!({"spec": {"namespace": namespace}}),
+        ("post", "selfsubjectaccessreviews" | "accessexplanations" | "resourceaccessreviews") => {
+            json!({"spec": {"resourceAttributes": asked}})
+        }
+        ("post", "password") if template.contains("/users/") => json!({"spec": {"password": actors::PASSWORD}}),
+        // Switched off.
+        ("post", "certificate") => return (json!({"spec": {"request": ""}}).to_string(), Some(400)),
+        // With credentials they would end what the actor has to present.
+        ("post", "login" | "logout" | "password" | "refresh") => return ("[]".to_owned(), Some(400)),
+        _ => panic!("nothing is known to send for {method} {template}"),
+    };
+    (document.to_string(), None)
+}
+
+/// A role without rules, a binding of such a role to nobody, or an object that has nothing but a name.
+fn of_nobody(collection: &str, metadata: Value) -> Value {
+    let reference = |kind: &str| json!({"apiGroup": actors::RBAC, "kind": kind, "name": "nothing"});
+    match collection {
+        "roles" | "clusterroles" => json!({"metadata": metadata, "rules": []}),
+        "rolebindings" => json!({"metadata": metadata, "roleRef": reference("Role")}),
+        "clusterrolebindings" => json!({"metadata": metadata, "roleRef": reference("ClusterRole")}),
+        _ => json!({"metadata": metadata}),
+    }
+}
+
+/// The first line of the answer: watches go on.
+fn status(client: &Client, line: &Line) -> u16 {
+    let content_type = if line.method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+    let length = line.body.len().to_string();
+    let mut headers = vec![("Connection", "close")];
+    if !line.body.is_empty() {
+        headers.extend([("Content-Type", content_type), ("Content-Length", &length)]);
+    }
+    let mut connection = client.connect().unwrap();
+    connection.write(client.head(line.method, &line.path, &headers).as_bytes()).unwrap();
+    connection.write(line.body.as_bytes()).unwrap();
+    connection.line().unwrap().split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+fn set_up(admin: &mut Client) {
+    for namespace in ["t", "other"] {
+        actors::namespace(admin, namespace);
+        secret(admin, namespace, "b", &json!({"k": "v"}));
+        role(admin, namespace, "nothing", &[]);
+    }
+    role(admin, "", "nothing", &[]);
+    make_targets(admin);
+}
+
+/// What requests are for; what is there already stays as it is.
+fn make_targets(admin: &mut Client) {
+    let target = json!({"name": "target"});
+    let mut targets = vec![
+        (USERS.to_owned(), of_nobody("users", target.clone())),
+        (rbac("", "clusterroles"), of_nobody("clusterroles", target.clone())),
+        (rbac("", "clusterrolebindings"), of_nobody("clusterrolebindings", target.clone())),
+    ];
+    for namespace in ["t", "other"] {
+        targets.push((secrets(namespace), of_nobody("secrets", json!({"name": "a"}))));
+        targets.push((secrets(namespace), of_nobody("secrets", json!({"name": "b"}))));
+        targets.push((format!("/api/v1/namespaces/{namespace}/serviceaccounts"), of_nobody("", target.clone())));
+        for resource in ["roles", "rolebindings"] {
+            targets.push((rbac(namespace, resource), of_nobody(resource, target.clone())));
+        }
+    }
+    for (path, object) in targets {
+        let answer = admin.json("POST", &path, &object);
+        assert!(matches!(answer.status, 201 | 409), "{path}: {}", answer.text());
+    }
+}
+
+fn actors(app: &App, admin: &mut Client) -> Vec<Actor> {
+    role(admin, "t", "only-a", &[rule_for(&ALL_VERBS, "", &["secrets"], &["a"])]);
+    let granted = [
+        ("viewer", "t", "ClusterRole/view"),
+        ("editor", "t", "ClusterRole/edit"),
+        ("namespace-admin", "t", "ClusterRole/admin"),
+        ("only-a", "t", "Role/only-a"),
+        ("auditor", "", "ClusterRole/system:strongroom:auditor"),
+        ("reviewer", "", "ClusterRole/system:strongroom:access-reviewer"),
+    ];
+    for (user, namespace, role) in granted {
+        bind(admin, namespace, user, role, &format!("User/{user}"));
+    }
+    let mut user = |name: &str| actors::signed_in(admin, name, &[]);
+    let mut all = vec![
+        ("anonymous", "no credential", Client::anonymous(app)),
+        ("user", "a user who has signed in, without a grant", user("nobody")),
+        ("view", "a user with ClusterRole view by a RoleBinding in namespace t", user("viewer")),
+        ("edit", "the same with ClusterRole edit", user("editor")),
+        ("admin", "the same with ClusterRole admin", user("namespace-admin")),
+        ("only-a", "a user with every verb on secrets of resourceNames [a] by a Role in namespace t", user("only-a")),
+        ("auditor", "a user with ClusterRole system:strongroom:auditor", user("auditor")),
+        ("reviewer", "a user with ClusterRole system:strongroom:access-reviewer", user("reviewer")),
+    ];
+    let account = actors::service_account(admin, "t", "nobody");
+    all.insert(2, ("account", "a service account of namespace t, without a grant", account));
+    all.push(("root", "the built-in administrator", admin.another()));
+    all.push(("wrong", "a token that is none", admin.with_token("sr_wrong")));
+    all.into_iter().map(|(heading, what, client)| Actor { heading, what, client }).collect()
+}
+
+fn heading(actors: &[Actor]) -> String {
+    let mut text = "# + allowed   - forbidden (403)   ? unauthorized (401)\n#\n".to_owned();
+    for actor in actors {
+        writeln!(text, "# {:<10} {}", actor.heading, actor.what).unwrap();
+    }
+    text.push_str("#\n");
+    let headings: Vec<&str> = actors.iter().map(|actor| actor.heading).collect();
+    text + &headings.join(" ") + "\n"
+}
+
+/// Lines that are in one text only.
+fn difference(before: &str, after: &str) -> String {
+    let only = |text: &str, other: &str, mark: &str| -> String {
+        let lines = text.lines().filter(|line| !other.lines().any(|known| known == *line));
+        lines.fold(String::new(), |all, line| all + mark + line + "\n")
+    };
+    only(before, after, "- ") + &only(after, before, "+ ")
+}

@@ -1,0 +1,12 @@
+//! Who is who: passwords, sessions, tokens, certificates, the Unix socket, other systems' tokens, impersonation.
+
+mod certificates;
+mod impersonation;
+mod logins;
+mod outside;
+mod passwords;
+mod service_accounts;
+mod sessions;
+mod site;
+mod tokens;
+mod unix_socket;
