@@ -52,13 +52,18 @@ fn run(app: &App, kubectl: &Kubectl, blocks: &[Block]) -> Vec<String> {
         std::fs::create_dir_all(file(folder)).unwrap();
     }
     std::os::unix::fs::symlink(clients::on_path(kubectl.program()), file("bin/kubectl")).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_strongroom"), file("bin/strongroom")).unwrap();
     std::os::unix::fs::symlink(app.home(), file(".local/share/strongroom")).unwrap();
+    std::fs::write(file("password"), "seven herons over a slow river\n").unwrap();
     write_program(&file("bin/editor"), "#!/bin/sh\nexec sed -i 's/^type:/immutable: false\\ntype:/' \"$1\"\n");
-    // A watch ends by itself instead of by Ctrl-C, and a difference is no failure.
+    // What goes on ends by itself instead of by Ctrl-C, a difference is no failure, and passwords that a person types come
+    // from a file.
     let mut script = String::from(
         "exec 2>&1\nset -E -o pipefail\ntrap 'echo \"FAILED ($?): $BASH_COMMAND\"' ERR\n\
          kubectl() {\n  case \" $* \" in\n    *' -w '*|*' --watch '*) timeout 3 kubectl \"$@\" || [ $? = 124 ] ;;\n    \
-         ' diff '*) command kubectl \"$@\" || [ $? = 1 ] ;;\n    *) command kubectl \"$@\" ;;\n  esac\n}\n",
+         ' diff '*) command kubectl \"$@\" || [ $? = 1 ] ;;\n    *) command kubectl \"$@\" ;;\n  esac\n}\n\
+         strongroom() {\n  case \"$* \" in\n    'user create '*|'login '*) command strongroom \"$@\" --password-stdin < ~/password ;;\n    \
+         *' -f '*) timeout 3 strongroom \"$@\" || [ $? = 124 ] ;;\n    *) command strongroom \"$@\" ;;\n  esac\n}\n",
     );
     for block in blocks {
         let commands = block.commands.replace("https://127.0.0.1:8443", &app.url);

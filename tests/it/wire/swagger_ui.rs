@@ -51,6 +51,27 @@ fn a_user_authorizes_with_a_password_and_may_what_the_roles_say() {
     assert_eq!(execute(&mut browser, SECRETS), "403");
 }
 
+#[test]
+fn what_the_dialog_sends_unasked_does_not_matter_where_tokens_are_given_out_and_nowhere_else() {
+    let app = App::start();
+    with_a_reader_of_default(&mut Client::admin(&app));
+    let mut client = Client::anonymous(&app);
+    let password = PASSWORD.replace(' ', "+");
+    let form = format!("grant_type=password&scope=&username=ada&password={password}");
+    // `:`, an empty name and an empty secret.
+    let basic = ("Authorization", "Basic Og==");
+    let typed = ("Content-Type", "application/x-www-form-urlencoded");
+    let tokens = client.send("POST", "/strongroom/v1/login", &[basic, typed], form.as_bytes()).unwrap().ok().json();
+    assert_eq!((&tokens["token_type"], &tokens["expires_in"]), (&json!("Bearer"), &json!(900)));
+    let form = format!("grant_type=refresh_token&refresh_token={}", tokens["refresh_token"].as_str().unwrap());
+    client.send("POST", "/strongroom/v1/refresh", &[basic, typed], form.as_bytes()).unwrap().ok();
+    let bearer = ("Authorization", "Bearer Og==");
+    for (path, headers) in [("/strongroom/v1/logout", [basic, typed]), ("/strongroom/v1/login", [bearer, typed])] {
+        assert_eq!(client.send("POST", path, &headers, form.as_bytes()).unwrap().status, 401, "{path}");
+    }
+    assert_eq!(client.send("GET", "/version", &[basic], b"").unwrap().status, 401);
+}
+
 fn with_a_secret() -> App {
     let app = App::start();
     let secret = json!({"metadata": {"name": "shown-in-the-browser"}, "data": {"k": "dg=="}});
