@@ -118,7 +118,7 @@ fn decide(what: &str, policy: &Policy, user: &User, asked: Attributes, allowed: 
 
 fn user(name: &str, groups: &[&str]) -> Arc<User> {
     let groups = groups.iter().map(|&group| group.to_owned()).collect();
-    Arc::new(User { name: name.to_owned(), uid: String::new(), groups })
+    Arc::new(User { name: name.to_owned(), uid: String::new(), groups, extra: std::collections::BTreeMap::new() })
 }
 
 fn groups(last: &str) -> Arc<User> {

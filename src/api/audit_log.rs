@@ -20,7 +20,10 @@ use crate::rbac::Permit;
 
 /// Where it is.
 pub const PATH: &str = "/strongroom/v1/audit";
-const VERIFY_PATH: &str = "/strongroom/v1/audit/verify";
+/// Where it is checked.
+pub const VERIFY_PATH: &str = "/strongroom/v1/audit/verify";
+/// What is said of a log that cannot be read.
+pub const UNREADABLE: &str = "the audit log cannot be read: see the server's log";
 /// How often is looked for what is new.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(250);
 /// Records of each chain that are looked at at once.
@@ -44,11 +47,7 @@ pub(super) async fn route(context: &Context<'_>, permit: &Permit) -> Result<Opti
 
 async fn query(context: &Context<'_>) -> Result<HttpResponse, Failure> {
     let query = parse(context)?;
-    let oldest_first = match context.query.value("order").unwrap_or("newest") {
-        "newest" => false,
-        "oldest" => true,
-        _ => return Err(Failure::bad_request("order: newest or oldest")),
-    };
+    let oldest_first = oldest_first(context.query.value("order")).map_err(Failure::bad_request)?;
     let state = context.state.clone();
     let found = blocking(move || search(state.audit.directory(), &*state.mutation_records, &query, None)).await?;
     let mut page = found.map_err(|error| unreadable(&error))?;
@@ -135,6 +134,15 @@ async fn verify(context: &Context<'_>) -> Result<HttpResponse, Failure> {
     Ok(respond::value(&context.style, 200, &report, &[]))
 }
 
+/// The parameter `order`.
+pub(super) fn oldest_first(order: Option<&str>) -> Result<bool, String> {
+    match order {
+        None | Some("newest") => Ok(false),
+        Some("oldest") => Ok(true),
+        Some(_) => Err("order: newest or oldest".to_owned()),
+    }
+}
+
 fn parse(context: &Context<'_>) -> Result<AuditQuery, Failure> {
     let pairs = context.query.pairs().iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let pairs = pairs.filter(|(name, _)| !OTHER_PARAMETERS.contains(name));
@@ -148,5 +156,5 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 pub(super) fn unreadable(error: &SearchError) -> Failure {
     tracing::error!(%error, "the audit log cannot be read");
-    Failure::unavailable("the audit log cannot be read: see the server's log")
+    Failure::unavailable(UNREADABLE)
 }

@@ -36,8 +36,7 @@ pub async fn read_at_most(mut payload: web::Payload, max_bytes: usize) -> Result
                 Ok(Some(Err(_))) => return Err(Failure::bad_request("the request body is incomplete")),
                 Ok(Some(Ok(chunk))) => {
                     if bytes.len() + chunk.len() > max_bytes {
-                        let text = format!("Request entity too large: limit is {max_bytes}");
-                        return Err(Failure::too_large(text));
+                        return Err(too_large(max_bytes));
                     }
                     bytes.extend_from_slice(&chunk);
                 }
@@ -47,7 +46,13 @@ pub async fn read_at_most(mut payload: web::Payload, max_bytes: usize) -> Result
     tokio::time::timeout(BODY_DEADLINE, collect).await.unwrap_or_else(|_| Err(slow()))
 }
 
-fn slow() -> Failure {
+/// A body of more bytes than are read.
+pub fn too_large(max_bytes: usize) -> Failure {
+    Failure::too_large(format!("Request entity too large: limit is {max_bytes}"))
+}
+
+/// A body that does not arrive.
+pub fn slow() -> Failure {
     Failure::new(408, "Timeout", "the request body did not arrive in time", None)
 }
 

@@ -185,10 +185,12 @@ fn is_denial(code: u16) -> bool {
     matches!(code, 401 | 403 | 429)
 }
 
-fn is_health(path: &str) -> bool {
+/// Whether the path only tells how the process is.
+pub(super) fn is_health(path: &str) -> bool {
     matches!(path, "/livez" | "/readyz" | "/healthz")
 }
 
-fn unavailable(refused: &Refused) -> Failure {
+/// The answer where nothing can be recorded.
+pub(super) fn unavailable(refused: &Refused) -> Failure {
     Failure::unavailable(refused.why())
 }

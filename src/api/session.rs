@@ -26,8 +26,32 @@ use crate::sensitive::{Document, SecretBytes};
 /// Takes the audit record of it. Supplied by `server`, which owns the home.
 pub type RotateAdmin = Arc<dyn Fn(Vec<u8>) -> Pin<Box<dyn Future<Output = Result<(), &'static str>>>> + Send + Sync>;
 
+/// The endpoints, all of them POST.
+pub(super) const ENDPOINTS: [&str; 6] =
+    ["login", "refresh", "logout", "password", "admin/rotate", "admin/rotate-signing-keys"];
+
 /// The largest body of an endpoint here.
-const BODY_MAX_BYTES: usize = 4096;
+pub(super) const BODY_MAX_BYTES: usize = 4096;
+
+/// Where a password is exchanged for tokens.
+pub(super) const LOGIN_PATH: &str = "/strongroom/v1/login";
+/// Where a refresh token is.
+pub(super) const REFRESH_PATH: &str = "/strongroom/v1/refresh";
+/// Where tokens are given out. A client may say there, in the `Authorization` header, who it is itself (RFC 6749,
+/// 2.3.1), as OAuth's libraries and Swagger UI do unasked. Clients have no names here: it is not looked at.
+pub(super) const TOKEN_PATHS: [&str; 2] = [LOGIN_PATH, REFRESH_PATH];
+
+/// What a rotation of the administrator's token answers.
+pub(super) const ADMIN_ROTATED: &str =
+    "the administrator's token was replaced; admin.kubeconfig in the server's home holds the new one";
+/// What a rotation of the signing keys answers.
+pub(super) const KEYS_ROTATED: &str =
+    "tokens are signed with new keys; those signed with former ones are valid until they end";
+/// What a rotation answers that ends the tokens of the former keys.
+pub(super) const KEYS_REVOKED: &str =
+    "tokens are signed with new keys; those signed with former ones are no longer valid";
+/// What a logout answers.
+pub(super) const LOGGED_OUT: &str = "the session has ended";
 
 pub(super) async fn route(
     context: &Context<'_>,
@@ -35,16 +59,14 @@ pub(super) async fn route(
     payload: web::Payload,
 ) -> Result<Option<HttpResponse>, Failure> {
     let Some(endpoint) = context.http.path().strip_prefix("/strongroom/v1/") else { return Ok(None) };
-    let is_one =
-        matches!(endpoint, "login" | "refresh" | "logout" | "password" | "admin/rotate" | "admin/rotate-signing-keys");
-    if !is_one {
+    if !ENDPOINTS.contains(&endpoint) {
         return Ok(None);
     }
     if context.http.method() != Method::POST {
         return Err(Failure::method_not_allowed());
     }
     if context.standing.impersonates() {
-        return Err(Failure::bad_request("credentials are one's own: leave out the Impersonate headers"));
+        return Err(impersonating());
     }
     let bytes = body::read_at_most(payload, BODY_MAX_BYTES).await?;
     context.confirm(permit)?;
@@ -60,11 +82,9 @@ pub(super) async fn route(
 }
 
 async fn login(context: &Context<'_>, bytes: &SecretBytes) -> Result<HttpResponse, Failure> {
-    let fields = Fields::read(context, bytes)?;
-    match fields.text("grant_type").as_deref() {
-        None | Some("password") => {}
-        Some("refresh_token") => return refresh_with(context, &fields).await,
-        Some(_) => return Err(Failure::bad_request("grant_type: password or refresh_token")),
+    let fields = Fields::of(context, bytes)?;
+    if fields.asks_for_refresh()? {
+        return refresh_with(context, &fields).await;
     }
     let username = fields.text("username").ok_or_else(|| missing("username"))?;
     let password = fields.secret("password").ok_or_else(|| missing("password"))?;
@@ -75,7 +95,7 @@ async fn login(context: &Context<'_>, bytes: &SecretBytes) -> Result<HttpRespons
 }
 
 async fn refresh(context: &Context<'_>, bytes: &SecretBytes) -> Result<HttpResponse, Failure> {
-    refresh_with(context, &Fields::read(context, bytes)?).await
+    refresh_with(context, &Fields::of(context, bytes)?).await
 }
 
 async fn refresh_with(context: &Context<'_>, fields: &Fields) -> Result<HttpResponse, Failure> {
@@ -90,18 +110,18 @@ async fn logout(context: &Context<'_>, bytes: &SecretBytes) -> Result<HttpRespon
     let ended = if bytes.is_empty() {
         authenticator.logout(&context.standing.identity, record(context)).await
     } else {
-        match Fields::read(context, bytes)?.secret("refresh_token") {
+        match Fields::of(context, bytes)?.secret("refresh_token") {
             Some(token) => authenticator.logout_by_refresh_token(token, record(context)).await,
             None => authenticator.logout(&context.standing.identity, record(context)).await,
         }
     };
-    ended.map_err(|error| failure(context, error))?;
+    ended.map_err(|error| failure(context, &error))?;
     context.facts.mark_recorded(true);
-    Ok(success(context, "the session has ended"))
+    Ok(success(context, LOGGED_OUT))
 }
 
 async fn password(context: &Context<'_>, bytes: &SecretBytes) -> Result<HttpResponse, Failure> {
-    let fields = Fields::read(context, bytes)?;
+    let fields = Fields::of(context, bytes)?;
     let old = fields.secret("old_password").ok_or_else(|| missing("old_password"))?;
     let new = fields.secret("new_password").ok_or_else(|| missing("new_password"))?;
     let live = Live { access: &context.access, objects: &context.state.objects };
@@ -115,10 +135,7 @@ async fn rotate_admin(context: &Context<'_>, permit: &Permit) -> Result<HttpResp
     (context.state.rotate_admin)(record).await.map_err(Failure::unavailable)?;
     context.facts.mark_recorded(true);
     // The token goes into the kubeconfig of the home and nowhere else.
-    Ok(success(
-        context,
-        "the administrator's token was replaced; admin.kubeconfig in the server's home holds the new one",
-    ))
+    Ok(success(context, ADMIN_ROTATED))
 }
 
 async fn rotate_signing_keys(
@@ -126,17 +143,12 @@ async fn rotate_signing_keys(
     permit: &Permit,
     bytes: &SecretBytes,
 ) -> Result<HttpResponse, Failure> {
-    let revoke = if bytes.is_empty() { false } else { Fields::read(context, bytes)?.flag("revoke")? };
+    let revoke = if bytes.is_empty() { false } else { Fields::of(context, bytes)?.flag("revoke")? };
     let record = audit::mutation(&context.facts, permit.user(), permit.attributes(), "", "", 200);
     let rotated = context.state.authenticator.rotate_signing_keys(revoke, Some(record)).await;
     rotated.map_err(|_| Failure::unavailable("the store cannot be written"))?;
     context.facts.mark_recorded(true);
-    let text = if revoke {
-        "tokens are signed with new keys; those signed with former ones are no longer valid"
-    } else {
-        "tokens are signed with new keys; those signed with former ones are valid until they end"
-    };
-    Ok(success(context, text))
+    Ok(success(context, if revoke { KEYS_REVOKED } else { KEYS_ROTATED }))
 }
 
 /// The record of a change to a session, in the name of whose session it is.
@@ -156,56 +168,76 @@ fn client(context: &Context<'_>) -> Option<IpAddr> {
 
 #[expect(clippy::disallowed_methods, reason = "tokens are told to the one who signed in")]
 fn answered(context: &Context<'_>, tokens: Result<Tokens, LoginError>) -> Result<HttpResponse, Failure> {
-    let tokens = tokens.map_err(|error| failure(context, error))?;
+    let tokens = tokens.map_err(|error| failure(context, &error))?;
     context.facts.mark_recorded(true);
+    Ok(respond::value(&context.style, 200, shown(&tokens).expose(), &[]))
+}
+
+/// The answer to somebody who has signed in (RFC 6749, 5.1).
+#[expect(clippy::disallowed_methods, reason = "the text goes from one secret into another")]
+pub(super) fn shown(tokens: &Tokens) -> Document {
     let text = |token: &SecretBytes| String::from_utf8_lossy(token.expose()).into_owned();
-    let body = Document::new(json!({
+    Document::new(json!({
         "access_token": text(&tokens.access_token), "token_type": "Bearer", "expires_in": tokens.expires_in_seconds,
         "refresh_token": text(&tokens.refresh_token), "refresh_expires_in": tokens.refresh_expires_in_seconds,
-    }));
-    Ok(respond::value(&context.style, 200, body.expose(), &[]))
+    }))
 }
 
 /// What the client is told. What the audit is told besides is who it was, if that is known.
-fn failure(context: &Context<'_>, error: LoginError) -> Failure {
-    match error {
-        LoginError::Invalid(refusal) => {
-            context.facts.annotate("strongroom.dev/refused", refusal.reason.to_string());
-            if let Some(user) = refusal.user {
-                context.facts.annotate("strongroom.dev/user", user);
-            }
-            Failure::new(401, "Unauthorized", "invalid credentials", None)
+fn failure(context: &Context<'_>, error: &LoginError) -> Failure {
+    if let LoginError::Invalid(refusal) = error {
+        context.facts.annotate("strongroom.dev/refused", refusal.reason.to_string());
+        if let Some(user) = &refusal.user {
+            context.facts.annotate("strongroom.dev/user", user.clone());
         }
+    }
+    told(error)
+}
+
+/// What the client is told.
+pub(super) fn told(error: &LoginError) -> Failure {
+    match error {
+        LoginError::Invalid(_) => Failure::new(401, "Unauthorized", "invalid credentials", None),
         LoginError::Throttled { retry_after_seconds } => {
-            Failure::too_many("too many failed attempts, please try again later", retry_after_seconds)
+            Failure::too_many("too many failed attempts, please try again later", *retry_after_seconds)
         }
         LoginError::Busy { retry_after_seconds } => {
-            Failure::too_many("too many passwords are being checked, please try again later", retry_after_seconds)
+            Failure::too_many("too many passwords are being checked, please try again later", *retry_after_seconds)
         }
-        LoginError::Password(why) => Failure::new(422, "Invalid", why, None),
+        LoginError::Password(why) => Failure::new(422, "Invalid", *why, None),
         LoginError::Unavailable => Failure::unavailable("nobody can sign in now"),
     }
 }
 
-fn missing(field: &str) -> Failure {
+pub(super) fn missing(field: &str) -> Failure {
     Failure::bad_request(format!("{field}: required"))
 }
 
+pub(super) fn impersonating() -> Failure {
+    Failure::bad_request("credentials are one's own: leave out the Impersonate headers")
+}
+
 fn success(context: &Context<'_>, message: &str) -> HttpResponse {
-    let body = json!({
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "message": message,
-    });
-    respond::value(&context.style, 200, &body, &[])
+    respond::value(&context.style, 200, &done(message), &[])
+}
+
+/// The answer that says that something was done.
+pub(super) fn done(message: &str) -> Value {
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "message": message})
 }
 
 /// The fields of a small body, each of which may be a secret.
-struct Fields(Document);
+pub(super) struct Fields(Document);
 
 impl Fields {
+    fn of(context: &Context<'_>, bytes: &SecretBytes) -> Result<Self, Failure> {
+        Self::read(context.header("content-type"), bytes)
+    }
+
     /// JSON, or a form (`application/x-www-form-urlencoded`).
     #[expect(clippy::disallowed_methods, reason = "the body is decoded here")]
-    fn read(context: &Context<'_>, bytes: &SecretBytes) -> Result<Self, Failure> {
-        let value = match body::media_type(context.header("content-type")).as_deref() {
+    pub(super) fn read(content_type: Option<&str>, bytes: &SecretBytes) -> Result<Self, Failure> {
+        let value = match body::media_type(content_type).as_deref() {
             None | Some("application/json") => {
                 let parsed = codec::json::parse(bytes.expose());
                 // What is wrong with it is not told: the text of the error may hold a part of a password.
@@ -235,6 +267,15 @@ impl Fields {
         Ok(Self(Document::new(value)))
     }
 
+    /// Whether it is a refresh token, and not a password, that is to be exchanged for tokens.
+    pub(super) fn asks_for_refresh(&self) -> Result<bool, Failure> {
+        match self.text("grant_type").as_deref() {
+            None | Some("password") => Ok(false),
+            Some("refresh_token") => Ok(true),
+            Some(_) => Err(Failure::bad_request("grant_type: password or refresh_token")),
+        }
+    }
+
     /// A field that is no secret.
     #[expect(clippy::disallowed_methods, reason = "the field is no secret")]
     fn text(&self, name: &str) -> Option<String> {
@@ -248,7 +289,7 @@ impl Fields {
     }
 
     #[expect(clippy::disallowed_methods, reason = "the field is no secret")]
-    fn flag(&self, name: &str) -> Result<bool, Failure> {
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Failure> {
         match self.0.expose().get(name) {
             None => Ok(false),
             Some(value) => value.as_bool().ok_or_else(|| Failure::bad_request(format!("{name}: true or false"))),

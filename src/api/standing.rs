@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
+use actix_web::http::header::HeaderValue;
 
 use super::State;
 use super::impersonation::Asked;
+use super::session::TOKEN_PATHS;
 use super::status::Failure;
 use crate::auth::{Accounts, CertificateIdentity, Identity, Presented};
 use crate::model::kinds;
@@ -62,7 +64,10 @@ pub struct Live<'a> {
 impl Standing {
     /// Reads credentials and `Impersonate-*` headers.
     pub async fn of(state: &State, http: &HttpRequest, access: &Access, stamp: Stamp) -> Result<Self, NotStanding> {
-        let headers: Vec<&[u8]> = http.headers().get_all("authorization").map(|value| value.as_bytes()).collect();
+        let mut headers: Vec<&[u8]> = http.headers().get_all("authorization").map(HeaderValue::as_bytes).collect();
+        if TOKEN_PATHS.contains(&http.path()) {
+            headers.retain(|header| !is_basic(header));
+        }
         let certificate = http.conn_data::<PeerCertificate>().map(|peer| &*peer.0);
         // A connection, and a session that is resumed, may outlive the certificate.
         let now = state.clock.unix_seconds();
@@ -147,6 +152,11 @@ impl Accounts for Live<'_> {
     }
 }
 
+/// Whether it is the name and secret of an OAuth client.
+fn is_basic(header: &[u8]) -> bool {
+    header.split_at_checked(6).is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case(b"basic "))
+}
+
 /// Has credentials looked after until it is aborted: keys renewed, sessions that are over removed.
 pub async fn look_after_credentials(state: State) {
     let mut tick = tokio::time::interval(CREDENTIALS_INTERVAL);
@@ -155,5 +165,20 @@ pub async fn look_after_credentials(state: State) {
         tick.tick().await;
         let access = state.objects.access();
         state.authenticator.tick(&Live { access: &access, objects: &state.objects }).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_that_oauth_libraries_send_unasked_is_known() {
+        for basic in ["Basic Og==", "basic dW5kZWZpbmVkOnVuZGVmaW5lZA==", "BASIC "] {
+            assert!(is_basic(basic.as_bytes()), "{basic}");
+        }
+        for other in ["", "Basic", "Bearer Og==", "Basics Og=="] {
+            assert!(!is_basic(other.as_bytes()), "{other}");
+        }
     }
 }

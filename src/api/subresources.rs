@@ -168,7 +168,7 @@ async fn password(context: &Context<'_>, permit: &Permit, asked: Asked) -> Resul
             Error::Invalid(Resource::new(&kinds::PASSWORD_REQUEST, permit.name()), errors).into()
         }
         LoginError::Busy { retry_after_seconds } | LoginError::Throttled { retry_after_seconds } => {
-            Failure::too_many("too many passwords are being hashed, please try again later", retry_after_seconds)
+            too_many_passwords(retry_after_seconds)
         }
         LoginError::Invalid(_) | LoginError::Unavailable => Failure::unavailable("no password can be set now"),
     })?;
@@ -187,9 +187,7 @@ async fn password(context: &Context<'_>, permit: &Permit, asked: Asked) -> Resul
 fn certificate(context: &Context<'_>, permit: &Permit, asked: &Asked) -> Result<HttpResponse, Failure> {
     let state = context.state;
     let account = state.objects.user_to_act_for(Request { permit, facts: &context.facts })?;
-    let authority = (state.client_authority)().ok_or_else(|| {
-        Failure::bad_request("client certificates are switched off: start the server with --client-certificates")
-    })?;
+    let authority = (state.client_authority)().ok_or_else(no_client_certificates)?;
     let request = asked.document.expose();
     let wrong = |field: &str, why: String| -> Failure {
         let errors = vec![FieldError::forbidden(field, why)];
@@ -220,6 +218,16 @@ fn certificate(context: &Context<'_>, permit: &Permit, asked: &Asked) -> Result<
         "status": {"certificate": STANDARD.encode(&signed), "expirationTimestamp": rfc3339(facts.not_after)},
     });
     Ok(respond::value(&asked.style, 201, &body, &asked.warnings))
+}
+
+/// What is said where no certificate is signed.
+pub(super) fn no_client_certificates() -> Failure {
+    Failure::bad_request("client certificates are switched off: start the server with --client-certificates")
+}
+
+/// What is said where no more passwords can be hashed now.
+pub(super) fn too_many_passwords(retry_after_seconds: u32) -> Failure {
+    Failure::too_many("too many passwords are being hashed, please try again later", retry_after_seconds)
 }
 
 /// A text of the request that may be a secret.

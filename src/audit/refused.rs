@@ -10,6 +10,9 @@ pub struct Refused {
 }
 
 impl Refused {
+    /// A disk that does not work.
+    pub const OF_DISK: Self = Self { why: DISK };
+
     /// The text.
     pub fn why(&self) -> &'static str {
         self.why

@@ -412,5 +412,8 @@ fn service_account_identity(token: AccountToken, key: &Key, accounts: &dyn Accou
 }
 
 #[cfg(test)]
+#[path = "bad_tokens_tests.rs"]
+mod bad_tokens;
+#[cfg(test)]
 #[path = "authenticate_tests.rs"]
 mod tests;

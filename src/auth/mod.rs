@@ -52,6 +52,7 @@ pub use self::outside::{
     DEFAULT_PREFIX, Fetch, FetchFailed, FetchKeys, FetchedKeys, JWKS_MAX_BYTES, JwksSource, OutsideIssuer,
     fetch_nothing,
 };
+pub use self::password_policy::policy_problem;
 use self::passwords::HashingQueue;
 pub use self::passwords::{password_key, password_row};
 pub use self::service_accounts::{MintError, MintedToken, TokenRequest};
@@ -222,14 +223,7 @@ impl Authenticator {
 
     /// `GET /.well-known/openid-configuration` (OpenID Connect Discovery 1.0, section 3), as Kubernetes gives it.
     pub fn openid_configuration(&self) -> Value {
-        let issuer = &self.settings.issuer;
-        json!({
-            "issuer": issuer,
-            "jwks_uri": format!("{issuer}/openid/v1/jwks"),
-            "response_types_supported": ["id_token"],
-            "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": [signing::Purpose::ServiceAccounts.algorithm_name()],
-        })
+        openid_configuration(&self.settings.issuer)
     }
 
     /// Makes new signing keys. Tokens of the former ones stay valid until they end, or, with `revoke`, end now; users
@@ -320,6 +314,17 @@ impl Authenticator {
             service_accounts_seconds: self.settings.service_account_token_max_seconds,
         }
     }
+}
+
+/// OpenID Connect's discovery document of an issuer whose tokens are signed here.
+pub fn openid_configuration(issuer: &str) -> Value {
+    json!({
+        "issuer": issuer,
+        "jwks_uri": format!("{issuer}/openid/v1/jwks"),
+        "response_types_supported": ["id_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [signing::Purpose::ServiceAccounts.algorithm_name()],
+    })
 }
 
 fn mark_row(millis: i64) -> StateChange {

@@ -3,10 +3,12 @@
 //! The order: `--server`, `--kubeconfig` and `--context`, `--home`; then the variables; then the user's kubeconfig
 //! where it has a context; then the default home.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::CliError;
 use crate::config::{ConnectionFlags, ConnectionSource, Environment, HomePaths, ServerUrl};
@@ -210,11 +212,15 @@ pub(super) fn certificates(pem: &SecretBytes) -> Vec<Vec<u8>> {
 /// A file of the user's choosing, which may be a link: what mounts tokens and certificates into containers uses them.
 pub(super) fn read_bounded(path: &Path, max_bytes: u64) -> Result<SecretBytes, CliError> {
     let fail = |source| CliError::from(ConnectError::File { path: path.to_owned(), source });
-    let length = std::fs::metadata(path).map_err(fail)?.len();
-    if length > max_bytes {
+    let file = std::fs::File::open(path).map_err(fail)?;
+    // Room for the whole, so that growing leaves no copy behind; a pipe does not say how long it is.
+    let length = file.metadata().map_err(fail)?.len().min(max_bytes);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1));
+    file.take(max_bytes + 1).read_to_end(&mut bytes).map_err(fail)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > max_bytes {
         return Err(fail(std::io::ErrorKind::FileTooLarge.into()));
     }
-    std::fs::read(path).map(SecretBytes::new).map_err(fail)
+    Ok(SecretBytes::new(std::mem::take(&mut *bytes)))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, CliError> {

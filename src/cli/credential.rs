@@ -11,7 +11,7 @@ use super::session::{Cache, ExecInfo, Locked, SessionKey, Tokens, exec_credentia
 use super::{CliError, password, warn};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Environment, ServerUrl};
-use crate::terminal::Terminal;
+use crate::terminal::{Prompt as _, Terminal};
 
 /// A token that ends sooner is renewed.
 const LEAST_SECONDS_LEFT: i64 = 60;
@@ -64,13 +64,14 @@ fn tokens(cache: &Cache, key: &SessionKey, info: &ExecInfo) -> Result<Tokens, Cl
     };
     // Nobody else waits while a person types.
     drop(locked);
-    if !info.interactive {
+    // Some clients say so without looking.
+    if !(info.interactive && Terminal.is_available()) {
         return Err(CliError::NotDone(format!(
             "{reason}: sign in with `strongroom login {} --server {}`",
             key.user, key.server
         )));
     }
-    let password = password::ask(&mut Terminal, &format!("{reason}. Password for {} at {}: ", key.user, key.server))?;
+    let password = password::ask(&mut Terminal, &format!("Password for {} at {} ({reason}): ", key.user, key.server))?;
     let tokens = log_in(&connection()?, &key.user, &password, now())?;
     cache.lock(key)?.store(&tokens)?;
     Ok(tokens)

@@ -42,7 +42,7 @@ pub struct Entry {
 impl Entry {
     /// The context's name.
     pub fn context_name(&self) -> String {
-        self.context.clone().unwrap_or_else(|| format!("{}@{}", self.user, self.authority))
+        self.context.clone().unwrap_or_else(|| context_name(&self.user, &self.authority))
     }
 
     fn cluster_name(&self) -> String {
@@ -104,11 +104,7 @@ pub fn only(entry: &Entry) -> Result<Zeroizing<Vec<u8>>, CliError> {
 #[expect(clippy::disallowed_methods, reason = "the credential goes into its file, mode 0600")]
 pub fn set(config: &mut Value, entry: &Entry) -> Result<(), String> {
     let context = entry.context_name();
-    let before = named(config, "contexts", &context);
-    if let Some(other) = before.and_then(|item| item.get("context")).filter(|context| !is_ours(context)) {
-        let cluster = other.get("cluster").and_then(Value::as_str).unwrap_or("another cluster");
-        return Err(format!("context {context:?} leads to {cluster}: choose another name with --context"));
-    }
+    may_set(config, &context)?;
     let mut cluster = Map::new();
     if let Some(trust) = &entry.trust {
         cluster.insert("certificate-authority-data".into(), base64(trust.as_bytes()).into());
@@ -122,6 +118,19 @@ pub fn set(config: &mut Value, entry: &Entry) -> Result<(), String> {
         fields.insert("current-context".into(), context.into());
     }
     Ok(())
+}
+
+/// `USER@HOST:PORT`
+pub fn context_name(user: &str, authority: &str) -> String {
+    format!("{user}@{authority}")
+}
+
+/// Whether a context of this name would replace one that is not ours; the error says where that leads.
+pub fn may_set(config: &Value, context: &str) -> Result<(), String> {
+    let before = named(config, "contexts", context).and_then(|item| item.get("context"));
+    let Some(other) = before.filter(|context| !is_ours(context)) else { return Ok(()) };
+    let cluster = other.get("cluster").and_then(Value::as_str).unwrap_or("another cluster");
+    Err(format!("context {context:?} leads to {cluster}: choose another name with --context"))
 }
 
 /// What a context leads to, if it is one of ours; `None` asks for the current one.
@@ -177,7 +186,9 @@ fn put(config: &mut Value, list: &str, name: &str, key: &str, kept: &[&str], mut
     }
     let items = items.as_array_mut().ok_or_else(|| format!("{list} is no list"))?;
     let Some(item) = items.iter_mut().find(|item| item.get("name").is_some_and(|own| own == name)) else {
-        items.push(json!({"name": name, key: value}));
+        // Moved, not copied: it may be a credential.
+        let fields = [("name".to_owned(), Value::from(name)), (key.to_owned(), value)];
+        items.push(Value::Object(fields.into_iter().collect()));
         return Ok(());
     };
     for field in kept {

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::connection::{Connection, certificates, trust_file};
 use super::kubeconfig::{self, Entry};
 use super::output::print;
-use super::session::{Cache, Pin, SessionKey, Tokens, log_in, pin_of};
+use super::session::{Cache, Pin, SessionKey, Tokens, log_in, pin_of, text};
 use super::{CliError, password, warn};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::connection::kubeconfig_files;
@@ -65,9 +65,12 @@ impl Login {
         let file = kubeconfig::file_to_change(&files)
             .ok_or_else(|| ConfigError::new("--kubeconfig", "give a file: HOME is not set"))?;
         let ca_file = self.ca_file.or_else(|| environment.path("STRONGROOM_CA_FILE").filter(|_| self.ca_pin.is_none()));
+        let config = kubeconfig::read(file)?;
+        let context = self.context.clone().unwrap_or_else(|| kubeconfig::context_name(&user, &server.authority()));
+        check_context(&config, &context)?;
         let trust = match ca_file {
             Some(path) => trust_file(&path)?,
-            None => trust(&server, self.ca_pin, &kubeconfig::read(file)?, home.as_ref(), &user)?,
+            None => trust(&server, self.ca_pin, &config, home.as_ref(), &user)?,
         };
         let key = SessionKey { server: server.clone(), trust, user: user.clone() };
         let cache = if self.embed_token { None } else { Some(Cache::open(environment)?) };
@@ -94,14 +97,14 @@ impl Login {
             trust: Some(key.trust.iter().map(|certificate| encode_certificate(certificate)).collect()),
             user: user.clone(),
             credential,
-            context: self.context,
+            context: Some(context),
         };
         kubeconfig::change(file, |config| kubeconfig::set(config, &entry))?;
         if cache.is_none() {
             warn(&format!(
                 "the token lies in {}, readable to every program of yours, and ends in {} minutes",
                 file.display(),
-                tokens.access_ends.saturating_sub(SystemClock.unix_seconds()).max(0) / 60
+                tokens.access_ends.saturating_sub(SystemClock.unix_seconds()).max(0).saturating_add(59) / 60
             ));
         }
         print(&format!(
@@ -137,11 +140,9 @@ fn exec_entry(key: &SessionKey) -> Document {
     }}))
 }
 
-#[expect(clippy::disallowed_methods, reason = "the token goes into a file, as was asked for")]
+/// The token itself, as was asked for.
 fn embedded(tokens: &Tokens) -> Result<Document, CliError> {
-    let token = std::str::from_utf8(tokens.access.expose());
-    let token = token.map_err(|_| CliError::NotDone("the token is not text".to_owned()))?;
-    Ok(Document::new(json!({"token": token})))
+    Ok(Document::new(json!({"token": text(&tokens.access)?})))
 }
 
 fn user(given: Option<String>, environment: &Environment) -> Result<String, CliError> {
@@ -164,6 +165,12 @@ fn server(given: Option<String>, environment: &Environment, home: Option<&HomePa
         Some(file) => Ok(ServerUrl::parse("admin.kubeconfig", &file.server)?),
         None => Err(ConfigError::new("--server", "give https://HOST:PORT: there is no home on this machine").into()),
     }
+}
+
+/// Before a password is asked for: a context of somebody else's is not replaced.
+#[expect(clippy::disallowed_methods, reason = "the kubeconfig is searched for a context")]
+fn check_context(config: &Document, name: &str) -> Result<(), CliError> {
+    kubeconfig::may_set(config.expose(), name).map_err(CliError::NotDone)
 }
 
 /// How the server is known, without a file that says it.

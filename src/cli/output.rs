@@ -14,25 +14,21 @@ use crate::sensitive::Document;
 
 const COLUMN_GAP: usize = 3;
 
-/// How an answer is shown.
+// The variants have no documentation of their own: clap would make long help of it.
+
+/// How an answer is shown: columns for people, the object itself, or names, one a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// Columns for people
     Table,
-    /// The object as JSON
     Json,
-    /// The object as YAML
     Yaml,
-    /// Names, one a line
     Name,
 }
 
-/// How an answer that has no columns is shown.
+/// How an answer that has no columns is shown: the object itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ObjectFormat {
-    /// The object as JSON
     Json,
-    /// The object as YAML
     Yaml,
 }
 

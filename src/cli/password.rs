@@ -2,8 +2,6 @@
 
 use std::io::Read;
 
-use serde_json::Value;
-
 use super::CliError;
 use crate::sensitive::SecretBytes;
 use crate::terminal::Prompt;
@@ -60,11 +58,10 @@ pub fn read<const COUNT: usize>(input: impl Read) -> Result<[SecretBytes; COUNT]
     lines.try_into().map_err(|_| wrong())
 }
 
-/// The password as JSON text; the caller puts it into a type that is wiped.
+/// The password as text; the caller puts it into a type that is wiped.
 #[expect(clippy::disallowed_methods, reason = "the password goes into the body of a request")]
-pub fn as_json(password: &SecretBytes) -> Result<Value, CliError> {
-    let text = std::str::from_utf8(password.expose());
-    text.map(Value::from).map_err(|_| CliError::NotDone("the password is not text in UTF-8".into()))
+pub fn text(password: &SecretBytes) -> Result<&str, CliError> {
+    std::str::from_utf8(password.expose()).map_err(|_| CliError::NotDone("the password is not text in UTF-8".into()))
 }
 
 #[cfg(test)]

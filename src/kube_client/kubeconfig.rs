@@ -3,10 +3,12 @@
 //! What it never does: read a kubeconfig that somebody else gave. kube's loader runs what an `exec` entry or an
 //! `auth-provider` names and reads the files it names, which is right for the user's own file and for no other.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kube::Config;
 use kube::config::{Kubeconfig, KubeconfigError};
+use secrecy::SecretString;
+use zeroize::Zeroizing;
 
 use super::error::ConnectError;
 
@@ -33,9 +35,19 @@ pub(super) fn load(files: &[PathBuf], context: Option<&str>) -> Result<Config, C
     if asks_for_proxy {
         return Err(ConnectError::Unusable("`proxy-url` is not supported".to_owned()));
     }
+    // kube's client would send the line end that most such files have.
+    if let Some(path) = config.auth_info.token_file.take().filter(|_| config.auth_info.token.is_none()) {
+        config.auth_info.token = Some(read_token(Path::new(&path))?);
+    }
     // The loader fills it from the environment too, whose proxies are not gone through.
     config.proxy_url = None;
     Ok(config)
+}
+
+fn read_token(path: &Path) -> Result<SecretString, ConnectError> {
+    let read = std::fs::read_to_string(path).map(Zeroizing::new);
+    let text = read.map_err(|source| ConnectError::File { path: path.to_owned(), source })?;
+    Ok(SecretString::from(text.trim()))
 }
 
 fn resolve(merged: Kubeconfig, context: Option<&str>) -> Result<Config, ConnectError> {

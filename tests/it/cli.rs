@@ -1,10 +1,42 @@
 //! The command line, as its own help tells it: `tests/it/cli.txt` is the reference, and changes in a reviewed way.
 
+mod requests;
+mod sessions;
+
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&[&str]; 7] =
-    [&[], &["serve"], &["healthcheck"], &["admin"], &["admin", "rotate"], &["audit"], &["audit", "verify"]];
+const COMMANDS: [&[&str]; 29] = [
+    &[],
+    &["serve"],
+    &["healthcheck"],
+    &["login"],
+    &["logout"],
+    &["whoami"],
+    &["user"],
+    &["user", "create"],
+    &["user", "passwd"],
+    &["user", "disable"],
+    &["user", "enable"],
+    &["user", "delete"],
+    &["user", "list"],
+    &["user", "certificate"],
+    &["token"],
+    &["token", "create"],
+    &["access"],
+    &["access", "explain"],
+    &["access", "who-can"],
+    &["access", "unused"],
+    &["audit"],
+    &["audit", "tail"],
+    &["audit", "query"],
+    &["audit", "verify"],
+    &["credential"],
+    &["admin"],
+    &["admin", "rotate"],
+    &["admin", "rotate-signing-keys"],
+    &["admin", "ca-pin"],
+];
 
 #[test]
 fn the_reference_is_what_help_prints() {

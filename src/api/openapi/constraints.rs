@@ -8,6 +8,7 @@ use crate::model::schema::Field;
 use crate::model::validation::metadata::FIELD_MANAGER_MAX_BYTES;
 use crate::model::validation::name_rule;
 use crate::model::validation::names::NameRule;
+use crate::pki::client::{CLIENT_MAX_TTL_SECONDS, CLIENT_MIN_TTL_SECONDS};
 
 macro_rules! dns_label {
     () => {
@@ -173,7 +174,7 @@ pub fn text(message: &str, field: &str) -> Text {
         ("RoleRef", "name") => Text::like(PATH_SEGMENT),
         ("Subject", "kind") => Text::one_of(&["Group", "ServiceAccount", "User"]),
         ("Subject", "apiGroup") => Text::one_of(&["", RBAC_GROUP]),
-        ("Secret", "stringData") => Text { write_only: true, ..Text::default() },
+        ("Secret", "stringData") | ("PasswordRequestSpec", "password") => Text { write_only: true, ..Text::default() },
         ("Status", "status") => Text::one_of(&["Failure", "Success"]),
         _ => Text::default(),
     }
@@ -194,6 +195,8 @@ pub fn range(message: &str, field: &str) -> (i64, i64) {
     match (message, field) {
         ("ObjectMeta", "generation") => (0, i64::MAX),
         ("TokenRequestSpec", "expirationSeconds") => (600, 1 << 32),
+        ("CertificateRequestSpec", "expirationSeconds") => (CLIENT_MIN_TTL_SECONDS, CLIENT_MAX_TTL_SECONDS),
+        ("GrantUsageReviewSpec", "sinceSeconds") => (1, i64::MAX),
         _ => (i64::MIN, i64::MAX),
     }
 }
@@ -206,7 +209,11 @@ pub fn min_items(message: &str, field: &str) -> Option<usize> {
 /// Whether a field must be there. Of those that Kubernetes lists as required the server fills some in.
 pub fn is_required(message: &str, field: &Field) -> bool {
     match (message, field.json) {
-        ("RoleRef", "apiGroup") | ("TokenRequest", "spec") | ("TokenRequestSpec", "audiences") => false,
+        // The password is left out of the answer.
+        ("RoleRef", "apiGroup")
+        | ("TokenRequest", "spec")
+        | ("TokenRequestSpec", "audiences")
+        | ("PasswordRequestSpec", "password") => false,
         ("ManagedFieldsEntry", "operation") | ("AggregationRule", "clusterRoleSelectors") => true,
         _ => field.required,
     }

@@ -60,7 +60,9 @@ pub fn input(kind: &Kind) -> Value {
         }),
         "TokenRequest" => json!({"spec": {"audiences": ["https://vault.example"], "expirationSeconds": 3600}}),
         "TokenReview" => json!({"spec": {"token": "sr_admin_example"}}),
-        "SelfSubjectAccessReview" => json!({"spec": {"resourceAttributes": secret_attributes()}}),
+        "SelfSubjectAccessReview" | "ResourceAccessReview" => {
+            json!({"spec": {"resourceAttributes": secret_attributes()}})
+        }
         "SubjectAccessReview" => json!({"spec": {"resourceAttributes": secret_attributes(), "user": "jane"}}),
         "LocalSubjectAccessReview" => {
             put(&mut object, "metadata", json!({"namespace": NAMESPACE}));
@@ -71,7 +73,6 @@ pub fn input(kind: &Kind) -> Value {
         "PasswordRequest" => json!({"spec": {"password": "correct horse battery staple"}}),
         "CertificateRequest" => json!({"spec": {"request": "LS0tLS1CRUdJTi4uLg==", "expirationSeconds": 86400}}),
         "AccessExplanation" => json!({"spec": {"user": "jane", "resourceAttributes": secret_attributes()}}),
-        "ResourceAccessReview" => json!({"spec": {"resourceAttributes": secret_attributes()}}),
         "GrantUsageReview" => json!({"spec": {"sinceSeconds": 7_776_000}}),
         _ => json!({}),
     };

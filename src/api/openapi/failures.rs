@@ -8,18 +8,24 @@ use super::examples;
 use super::routes::Route;
 use crate::api::body::{self, BODY_MAX_BYTES, Format};
 use crate::api::negotiate::{self, Offer};
+use crate::api::recorded;
 use crate::api::request_info::{Query, request_info};
 use crate::api::status::Failure;
+use crate::api::subresources;
 use crate::api::table::IncludeObject;
+use crate::audit::Refused;
+use crate::auth::policy_problem;
 use crate::codec;
-use crate::model::kinds::{NAMESPACE, Verb};
+use crate::model::field_error::FieldError;
+use crate::model::kinds::{self, NAMESPACE, Verb};
 use crate::model::selector::LabelSelector;
-use crate::model::user::User;
+use crate::model::user::{GROUP_AUTHENTICATED, User};
 use crate::model::validation::options::{self, FieldValidation};
 use crate::model::validation::{self, reviews};
 use crate::objects::fields::{ApplyError, Conflict};
 use crate::objects::{Error, Resource};
-use crate::rbac::{self, Policy};
+use crate::pki::PkiError;
+use crate::rbac::{self, Attributes, Denial, Policy, PolicySet, Refusal};
 use crate::sensitive::SecretBytes;
 
 /// A failure by a short name.
@@ -39,9 +45,14 @@ pub fn of(route: &Route, code: u16) -> Vec<Case> {
         500 if matches!(route.verb, Verb::Get | Verb::Update | Verb::Patch | Verb::Delete) => {
             vec![("integrity", Error::Integrity(resource(route)).into()), ("internal", Failure::internal())]
         }
-        503 if matches!(route.verb, Verb::Get | Verb::List) => {
-            vec![("unavailable", Failure::unavailable("the store cannot be read"))]
+        429 if route.sub.is_some_and(|sub| sub.name == "password") => {
+            general(429).into_iter().chain([("hashing", subresources::too_many_passwords(2))]).collect()
         }
+        503 if !route.kind.stored => vec![unrecorded()],
+        503 if matches!(route.verb, Verb::Get | Verb::List) => {
+            vec![("unavailable", Failure::unavailable("the store cannot be read")), unrecorded()]
+        }
+        503 => general(503).into_iter().chain([unrecorded()]).collect(),
         other => general(other),
     }
 }
@@ -54,7 +65,7 @@ pub fn general(code: u16) -> Vec<Case> {
             let refused = negotiate::negotiate(Some("text/html"), Offer::Object).err();
             refused.map(|refused| ("accept", Failure::not_acceptable(refused.0))).into_iter().collect()
         }
-        408 => vec![("slow", Failure::new(408, "Timeout", "the request body did not arrive in time", None))],
+        408 => vec![("slow", body::slow())],
         410 => vec![
             ("revision", Error::Expired("The resourceVersion for the provided list is too old.".to_owned(), None).into()),
             (
@@ -66,7 +77,7 @@ pub fn general(code: u16) -> Vec<Case> {
                 .into(),
             ),
         ],
-        413 => vec![("size", Failure::too_large(format!("Request entity too large: limit is {BODY_MAX_BYTES}")))],
+        413 => vec![("size", body::too_large(BODY_MAX_BYTES))],
         415 => body::format(Some("text/csv")).err().map(|failure| ("media-type", failure)).into_iter().collect(),
         421 => vec![("host", Failure::new(421, "", MISDIRECTED, None))],
         429 => vec![("busy", Failure::new(429, "TooManyRequests", BUSY, Some(json!({"retryAfterSeconds": 1}))))],
@@ -75,6 +86,11 @@ pub fn general(code: u16) -> Vec<Case> {
         504 => vec![("future", Error::FutureRevision { asked: 99_999, current: 278 }.into())],
         _ => Vec::new(),
     }
+}
+
+/// A request that cannot be recorded.
+pub fn unrecorded() -> Case {
+    ("audit", recorded::unavailable(&Refused::OF_DISK))
 }
 
 /// What the edge says before the API is reached.
@@ -114,7 +130,8 @@ fn bad_request(route: &Route) -> Vec<Case> {
             let findings = vec!["unknown field \"metadata.nmae\"".to_owned()];
             let strict = body::judge(kind, FieldValidation::Strict, findings, &mut Vec::new()).err();
             let broken = broken.map(|failure| ("json", failure));
-            broken.into_iter().chain(strict.map(|failure| ("strict", failure))).collect()
+            let off = (kind.kind == "CertificateRequest").then(|| ("off", subresources::no_client_certificates()));
+            broken.into_iter().chain(strict.map(|failure| ("strict", failure))).chain(off).collect()
         }
     }
 }
@@ -123,6 +140,14 @@ fn forbidden(route: &Route) -> Vec<Case> {
     let info = request_info(route.method_name(), &route.example_path(), &Query::default());
     let denied = rbac::authorize(&Policy::empty(), &Arc::new(User::anonymous()), info.attributes).err();
     let mut cases: Vec<Case> = denied.iter().map(|denial| ("anonymous", Failure::forbidden(denial))).collect();
+    let writes = matches!(route.verb, Verb::Create | Verb::Update | Verb::Patch);
+    if writes && kinds::decides_access(route.kind.id) {
+        cases.extend(beyond_ones_own(route));
+    }
+    if matches!(route.verb, Verb::Update | Verb::Patch) && route.kind.holds_values() {
+        let attributes = Attributes::object("get", route.kind, examples::NAMESPACE, examples::name(route.kind));
+        cases.push(("values", Failure::forbidden(&Denial::of_request(&writer(), &attributes, ""))));
+    }
     match route.verb {
         Verb::Create if route.kind.stored && route.in_namespace && route.sub.is_none() => {
             let name = examples::NAMESPACE.to_owned();
@@ -138,6 +163,36 @@ fn forbidden(route: &Route) -> Vec<Case> {
     cases
 }
 
+/// Somebody who may write and nothing else.
+fn writer() -> User {
+    User::new("jane", "", [GROUP_AUTHENTICATED])
+}
+
+/// What somebody is told who would hand out what they do not have.
+fn beyond_ones_own(route: &Route) -> Option<Case> {
+    let (kind, name, object) = (route.kind, examples::name(route.kind), examples::output(route.kind));
+    let refused = match kind.kind {
+        "User" => {
+            let act = Attributes::impersonate("", "users", "", name);
+            return Some(("impersonation", Failure::forbidden(&Denial::of_request(&writer(), &act, ""))));
+        }
+        "Role" | "ClusterRole" => {
+            rbac::check_role(&Policy::empty(), &writer(), kind, examples::NAMESPACE, name, None, &object)
+        }
+        _ => {
+            let mut roles = PolicySet::default();
+            for (role, namespace) in [(&kinds::ROLE, examples::NAMESPACE), (&kinds::CLUSTER_ROLE, "")] {
+                roles.put(role, namespace, examples::name(role), &examples::output(role));
+            }
+            rbac::check_binding(&roles.compile(), &writer(), kind, examples::NAMESPACE, name, None, &object)
+        }
+    };
+    match refused.err()? {
+        Refusal::Denied(denial) => Some(("escalation", Failure::forbidden(&denial))),
+        Refusal::RoleNotFound { .. } | Refusal::TooLarge(_) => None,
+    }
+}
+
 fn not_found(route: &Route) -> Vec<Case> {
     if route.verb == Verb::Create && route.sub.is_none() {
         return vec![("namespace", Error::NotFound(Resource::new(&NAMESPACE, examples::NAMESPACE)).into())];
@@ -150,6 +205,9 @@ fn conflict(route: &Route) -> Vec<Case> {
         "the object has been modified; please apply your changes to the latest version and try again";
     match route.verb {
         Verb::Create if route.sub.is_none() => vec![("exists", Error::AlreadyExists(resource(route), false).into())],
+        Verb::Create if route.shown().id == kinds::PASSWORD_REQUEST.id => {
+            vec![("modified", Error::Conflict(resource(route), MODIFIED.to_owned()).into())]
+        }
         Verb::Create => {
             let text = "the UID in the bound object reference (4e8a7b52-6d3c-4f19-9a0b-2c1d5e7f8a90) does not match the UID in record. The object might have been deleted and then recreated";
             vec![("bound", Error::Conflict(resource(route), text.to_owned()).into())]
@@ -184,6 +242,7 @@ fn invalid(route: &Route) -> Vec<Case> {
         let errors = validation::validate_create(route.kind, &broken(route));
         cases.push(("object", Error::Invalid(resource(route), errors).into()));
     }
+    cases.extend(request_invalid(route));
     if matches!(route.kind.kind, "SubjectAccessReview" | "SelfSubjectAccessReview" | "LocalSubjectAccessReview") {
         let mut review = examples::input(route.kind);
         review.pointer_mut("/spec/resourceAttributes").map(Value::take);
@@ -197,6 +256,22 @@ fn invalid(route: &Route) -> Vec<Case> {
         }
     }
     cases
+}
+
+/// What a subresource does not take.
+fn request_invalid(route: &Route) -> Option<Case> {
+    let kind = route.sub.map(|_| route.shown())?;
+    let errors = match kind.kind {
+        "TokenRequest" => reviews::token_request_spec(&json!({"spec": {"expirationSeconds": 60}})),
+        "PasswordRequest" => {
+            let short = policy_problem(examples::name(route.kind), &SecretBytes::new(b"short".to_vec()));
+            short.map(|why| FieldError::forbidden("spec.password", why)).into_iter().collect()
+        }
+        "CertificateRequest" => vec![FieldError::forbidden("spec.request", PkiError::Request.to_string())],
+        _ => return None,
+    };
+    let name = if kind.kind == "TokenRequest" { "" } else { examples::name(route.kind) };
+    Some(("object", Error::Invalid(Resource::new(kind, name), errors).into()))
 }
 
 /// The example with a mistake in it.

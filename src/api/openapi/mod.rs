@@ -21,11 +21,14 @@ mod tests;
 use std::sync::LazyLock;
 
 use utoipa::openapi::path::{HttpMethod, Operation, PathItem, PathsBuilder};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    Flow, HttpAuthScheme, HttpBuilder, OAuth2, Password, Scopes, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::tag::{Tag, TagBuilder};
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, RefOr, ServerBuilder};
 
 use self::responses::Shared;
+use crate::api::session::{LOGIN_PATH, REFRESH_PATH};
 use crate::model::kinds::KINDS;
 
 const TITLE: &str = "Strongroom";
@@ -34,14 +37,21 @@ const REVIEWS: &str = "Reviews";
 const DISCOVERY: &str = "Discovery";
 const HEALTH: &str = "Health";
 const ADMINISTRATION: &str = "Administration";
+const SESSIONS: &str = "Sessions";
+const AUDIT: &str = "Audit";
+/// A token that somebody has.
 const BEARER: &str = "bearer";
+/// A token that the tool which shows the document gets for a user name and a password.
+const LOGIN: &str = "login";
 
 const ABOUT: &str = "\
 Kubernetes Secrets without the cluster: the Kubernetes API of Secrets and of what is needed to share them, \
 on an encrypted store.
 
-Whatever speaks Kubernetes speaks this API: kubectl, the client libraries, curl. Requests carry a bearer token; the \
-administrator's is in `admin.kubeconfig` in the server's home. Names, values and answers are as in Kubernetes 1.32; \
+Whatever speaks Kubernetes speaks this API: kubectl, the client libraries, curl. Requests carry a bearer token: that of \
+a user who has signed in (`/strongroom/v1/login`), of a service account, or the administrator's, which is in \
+`admin.kubeconfig` in the server's home. Where the server asks for client certificates, one does as well. Roles decide \
+who may do what; a 403 names the command that explains it. Names, values and answers are as in Kubernetes 1.32; \
 where Kubernetes answers 500 for a client's mistake, this server answers 400.
 
 Answers are JSON, or YAML for `Accept: application/yaml`. Bodies may be JSON, YAML or Kubernetes' protobuf. \
@@ -71,13 +81,10 @@ pub fn document() -> OpenApi {
     for (path, method, operation) in of_kinds.into_iter().chain(endpoints::all(&mut shared)) {
         paths = paths.path(path, PathItem::new(method, operation));
     }
-    let bearer = HttpBuilder::new()
-        .scheme(HttpAuthScheme::Bearer)
-        .description(Some("A token, such as the administrator's in `admin.kubeconfig`."))
-        .build();
-    let mut components = ComponentsBuilder::new()
-        .schemas_from_iter(schemas::components())
-        .security_scheme(BEARER, SecurityScheme::Http(bearer));
+    let mut components = ComponentsBuilder::new().schemas_from_iter(schemas::components());
+    for (name, scheme) in security_schemes() {
+        components = components.security_scheme(name, scheme);
+    }
     for (name, example) in shared.examples() {
         components = components.example(name, example);
     }
@@ -101,8 +108,26 @@ pub fn document() -> OpenApi {
         .tags(Some(tags()))
         .paths(paths)
         .components(Some(components.build()))
-        .security(Some([SecurityRequirement::new(BEARER, Vec::<String>::new())]))
+        .security(Some(tokens()))
         .build()
+}
+
+/// A token, whichever way it was come by.
+fn tokens() -> [SecurityRequirement; 2] {
+    [BEARER, LOGIN].map(|scheme| SecurityRequirement::new(scheme, Vec::<String>::new()))
+}
+
+fn security_schemes() -> [(&'static str, SecurityScheme); 2] {
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some(
+            "A token: of a user who has signed in, of a service account, or the administrator's in `admin.kubeconfig`.",
+        ))
+        .build();
+    let password = Flow::Password(Password::with_refresh_url(LOGIN_PATH, Scopes::new(), REFRESH_PATH));
+    let text = "Name and password of a User. Leave client id and secret empty: clients have none.";
+    let login = SecurityScheme::OAuth2(OAuth2::with_description([password], text));
+    [(BEARER, SecurityScheme::Http(bearer)), (LOGIN, login)]
 }
 
 fn tags() -> Vec<Tag> {
@@ -113,7 +138,9 @@ fn tags() -> Vec<Tag> {
         tag(REVIEWS, "Questions about who somebody is and what they may do. They are answered and forgotten."),
         tag(DISCOVERY, "What the server offers, for programs."),
         tag(HEALTH, "Whether the server is well, and which it is."),
-        tag(ADMINISTRATION, "What is particular to this server."),
+        tag(SESSIONS, "Signing in and out with a user name and a password."),
+        tag(AUDIT, "Who did what, and whether the record of it is as it was written."),
+        tag(ADMINISTRATION, "The server's own credentials."),
     ]);
     tags
 }

@@ -113,6 +113,7 @@ fn request_body(route: &Route, shared: &mut Shared) -> Option<RequestBody> {
 fn input_schema(kind: &'static Kind, verb: Verb) -> RefOr<Schema> {
     let (part, field) = match (kind.kind, verb) {
         ("TokenReview", _) => ("spec", "token"),
+        ("PasswordRequest", _) => ("spec", "password"),
         ("SelfSubjectRulesReview", _) => ("spec", "namespace"),
         ("LocalSubjectAccessReview", _) => ("metadata", "namespace"),
         (_, Verb::Update) => ("metadata", "name"),

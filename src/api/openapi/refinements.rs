@@ -12,7 +12,7 @@ use super::schemas::{limited, nullable, text};
 /// What must hold between the fields of a message.
 pub fn of(message: &str) -> Vec<Schema> {
     match message {
-        "SelfSubjectAccessReviewSpec" => vec![one_of(ASKED)],
+        "SelfSubjectAccessReviewSpec" | "AccessExplanationSpec" | "ResourceAccessReviewSpec" => vec![one_of(ASKED)],
         "SubjectAccessReviewSpec" => {
             let subject = AnyOfBuilder::new().item(Rule::default().text("user")).item(Rule::default().items("groups"));
             vec![one_of(ASKED), subject.into()]

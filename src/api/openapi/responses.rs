@@ -103,7 +103,7 @@ impl Shared {
         let examples = cases.iter().map(|(case, failure)| (format!("{prefix}.{case}"), failure.body.clone()));
         let content = self.content(reference("Status"), examples.collect::<Vec<_>>());
         // The edge answers in JSON before a request is looked at, and keeps no record of it.
-        let is_of_the_edge = matches!(code, 421 | 429);
+        let is_of_the_edge = matches!(code, 421 | 429) && same(&failures::general(code), cases);
         let mut response = ResponseBuilder::new().description(description(code)).content(JSON, content.clone());
         if !is_of_the_edge {
             response = response.content(YAML, content).header_ref("Audit-Id", header("Audit-Id"));

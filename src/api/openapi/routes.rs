@@ -118,15 +118,15 @@ impl Route {
     /// Codes that are answered when it does not.
     pub fn failures(&self) -> Vec<u16> {
         const WITH_A_BODY: [u16; 5] = [400, 408, 413, 415, 422];
-        const OF_THE_STORE: [u16; 2] = [500, 503];
-        let mut codes = vec![401, 403, 406, 421, 429];
+        let mut codes = vec![401, 403, 406, 421, 429, 503];
         match self.verb {
             Verb::Get => codes.extend([400, 404]),
             Verb::List | Verb::Watch => codes.extend([400, 410, 422, 504]),
             Verb::Create if !self.kind.stored => codes.extend(WITH_A_BODY),
             Verb::Create => {
                 codes.extend(WITH_A_BODY);
-                codes.push(409);
+                // A certificate changes nothing.
+                codes.extend(self.sub.is_none_or(|sub| sub.name != "certificate").then_some(409));
                 // The namespace, or the object whose part it is.
                 codes.extend((self.in_namespace || self.sub.is_some()).then_some(404));
             }
@@ -140,7 +140,7 @@ impl Route {
             }
         }
         if self.kind.stored {
-            codes.extend(OF_THE_STORE);
+            codes.push(500);
         }
         codes.sort_unstable();
         codes

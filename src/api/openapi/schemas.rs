@@ -12,8 +12,8 @@ use utoipa::openapi::schema::{
 use utoipa::openapi::{Ref, RefOr};
 
 use super::constraints::{self, Text};
-use super::meta;
 use super::refinements::{self, Rule};
+use super::{endpoints, meta};
 use crate::model::kinds::{KINDS, Kind, REQUEST_KINDS};
 use crate::model::schema::{self, Field, Message};
 
@@ -25,7 +25,8 @@ pub fn reference(name: &str) -> Ref {
     Ref::from_schema_name(name)
 }
 
-fn described_reference(name: &str, description: &str) -> RefBuilder {
+/// A reference to the schema of this name, described anew.
+pub fn described_reference(name: &str, description: &str) -> RefBuilder {
     RefBuilder::new().ref_location_from_schema_name(name).description(Some(description))
 }
 
@@ -49,6 +50,7 @@ pub fn components() -> Components {
         add_message(message, &mut all);
     }
     meta::add(&mut all);
+    endpoints::add_schemas(&mut all);
     all
 }
 

@@ -3,19 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{document, endpoints, examples, failures, json};
+use super::{document, examples, failures, json as document_as_json};
 use crate::api::request_info::{Query, request_info};
+use crate::api::{audit_log, session, swagger_ui};
 use crate::codec::typed;
 use crate::model::kinds::{KINDS, Kind, REQUEST_KINDS, Verb};
 use crate::model::schema::{Message, Type};
+use crate::model::user::User;
 use crate::model::validation;
+use crate::rbac::bootstrap;
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 fn parsed() -> Value {
-    serde_json::from_slice(json()).unwrap()
+    serde_json::from_slice(document_as_json()).unwrap()
 }
 
 /// Path, method and operation of each.
@@ -59,7 +62,7 @@ fn the_committed_copy_is_up_to_date() {
 #[test]
 fn the_document_is_the_same_every_time() {
     assert_eq!(document().to_json().unwrap(), document().to_json().unwrap());
-    assert_eq!(document().to_json().unwrap().as_bytes(), json().strip_suffix(b"\n").unwrap());
+    assert_eq!(document().to_json().unwrap().as_bytes(), document_as_json().strip_suffix(b"\n").unwrap());
 }
 
 /// Group, resource, subresource, verb, and whether one namespace is meant.
@@ -209,12 +212,77 @@ fn names_of_operations_and_parameters_are_unique_and_tags_are_declared() {
 
 #[test]
 fn only_what_everyone_may_call_is_free_of_the_token() {
-    let free: Vec<String> = operations(&parsed())
-        .into_iter()
-        .filter(|(_, _, operation)| operation.get("security").is_some())
-        .map(|(path, ..)| path)
-        .collect();
-    assert_eq!(free, ["/healthz", "/livez", "/openapi/strongroom.json", "/readyz", "/version"]);
+    let made_at_a_start = bootstrap::policy();
+    let (mut free, mut either) = (Vec::new(), Vec::new());
+    for (path, method, operation) in operations(&parsed()) {
+        let security = operation.get("security").and_then(Value::as_array);
+        let needs_token = security.is_none();
+        let attributes = request_info(&method, &path, &Query::default()).attributes;
+        let is_allowed = !attributes.is_resource() && made_at_a_start.allows(&User::anonymous(), &attributes);
+        match security {
+            None => {}
+            Some(none) if none.is_empty() => free.push(path.clone()),
+            Some(some) if some.contains(&json!({})) => either.push(path.clone()),
+            Some(_) => panic!("{path}"),
+        }
+        // The document of Swagger UI's is there before anybody is asked. Everyone may try to change a password, and it is
+        // that of the token.
+        let is_special = [swagger_ui::DOCUMENT, "/strongroom/v1/password"].contains(&path.as_str());
+        assert!(is_special || is_allowed != needs_token, "{method} {path}");
+    }
+    let expected = [
+        "/healthz",
+        "/livez",
+        "/openapi/strongroom.json",
+        "/readyz",
+        "/strongroom/v1/login",
+        "/strongroom/v1/refresh",
+        "/version",
+    ];
+    assert_eq!(free, expected);
+    assert_eq!(either, ["/strongroom/v1/logout"]);
+}
+
+#[test]
+fn a_token_is_pasted_or_got_for_a_password() {
+    let document = parsed();
+    assert_eq!(document["security"], json!([{"bearer": []}, {"login": []}]));
+    let schemes = &document["components"]["securitySchemes"];
+    assert_eq!((&schemes["bearer"]["type"], &schemes["bearer"]["scheme"]), (&json!("http"), &json!("bearer")));
+    let flow = json!({
+        "password": {"tokenUrl": "/strongroom/v1/login", "refreshUrl": "/strongroom/v1/refresh", "scopes": {}},
+    });
+    assert_eq!((&schemes["login"]["type"], &schemes["login"]["flows"]), (&json!("oauth2"), &flow));
+    for path in session::TOKEN_PATHS {
+        let body = &document["paths"][path]["post"]["requestBody"]["content"];
+        assert!(body["application/x-www-form-urlencoded"].is_object(), "{path}");
+    }
+}
+
+#[test]
+fn every_endpoint_of_our_own_is_described() {
+    let document = parsed();
+    let posts = session::ENDPOINTS.iter().map(|endpoint| (format!("/strongroom/v1/{endpoint}"), "post"));
+    let gets = [audit_log::PATH, audit_log::VERIFY_PATH, "/.well-known/openid-configuration", "/openid/v1/jwks"];
+    for (path, method) in posts.chain(gets.map(|path| (path.to_owned(), "get"))) {
+        assert!(document["paths"][&path][method].is_object(), "{method} {path}");
+    }
+}
+
+#[test]
+fn a_refusal_says_which_command_explains_it() {
+    let document = parsed();
+    let mut hints = 0;
+    for (path, method, operation) in operations(&document) {
+        let Some(forbidden) = operation["responses"].get("403") else { continue };
+        let examples = &resolve(&document, forbidden)["content"]["application/json"]["examples"];
+        let status = resolve(&document, &examples["anonymous"])["value"].clone();
+        let cause = &status["details"]["causes"][0];
+        assert_eq!(cause["reason"], "AccessHint", "{method} {path}");
+        assert!(cause["message"].as_str().unwrap().contains("strongroom access explain "), "{method} {path}");
+        hints += 1;
+    }
+    assert!(hints > 90);
 }
 
 #[test]
@@ -264,12 +332,11 @@ fn texts_that_other_modules_send_are_repeated_word_for_word() {
     for text in [failures::MISDIRECTED, failures::BUSY] {
         assert!(edge.contains(&format!("\"{text}\"")), "{text}");
     }
-    assert!(include_str!("../session.rs").contains(endpoints::ROTATED));
 }
 
 #[test]
 fn nothing_of_older_versions_is_left_in_it() {
-    let text = std::str::from_utf8(json()).unwrap();
+    let text = std::str::from_utf8(document_as_json()).unwrap();
     assert!(text.starts_with("{\"openapi\":\"3.1.0\""));
     assert!(!text.contains("\"nullable\""));
 }

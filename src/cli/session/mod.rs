@@ -8,4 +8,4 @@ mod tokens;
 pub use cache::{Cache, Locked, SessionKey};
 pub use exec::{ExecInfo, exec_credential};
 pub use pin::{Pin, pin_of};
-pub use tokens::{Tokens, log_in, log_out, refresh};
+pub use tokens::{Tokens, log_in, log_out, refresh, text};

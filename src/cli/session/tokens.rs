@@ -2,11 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::CliError;
 use crate::cli::connection::{Connection, body};
-use crate::cli::password::as_json;
+use crate::cli::{CliError, password};
 use crate::kube_client::{Failure, Request};
-use crate::sensitive::{Document, SecretBytes, wipe};
+use crate::sensitive::{Document, SecretBytes};
 
 const LOGIN: &str = "/strongroom/v1/login";
 const REFRESH: &str = "/strongroom/v1/refresh";
@@ -33,7 +32,7 @@ pub fn log_in(
     password: &SecretBytes,
     now_unix_seconds: i64,
 ) -> Result<Tokens, CliError> {
-    let asked = Document::new(json!({"username": user, "password": as_json(password)?}));
+    let asked = Document::new(json!({"username": user, "password": password::text(password)?}));
     match exchange(connection, LOGIN, &asked, now_unix_seconds) {
         // Said by the server without a word on how it would go.
         Err(CliError::Server(failure)) if failure.code == 401 => Err(CliError::Server(Failure {
@@ -93,15 +92,10 @@ pub(super) fn token(value: &Value) -> Option<SecretBytes> {
     ((1..=TOKEN_MAX_BYTES).contains(&text.len()) && text.iter().all(is_plain)).then(|| SecretBytes::new(text.to_vec()))
 }
 
-/// A token as JSON text; the caller puts it into a type that is wiped.
+/// A token as text; the caller puts it into a type that is wiped.
 #[expect(clippy::disallowed_methods, reason = "the token goes into a document that is wiped")]
-pub(super) fn text(token: &SecretBytes) -> Result<Value, CliError> {
-    let mut value = Value::from(String::from_utf8_lossy(token.expose()).into_owned());
-    if value.as_str().is_some_and(|text| text.len() == token.len()) {
-        return Ok(value);
-    }
-    wipe(&mut value);
-    Err(CliError::NotDone("the token is not text".into()))
+pub fn text(token: &SecretBytes) -> Result<&str, CliError> {
+    std::str::from_utf8(token.expose()).map_err(|_| CliError::NotDone("the token is not text".into()))
 }
 
 #[cfg(test)]

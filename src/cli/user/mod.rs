@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::CliError;
 use super::connection::{Connection, body};
-use super::password::as_json;
+use super::password;
 use crate::config::Environment;
 use crate::kube_client::{Request, encode_segment};
 use crate::model::kinds::{OWN_API_VERSION, USER};
@@ -72,7 +72,7 @@ fn set_password(connection: &Connection, name: &str, password: &SecretBytes) -> 
     let asked = Document::new(json!({
         "apiVersion": OWN_API_VERSION,
         "kind": "PasswordRequest",
-        "spec": {"password": as_json(password)?},
+        "spec": {"password": password::text(password)?},
     }));
     connection.object(Request::post(format!("{}/password", item(name)), body(&asked))).map(drop)
 }

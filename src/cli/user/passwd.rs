@@ -52,8 +52,7 @@ fn change_own(connection: &Connection, from_stdin: bool) -> Result<(), CliError>
         let question = format!("Your password at {}: ", connection.server());
         [password::ask(&mut Terminal, &question)?, password::ask_new(&mut Terminal, "yourself")?]
     };
-    let asked =
-        Document::new(json!({"old_password": password::as_json(&old)?, "new_password": password::as_json(&new)?}));
+    let asked = Document::new(json!({"old_password": password::text(&old)?, "new_password": password::text(&new)?}));
     connection.object(Request::post(OWN_PASSWORD, body(&asked)))?;
     print("Your password is set; your other sessions are ended.\n");
     Ok(())

@@ -286,7 +286,7 @@ pub static CONSIDERED_GRANT: Message = Message {
             4,
             Type::String,
             "string",
-            "Allowed, NoRuleMatches, OtherSubjects, OtherNamespace or RoleNotFound.",
+            "Allowed, NoRuleMatches, OtherSubjects, OtherNamespace, NotBound or RoleNotFound.",
         ),
         Field::new(
             "rules",

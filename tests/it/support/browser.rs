@@ -91,6 +91,12 @@ impl Browser {
         found.unwrap_or_else(|| panic!("the page does not show {xpath}: {}", self.report()))
     }
 
+    /// Whether this XPath finds an element now.
+    pub fn shows(&mut self, xpath: &str) -> bool {
+        let query = json!({"using": "xpath", "value": xpath});
+        self.ask("POST", &format!("{}/element", self.session), &query).is_ok()
+    }
+
     /// Clicks what this XPath finds.
     pub fn click(&mut self, xpath: &str) {
         // What covers it for a moment (an animation) makes the click fail, and is waited for.
@@ -122,10 +128,12 @@ impl Browser {
         text.as_str().unwrap().to_owned()
     }
 
-    /// What the page wrote to the browser's console: refused scripts and the like.
+    /// What the page wrote to the browser's console: refused scripts and the like. Advice to those who write pages, which
+    /// Chromium shows only when it is asked to, is left out.
     pub fn console(&mut self) -> Vec<String> {
         let entries = self.command("POST", "/se/log", &json!({"type": "browser"}));
-        entries.as_array().unwrap().iter().map(|entry| entry["message"].as_str().unwrap().to_owned()).collect()
+        let entries = entries.as_array().unwrap().iter().filter(|entry| entry["level"] != "DEBUG");
+        entries.map(|entry| format!("{}: {}", entry["level"], entry["message"].as_str().unwrap())).collect()
     }
 
     /// The window as PNG.

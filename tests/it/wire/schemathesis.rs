@@ -42,7 +42,8 @@ fn the_server_answers_as_its_openapi_document_says() {
     schemathesis.args(["--checks", CHECKS, "--max-examples", EXAMPLES, "--seed", &seed]);
     schemathesis.args(["--phases", "examples,coverage,fuzzing", "--generation-deterministic"]);
     schemathesis.args(["--continue-on-failure", "--suppress-health-check", "all", "--request-timeout", "30"]);
-    // What replaces the token that this run uses.
+    // It replaces the very token that this run sends. What else ends credentials is played: the run's is no session of a
+    // user, and no signing key has signed it.
     schemathesis.args(["--exclude-path", "/strongroom/v1/admin/rotate"]);
     schemathesis.env("PYTHONDONTWRITEBYTECODE", "1").env("HOME", folder.path()).current_dir(folder.path());
     let output = clients::run(&mut schemathesis, b"", LIMIT);
@@ -58,7 +59,8 @@ fn seed(client: &mut Client) {
     let metadata = json!({"name": SEEDED, "finalizers": ["example.com/keep"]});
     let role = |kind: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": SEEDED});
     let rbac = "/apis/rbac.authorization.k8s.io/v1";
-    let kinds: [(String, Value); 7] = [
+    let users = "/apis/strongroom.dev/v1alpha1/users";
+    let kinds: [(String, Value); 8] = [
         ("/api/v1/namespaces".into(), json!({})),
         ("/api/v1/namespaces/default/secrets".into(), json!({"data": {"k": "dg=="}})),
         ("/api/v1/namespaces/default/serviceaccounts".into(), json!({})),
@@ -66,19 +68,27 @@ fn seed(client: &mut Client) {
         (format!("{rbac}/namespaces/default/rolebindings"), json!({"roleRef": role("Role")})),
         (format!("{rbac}/clusterroles"), json!({"rules": []})),
         (format!("{rbac}/clusterrolebindings"), json!({"roleRef": role("ClusterRole")})),
+        (users.into(), json!({})),
     ];
     for (path, mut object) in kinds {
         object["metadata"] = metadata.clone();
         client.json("POST", &path, &object).ok();
     }
+    // The user of the document's examples can sign in.
+    let document = client.get("/openapi/strongroom.json").ok().json();
+    let example = |name: &str| document["components"]["examples"][name]["value"].clone();
+    let (user, password) = (example("User.input"), example("PasswordRequest.input"));
+    client.json("POST", users, &user).ok();
+    let name = user["metadata"]["name"].as_str().unwrap();
+    client.json("POST", &format!("{users}/{name}/password"), &password).ok();
 }
 
 /// Writes the settings, the token among them, into a file of the owner's: arguments are for everybody to read.
 fn configuration(app: &App, folder: &Path) -> std::path::PathBuf {
     let authority = folder.join("ca.crt");
     std::fs::write(&authority, &app.ca_pem).unwrap();
-    // A watch goes on for half an hour; other tests follow those. A revision of the future is what Kubernetes
-    // answers with 504.
+    // A watch goes on for half an hour, and who follows the audit log is never done; other tests follow those. A
+    // revision of the future is what Kubernetes answers with 504.
     let text = format!(
         r#"tls-verify = "{authority}"
 
@@ -87,6 +97,7 @@ Authorization = "Bearer {token}"
 
 [parameters]
 "query.watch" = false
+"query.follow" = false
 "path.namespace" = "default"
 
 [checks.not_a_server_error]
