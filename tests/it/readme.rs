@@ -52,6 +52,7 @@ fn run(app: &App, kubectl: &Kubectl, blocks: &[Block]) -> Vec<String> {
         std::fs::create_dir_all(file(folder)).unwrap();
     }
     std::os::unix::fs::symlink(clients::on_path(kubectl.program()), file("bin/kubectl")).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_strongroom"), file("bin/strongroom")).unwrap();
     std::os::unix::fs::symlink(app.home(), file(".local/share/strongroom")).unwrap();
     write_program(&file("bin/editor"), "#!/bin/sh\nexec sed -i 's/^type:/immutable: false\\ntype:/' \"$1\"\n");
     // A watch ends by itself instead of by Ctrl-C, and a difference is no failure.
