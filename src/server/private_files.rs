@@ -165,7 +165,7 @@ pub fn read_secret(path: &Path, access: Access, max_bytes: usize) -> Result<Secr
     if metadata.mode() & refused != 0 {
         return Err(fail(Problem::Open(metadata.mode() & PERMISSION_BITS)));
     }
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = folder_of(path);
     let parent_metadata = fs::metadata(parent).map_err(|error| fail(Problem::Io(error)))?;
     if !access.trusts(parent_metadata.uid()) {
         return Err(fail(Problem::ParentOwner(parent_metadata.uid())));
@@ -250,13 +250,18 @@ fn sync_entry(folder: &Path) {
 
 /// Removes what [`replace`] and [`create_new`] leave beside `path` when the process is killed in their midst.
 pub fn remove_leftovers(path: &Path) {
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else { return };
-    let Ok(entries) = fs::read_dir(parent) else { return };
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return };
+    let Ok(entries) = fs::read_dir(folder_of(path)) else { return };
     for entry in entries.flatten() {
         if entry.file_name().to_str().is_some_and(|found| is_temporary_of(name, found)) {
             let _ = fs::remove_file(entry.path());
         }
     }
+}
+
+/// The folder that a file lies in: a bare name lies in the current one.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn temporary_of(name: &str, random: [u8; RANDOM_BYTES]) -> String {
@@ -277,9 +282,8 @@ pub(super) fn raw_flags(flags: OFlags) -> i32 {
 
 /// The new file, written and on the disk under another name, and its folder.
 fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<(PathBuf, File)> {
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let parent = folder_of(path);
     let directory = File::open(parent)?;
     let mut random = [0; RANDOM_BYTES];
     getrandom::fill(&mut random).map_err(|_| io::Error::other("the operating system gave no randomness"))?;

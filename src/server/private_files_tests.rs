@@ -151,3 +151,11 @@ fn folders_are_closed_unless_they_hold_somebody_elses_files() {
     assert_eq!(mode_of(&made), 0o700);
     assert!(matches!(make_directory(&made.join("photo"), || true).err().unwrap().problem(), Problem::NotADirectory));
 }
+
+#[test]
+fn a_bare_name_lies_in_the_current_folder() {
+    assert_eq!(
+        ["f", "./f", "a/f", "/f"].map(|path| folder_of(Path::new(path)).to_str().unwrap()),
+        [".", ".", "a", "/"]
+    );
+}
