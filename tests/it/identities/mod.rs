@@ -1,4 +1,5 @@
-//! Who is who: passwords, sessions, tokens, certificates, the Unix socket, other systems' tokens, impersonation.
+//! Who is who: passwords, sessions, tokens, certificates, the Unix socket, other systems' tokens, impersonation,
+//! and the command line at a terminal.
 
 mod certificates;
 mod impersonation;
@@ -8,5 +9,6 @@ mod passwords;
 mod service_accounts;
 mod sessions;
 mod site;
+mod terminal;
 mod tokens;
 mod unix_socket;
