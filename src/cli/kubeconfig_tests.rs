@@ -1,7 +1,5 @@
 //! Foreign entries, permissions, links and locks.
 
-#![expect(clippy::disallowed_methods, reason = "the tests look at the files they wrote")]
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 

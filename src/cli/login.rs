@@ -39,7 +39,7 @@ pub struct Login {
     /// SHA-256 of the authority's public key, in hexadecimal digits or base64, to know it by
     #[arg(long, value_name = "SHA256", value_parser = Pin::parse)]
     ca_pin: Option<Pin>,
-    /// Name of the context that is written [default: USERNAME@HOST:PORT]
+    /// Name of the context that is written; USERNAME@HOST:PORT where none is given
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
     /// Kubeconfig that is changed [env: KUBECONFIG] [default: ~/.kube/config]

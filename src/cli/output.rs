@@ -116,7 +116,7 @@ pub fn print(text: &str) {
     let _ = print_unless_closed(text);
 }
 
-/// As [`print`]; says whether somebody still reads.
+/// As [`print()`]; says whether somebody still reads.
 pub fn print_unless_closed(text: &str) -> bool {
     let mut output = std::io::stdout().lock();
     output.write_all(text.as_bytes()).and_then(|()| output.flush()).is_ok()

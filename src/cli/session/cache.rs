@@ -219,7 +219,7 @@ mod tests {
         let found = locked.load().unwrap().unwrap();
         assert_eq!((found.access.expose(), found.access_ends), (&b"access-two"[..], 1));
         assert_eq!((found.refresh.expose(), found.refresh_ends), (&b"refresh-two"[..], 2));
-        assert_eq!(cache.keys().unwrap(), [ada.clone()]);
+        assert_eq!(cache.keys().unwrap(), std::slice::from_ref(&ada));
         locked.remove().unwrap();
         locked.remove().unwrap();
         assert!(locked.load().unwrap().is_none() && cache.keys().unwrap().is_empty());

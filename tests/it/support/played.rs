@@ -3,11 +3,12 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, mpsc};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
+use strongroom::clock::{Clock as _, SystemClock};
 use strongroom::pki::{Names, encode_certificate, make_authority, make_leaf};
 
 /// Longer than anything in a test takes.
@@ -82,8 +83,7 @@ impl Answer {
 impl Played {
     /// Answers as `handler` says. What it does not answer for is refused with 404.
     pub fn start(handler: impl Fn(&Asked) -> Option<Answer> + Send + Sync + 'static) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let now = i64::try_from(now).unwrap();
+        let now = SystemClock.unix_seconds();
         let authority = make_authority(now).unwrap();
         let leaf = make_leaf(&authority, &Names::local(), now).unwrap();
         #[expect(clippy::disallowed_methods, reason = "the key of a server of the test's own")]
