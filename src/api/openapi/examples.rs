@@ -70,7 +70,7 @@ pub fn input(kind: &Kind) -> Value {
         }
         "SelfSubjectRulesReview" => json!({"spec": {"namespace": NAMESPACE}}),
         "User" => json!({"spec": {"groups": ["auditors"]}}),
-        "PasswordRequest" => json!({"spec": {"password": "correct horse battery staple"}}),
+        "PasswordRequest" => json!({"spec": {"password": "seven herons over a slow river"}}),
         "CertificateRequest" => json!({"spec": {"request": "LS0tLS1CRUdJTi4uLg==", "expirationSeconds": 86400}}),
         "AccessExplanation" => json!({"spec": {"user": "jane", "resourceAttributes": secret_attributes()}}),
         "GrantUsageReview" => json!({"spec": {"sinceSeconds": 7_776_000}}),

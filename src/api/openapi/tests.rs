@@ -8,12 +8,14 @@ use serde_json::{Value, json};
 use super::{document, examples, failures, json as document_as_json};
 use crate::api::request_info::{Query, request_info};
 use crate::api::{audit_log, session, swagger_ui};
+use crate::auth::policy_problem;
 use crate::codec::typed;
-use crate::model::kinds::{KINDS, Kind, REQUEST_KINDS, Verb};
+use crate::model::kinds::{KINDS, Kind, PASSWORD_REQUEST, REQUEST_KINDS, USER, Verb};
 use crate::model::schema::{Message, Type};
 use crate::model::user::User;
 use crate::model::validation;
 use crate::rbac::bootstrap;
+use crate::sensitive::SecretBytes;
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -324,6 +326,8 @@ fn examples_are_objects_that_the_server_takes_and_returns() {
             assert!(!examples::name(kind).is_empty());
         }
     }
+    let password = examples::input(&PASSWORD_REQUEST)["spec"]["password"].as_str().unwrap().as_bytes().to_vec();
+    assert_eq!(policy_problem(examples::name(&USER), &SecretBytes::new(password)), None);
 }
 
 #[test]

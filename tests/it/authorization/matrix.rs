@@ -15,6 +15,7 @@ use crate::support::http::Client;
 const FILE: &str = "tests/it/authorization/matrix.txt";
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 const ALL_VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+
 /// Somebody who asks, a column of the table.
 struct Actor {
     heading: &'static str,
