@@ -108,7 +108,7 @@ pub(super) fn who_can(context: &Context<'_>, spec: &Value) -> Result<Value, Fail
         if let Grant::Rule(grant) = &holder.grant {
             set(&mut shown, "binding", binding_reference(&grant.binding));
             set(&mut shown, "role", role_reference(&grant.role));
-            set(&mut shown, "rule", holder.grant.rule().map(|rule| rule.to_value()).unwrap_or_default());
+            set(&mut shown, "rule", holder.grant.rule().map(rbac::Rule::to_value).unwrap_or_default());
         }
         shown
     });

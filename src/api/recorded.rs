@@ -158,7 +158,7 @@ fn event(
     };
     let stage_unix_millis = state.clock.unix_millis();
     let reason = if code >= 400 { reason(code) } else { "" };
-    Event { stage, decision, reason, stage_unix_millis, ..Event::new(facts, user, attributes, code) }.to_json()
+    Event { stage, reason, decision, stage_unix_millis, ..Event::new(facts, user, attributes, code) }.to_json()
 }
 
 /// `metav1.StatusReason` of a code, where it has one for all.

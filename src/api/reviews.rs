@@ -67,9 +67,10 @@ pub(super) async fn create(
 fn check(kind: &Kind, review: &Value, namespace: &str) -> Result<(), Refusal> {
     match kind.kind {
         "SubjectAccessReview" => reviews::subject_access_review(review),
-        "SelfSubjectAccessReview" => reviews::self_subject_access_review(review),
-        // Asked like Kubernetes' own, of whom and what there is to ask.
-        "AccessExplanation" | "ResourceAccessReview" => reviews::self_subject_access_review(review),
+        // Ours are asked like Kubernetes' own.
+        "SelfSubjectAccessReview" | "AccessExplanation" | "ResourceAccessReview" => {
+            reviews::self_subject_access_review(review)
+        }
         "LocalSubjectAccessReview" => reviews::local_subject_access_review(review, namespace),
         "SelfSubjectRulesReview" => reviews::self_subject_rules_review(review).map(|_| ()),
         "TokenReview" => reviews::token_review(review),

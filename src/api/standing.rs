@@ -21,7 +21,7 @@ use crate::pki::client::{ClientIdentity, PeerCertificate};
 use crate::rbac::{self, Attributes};
 
 /// How often credentials are looked after.
-const CREDENTIALS_INTERVAL: Duration = Duration::from_secs(60);
+const CREDENTIALS_INTERVAL: Duration = Duration::from_mins(1);
 
 /// What decides access: the revision of roles, bindings and users, and how often credentials were revoked.
 pub type Stamp = (u64, u64);

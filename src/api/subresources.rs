@@ -210,7 +210,7 @@ fn certificate(context: &Context<'_>, permit: &Permit, asked: &Asked) -> Result<
     let facts = crate::pki::read_blocks(signed.as_bytes());
     let facts = facts.first().and_then(|block| CertificateFacts::read(block.bytes.expose()).ok());
     let facts = facts.ok_or_else(Failure::internal)?;
-    context.facts.annotate("strongroom.dev/certificate-serial", hex::encode(&facts.serial));
+    context.facts.annotate("strongroom.dev/certificate-serial", hex::encode(facts.serial));
     let body = json!({
         "kind": "CertificateRequest", "apiVersion": kinds::OWN_API_VERSION,
         "metadata": {"name": permit.name(), "creationTimestamp": rfc3339(now)},

@@ -64,7 +64,7 @@ impl RequestFacts {
         received_unix_millis: i64,
     ) -> Self {
         let user_agent = user_agent.to_owned();
-        Self { audit_id, source_ip, user_agent, query, received_unix_millis, ..Self::default() }
+        Self { audit_id, source_ip, user_agent, received_unix_millis, query, ..Self::default() }
     }
 
     /// Says something more of the request. Never a value, a token or a password.

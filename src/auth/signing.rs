@@ -249,7 +249,7 @@ impl Key {
     /// Also a key that was made by a clock far ahead, which would otherwise sign for as long as that.
     fn has_signed_enough(&self, now: i64) -> bool {
         let age = now.saturating_sub(self.created);
-        age >= SIGNS_SECONDS || age < -AHEAD_SECONDS
+        !(-AHEAD_SECONDS..SIGNS_SECONDS).contains(&age)
     }
 
     /// Whether every token that it signed has ended.

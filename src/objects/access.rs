@@ -105,9 +105,10 @@ impl Objects {
     fn read_all(&self, kind: &'static Kind, sources: &mut Sources) {
         sources.forget(kind);
         for entry in self.store.live(kind.id) {
-            match self.store.row_in_passing(entry.revision) {
-                Ok(row) => self.take_in(kind, Operation::Put, row, sources),
-                Err(_) => tracing::error!(object.kind = kind.kind, "a stored row is damaged and grants nothing"),
+            if let Ok(row) = self.store.row_in_passing(entry.revision) {
+                self.take_in(kind, Operation::Put, row, sources);
+            } else {
+                tracing::error!(object.kind = kind.kind, "a stored row is damaged and grants nothing");
             }
         }
     }

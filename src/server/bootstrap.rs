@@ -78,7 +78,7 @@ async fn ensure(objects: &Objects, kind: &'static Kind, wanted: Value) -> Result
 
 fn write_options() -> Option<WriteOptions> {
     let mut options = options::create(&[]).ok()?;
-    options.field_manager = "strongroom".to_owned();
+    "strongroom".clone_into(&mut options.field_manager);
     Some(options)
 }
 

@@ -52,7 +52,7 @@ impl Target {
         all
     }
 
-    fn run(&self, person: &Person<'_>, (_, words, input): &(&str, Vec<String>, String)) -> Output {
+    fn run(person: &Person<'_>, (_, words, input): &(&str, Vec<String>, String)) -> Output {
         person.feed(&words.iter().map(String::as_str).collect::<Vec<_>>(), input)
     }
 
@@ -67,7 +67,7 @@ impl Target {
     fn is_refused(&self, place: &Place, person: &Person<'_>, text: &str) {
         let before = self.state(place);
         for way in self.ways() {
-            let refused = self.run(person, &way).fails();
+            let refused = Self::run(person, &way).fails();
             let is_denied = refused.contains("(Forbidden)") || refused.contains("forbidden");
             assert!(refused.contains(text) && is_denied, "{} of {}: {refused}", way.0, self.path);
         }
@@ -85,7 +85,7 @@ impl Target {
             client.delete(&format!("{}/{}", self.path, self.name)).ok();
             client.json("POST", &self.path, &before).ok();
             let (stored, count) = self.state(place);
-            let output = self.run(person, &way);
+            let output = Self::run(person, &way);
             assert_eq!(output.code, 0, "{} of {}: {}", way.0, self.path, output.stderr);
             let (changed, more) = self.state(place);
             assert!(changed != stored || more > count, "{} of {} does something", way.0, self.path);

@@ -175,19 +175,21 @@ fn body(method: &str, template: &str, path: &str) -> (String, Option<u16>) {
     let asked = json!({"verb": "get", "resource": "secrets", "namespace": namespace});
     let document = match (method, collection) {
         ("get" | "delete", _) => return (String::new(), None),
-        ("patch", _) => json!({}),
         ("put", "finalize" | "status" | "namespaces") => {
             let name = path.split('/').nth(4).unwrap();
             json!({"metadata": {"name": name}, "spec": {"finalizers": ["kubernetes"]}})
         }
-        ("put", _) => of_nobody(collection, json!({"name": name})),
+        ("put", _) => of_nobody(collection, &json!({"name": name})),
         ("post", "namespaces" | "secrets" | "serviceaccounts" | "users") => {
             json!({"metadata": {"generateName": "new-"}})
         }
         ("post", "roles" | "clusterroles" | "rolebindings" | "clusterrolebindings") => {
-            of_nobody(collection, json!({"generateName": "new-"}))
+            of_nobody(collection, &json!({"generateName": "new-"}))
         }
-        ("post", "token" | "selfsubjectreviews" | "grantusagereviews" | "rotate" | "rotate-signing-keys") => json!({}),
+        ("patch", _)
+        | ("post", "token" | "selfsubjectreviews" | "grantusagereviews" | "rotate" | "rotate-signing-keys") => {
+            json!({})
+        }
         ("post", "tokenreviews") => json!({"spec": {"token": "x"}}),
         ("post", "localsubjectaccessreviews" | "subjectaccessreviews") => {
             json!({"spec": {"user": "somebody", "resourceAttributes": asked}})
@@ -207,7 +209,7 @@ fn body(method: &str, template: &str, path: &str) -> (String, Option<u16>) {
 }
 
 /// A role without rules, a binding of such a role to nobody, or an object that has nothing but a name.
-fn of_nobody(collection: &str, metadata: Value) -> Value {
+fn of_nobody(collection: &str, metadata: &Value) -> Value {
     let reference = |kind: &str| json!({"apiGroup": actors::RBAC, "kind": kind, "name": "nothing"});
     match collection {
         "roles" | "clusterroles" => json!({"metadata": metadata, "rules": []}),
@@ -245,16 +247,16 @@ fn set_up(admin: &mut Client) {
 fn make_targets(admin: &mut Client) {
     let target = json!({"name": "target"});
     let mut targets = vec![
-        (USERS.to_owned(), of_nobody("users", target.clone())),
-        (rbac("", "clusterroles"), of_nobody("clusterroles", target.clone())),
-        (rbac("", "clusterrolebindings"), of_nobody("clusterrolebindings", target.clone())),
+        (USERS.to_owned(), of_nobody("users", &target)),
+        (rbac("", "clusterroles"), of_nobody("clusterroles", &target)),
+        (rbac("", "clusterrolebindings"), of_nobody("clusterrolebindings", &target)),
     ];
     for namespace in ["t", "other"] {
-        targets.push((secrets(namespace), of_nobody("secrets", json!({"name": "a"}))));
-        targets.push((secrets(namespace), of_nobody("secrets", json!({"name": "b"}))));
-        targets.push((format!("/api/v1/namespaces/{namespace}/serviceaccounts"), of_nobody("", target.clone())));
+        targets.push((secrets(namespace), of_nobody("secrets", &json!({"name": "a"}))));
+        targets.push((secrets(namespace), of_nobody("secrets", &json!({"name": "b"}))));
+        targets.push((format!("/api/v1/namespaces/{namespace}/serviceaccounts"), of_nobody("", &target)));
         for resource in ["roles", "rolebindings"] {
-            targets.push((rbac(namespace, resource), of_nobody(resource, target.clone())));
+            targets.push((rbac(namespace, resource), of_nobody(resource, &target)));
         }
     }
     for (path, object) in targets {
