@@ -5,7 +5,7 @@
 pub enum SyncMode {
     /// Not one by one: the disk has lines with the next checkpoint's sync. A power cut may lose those behind it.
     Checkpoints,
-    /// Before [`AuditLog::append`] returns, the disk has the line. Those who wait together share one sync.
+    /// Before [`super::AuditLog::append`] returns, the disk has the line. Those who wait together share one sync.
     Always,
 }
 

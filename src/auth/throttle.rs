@@ -207,7 +207,9 @@ impl Throttle {
 /// A bucket as it is now, no fuller than full: a clock that was ahead must not keep anybody out.
 fn settled(bucket: Option<&mut Bucket>, rate: &Rate, now: i64) -> Bucket {
     let Some(bucket) = bucket else { return Bucket { empty_at_millis: now } };
-    bucket.empty_at_millis = bucket.empty_at_millis.clamp(now, now + rate.burst * rate.interval_millis);
+    let fullest = now + rate.burst * rate.interval_millis;
+    // Fuller than full: the clock was ahead when it was filled, and what it was is not known.
+    bucket.empty_at_millis = if bucket.empty_at_millis > fullest { now } else { bucket.empty_at_millis.max(now) };
     *bucket
 }
 
