@@ -352,27 +352,33 @@ fn largest(complete: bool) -> (PolicySet, Value) {
     (set, json!({"metadata": {"name": "c"}, "rules": granted}))
 }
 
+/// What a check finds; it must take less than 50 ms at its best of a few times. Only an optimised build is held to that:
+/// another one says nothing about time, and tests run beside each other.
+fn at_once<T>(check: impl Fn() -> T) -> T {
+    let tries = (0..5).map(|_| {
+        let begun = std::time::Instant::now();
+        (check(), begun.elapsed())
+    });
+    let (found, took) = tries.min_by_key(|(_, took)| *took).unwrap();
+    assert!(cfg!(debug_assertions) || took.as_millis() < 50, "{took:?}");
+    found
+}
+
 #[test]
 fn the_largest_role_is_checked_at_once() {
     let alice = user("alice", &[]);
+    let check = |policy: &Policy, new: &Value| check_role(policy, &alice, &kinds::CLUSTER_ROLE, "", "", None, new);
     for complete in [true, false] {
         let (set, new) = largest(complete);
         let policy = set.compile();
-        let begun = std::time::Instant::now();
-        let result = check_role(&policy, &alice, &kinds::CLUSTER_ROLE, "", "", None, &new);
-        let took = begun.elapsed();
+        let result = at_once(|| check(&policy, &new));
         assert_eq!(result.is_ok(), complete);
         if !complete {
             assert_eq!(message(result).lines().count(), 1 + 64);
         }
-        // A build without optimisation says nothing about time, but would be far beyond this if it were quadratic.
-        let most_millis = if cfg!(debug_assertions) { 10_000 } else { 50 };
-        assert!(took.as_millis() < most_millis, "{took:?}");
     }
     let (_, new) = largest(true);
-    let begun = std::time::Instant::now();
-    let text = message(check_role(&Policy::empty(), &alice, &kinds::CLUSTER_ROLE, "", "", None, &new));
-    assert!(cfg!(debug_assertions) || begun.elapsed().as_millis() < 50, "{:?}", begun.elapsed());
+    let text = message(at_once(|| check(&Policy::empty(), &new)));
     // 64 × 64 resources, the verbs of each put together.
     assert_eq!(text.lines().count(), 1 + 1000 + 1);
     assert!(text.ends_with("\nand 3096 more"));
@@ -398,11 +404,10 @@ fn a_large_aggregate_is_checked_without_multiplying_it_out() {
         .bind("", "b", "ClusterRole:all", &["User:alice"])
         .compile();
     let new = json!({"roleRef": {"kind": "ClusterRole", "name": "whole"}});
-    let begun = std::time::Instant::now();
     for (name, allowed) in [("alice", true), ("bob", false)] {
-        let checked = check_binding(&policy, &user(name, &[]), &kinds::CLUSTER_ROLE_BINDING, "", "", None, &new);
+        let user = user(name, &[]);
+        let checked = at_once(|| check_binding(&policy, &user, &kinds::CLUSTER_ROLE_BINDING, "", "", None, &new));
         assert_eq!(checked.is_ok(), allowed);
     }
-    assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
     assert!(policy.allows(&user("alice", &[]), &asked("get t secrets a")));
 }
