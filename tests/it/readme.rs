@@ -62,7 +62,7 @@ fn run(app: &App, kubectl: &Kubectl, blocks: &[Block]) -> Vec<String> {
         "exec 2>&1\nset -E -o pipefail\ntrap 'echo \"FAILED ($?): $BASH_COMMAND\"' ERR\n\
          kubectl() {\n  case \" $* \" in\n    *' -w '*|*' --watch '*) timeout 3 kubectl \"$@\" || [ $? = 124 ] ;;\n    \
          ' diff '*) command kubectl \"$@\" || [ $? = 1 ] ;;\n    *) command kubectl \"$@\" ;;\n  esac\n}\n\
-         strongroom() {\n  case \"$* \" in\n    'user create '*|'login '*) command strongroom \"$@\" --password-stdin < ~/password ;;\n    \
+         strongroom() {\n  case \"$* \" in\n    *--password-stdin*) command strongroom \"$@\" ;;\n    'user create '*|'login '*) command strongroom \"$@\" --password-stdin < ~/password ;;\n    \
          *' -f '*) timeout 3 strongroom \"$@\" || [ $? = 124 ] ;;\n    *) command strongroom \"$@\" ;;\n  esac\n}\n",
     );
     for block in blocks {
