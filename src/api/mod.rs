@@ -217,9 +217,10 @@ async fn answer(state: &State, http: &HttpRequest, payload: web::Payload, receiv
     if let Some(failure) = unrecorded.refusal() {
         return unrecorded.finish(&style, respond::failure(&style, &failure)).await;
     }
-    if let Some(page) =
+    if let Some(mut page) =
         swagger_ui::route(http.method().as_str(), http.path(), http.headers(), state.settings.swagger_ui)
     {
+        respond::name_record(page.headers_mut(), &style);
         unrecorded.is_by(&Arc::new(User::anonymous()), None);
         return unrecorded.finish(&style, page).await;
     }

@@ -136,15 +136,20 @@ pub fn head(style: &Style, code: u16, content_type: &'static str, warnings: &[St
     // `no-store`: answers hold secrets, and no cache between us and the client may keep one.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, private"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if let Ok(audit_id) = HeaderValue::from_str(&style.audit_id) {
-        headers.insert(HeaderName::from_static("audit-id"), audit_id);
-    }
+    name_record(headers, style);
     for warning in bounded(warnings) {
         if let Ok(value) = HeaderValue::from_bytes(warning_header(&warning).as_bytes()) {
             headers.append(header::WARNING, value);
         }
     }
     response
+}
+
+/// Says under which id the audit knows the request.
+pub fn name_record(headers: &mut HeaderMap, style: &Style) {
+    if let Ok(audit_id) = HeaderValue::from_str(&style.audit_id) {
+        headers.insert(HeaderName::from_static("audit-id"), audit_id);
+    }
 }
 
 /// Says that the body is gzip.
