@@ -130,7 +130,7 @@ pub(super) fn unused(context: &Context<'_>, spec: &Value) -> Result<Value, Failu
     let policy = &context.access.policy;
     let mut usage = Usage::new(policy);
     let mut requests = 0_i64;
-    let (log, records) = (context.state.audit.directory(), &*context.state.mutation_records);
+    let (log, records) = (&context.state.audit, &*context.state.mutation_records);
     let visited = visit(log, records, since.saturating_mul(1_000_000), &mut |event| {
         if event.decision() == "allow" {
             requests += 1;

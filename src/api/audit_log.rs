@@ -15,7 +15,7 @@ use super::guard::Guard;
 use super::status::Failure;
 use super::{Context, State, respond};
 use crate::audit::query::AuditQuery;
-use crate::audit::search::{Follower, Mutations, SearchError, search};
+use crate::audit::search::{Follower, Mutations, SearchError, search, search_and_follow};
 use crate::rbac::Permit;
 
 /// Where it is.
@@ -49,7 +49,7 @@ async fn query(context: &Context<'_>) -> Result<HttpResponse, Failure> {
     let query = parse(context)?;
     let oldest_first = oldest_first(context.query.value("order")).map_err(Failure::bad_request)?;
     let state = context.state.clone();
-    let found = blocking(move || search(state.audit.directory(), &*state.mutation_records, &query, None)).await?;
+    let found = blocking(move || search(&state.audit, &*state.mutation_records, &query)).await?;
     let mut page = found.map_err(|error| unreadable(&error))?;
     if oldest_first {
         page.events.reverse();
@@ -69,12 +69,8 @@ async fn follow(context: &Context<'_>, permit: &Permit) -> Result<HttpResponse, 
     let state = context.state.clone();
     let (reader, first) = (state.clone(), query.clone());
     // What is there already first, up to where following begins.
-    let begun = blocking(move || {
-        let follower = Follower::at_end(reader.audit.directory(), &*reader.mutation_records)?;
-        let page = search(reader.audit.directory(), &*reader.mutation_records, &first, Some(&follower))?;
-        Ok::<_, SearchError>((follower, page))
-    });
-    let (follower, page) = begun.await?.map_err(|error| unreadable(&error))?;
+    let begun = blocking(move || search_and_follow(&reader.audit, &first));
+    let (page, follower) = begun.await?.map_err(|error| unreadable(&error))?;
     let mut text = Vec::new();
     for event in page.events.iter().rev() {
         text.extend_from_slice(&event.json);
@@ -109,9 +105,9 @@ impl Following {
             if self.guard.check().is_err() || self.state.health.is_stopping() {
                 return None;
             }
-            let (state, query, mut follower) = (self.state.clone(), self.query.clone(), self.follower.clone());
+            let (query, mut follower) = (self.query.clone(), self.follower.clone());
             let polled = blocking(move || {
-                let found = follower.poll(&*state.mutation_records, &query, FOLLOW_RECORDS);
+                let found = follower.poll(&query, FOLLOW_RECORDS);
                 found.map(|(events, _)| (follower, events))
             });
             let (follower, events) = polled.await.ok()?.ok()?;

@@ -10,6 +10,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::copies;
 use super::event::{Event, RequestFacts};
 use super::files::{LINE_MAX_BYTES, LogFile, make_directory, make_file, open_to_append};
 use super::json::push_micro_time;
@@ -81,6 +82,17 @@ struct Position {
     segment: Segment,
     /// The end of `current` holds part of a line.
     is_torn: bool,
+    /// The last record of mutations that is copied.
+    copied: u64,
+}
+
+/// A checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checkpointed {
+    /// The line before it.
+    pub end: ChainEnd,
+    /// The last record of mutations that is copied before it.
+    pub copied: u64,
 }
 
 /// See the module.
@@ -95,7 +107,7 @@ pub struct Appender {
     is_spoilt: bool,
     /// Lines up to this one may not be on the disk though they were to be; nobody was told yet.
     doubtful: Option<u64>,
-    checkpointed: Option<ChainEnd>,
+    checkpointed: Option<Checkpointed>,
     checkpointed_unix_millis: i64,
     /// What is to be recorded as soon as anything can be.
     notes: Vec<String>,
@@ -123,6 +135,7 @@ impl Appender {
             current: None,
             segment: Segment::default(),
             is_torn: false,
+            copied: 0,
         };
         Self {
             checkpointed_unix_millis: tools.clock.unix_millis(),
@@ -139,15 +152,32 @@ impl Appender {
         }
     }
 
-    /// Writes an event. After an error the file may end in part of it, and [`Appender::mend`] comes first.
-    pub fn append(&mut self, event: &[u8]) -> io::Result<Appended> {
+    /// Writes an event; `copy_of` is the record of mutations that it is the copy of. After an error the file may end in
+    /// part of it, and [`Appender::mend`] comes first.
+    pub fn append(&mut self, event: &[u8], copy_of: Option<u64>) -> io::Result<Appended> {
         self.make_room(event.len() + CHAIN_MAX_BYTES)?;
         self.put_event(event)?;
+        self.position.copied = copy_of.unwrap_or(self.position.copied);
         let sequence = self.position.end.sequence;
         let segment = &self.position.segment;
         let is_due = segment.events >= CHECKPOINT_EVENTS || segment.bytes() >= CHECKPOINT_BYTES;
         let trouble = if is_due { self.checkpoint().err() } else { None };
         Ok(Appended { sequence, trouble })
+    }
+
+    /// The copy of a record that cannot be copied: says so in its place.
+    pub fn missing_copy(&self, number: u64, why: &str) -> Vec<u8> {
+        copies::copy(self.event_of(&format!("the record of mutation {number} is not copied: {why}")), number)
+    }
+
+    /// The last record of mutations that is copied.
+    pub fn copied(&self) -> u64 {
+        self.position.copied
+    }
+
+    /// What was copied behind record `number` may not be on the disk: it is to be copied again.
+    pub fn copy_again_behind(&mut self, number: u64) {
+        self.position.copied = self.position.copied.min(number);
     }
 
     /// The last line.
@@ -161,7 +191,7 @@ impl Appender {
     }
 
     /// The last checkpoint that this process has set.
-    pub fn checkpointed(&self) -> Option<ChainEnd> {
+    pub fn checkpointed(&self) -> Option<Checkpointed> {
         self.checkpointed
     }
 
@@ -176,11 +206,12 @@ impl Appender {
         let Tools { keyring, signer, clock, mutations_end, .. } = &self.tools;
         let now = clock.unix_millis();
         let sum = self.position.segment.sum();
-        let record = Checkpoint::new(keyring.store_id(), time(now), self.position.end, sum, mutations_end());
+        let Position { end, copied, .. } = self.position;
+        let record = Checkpoint::new(keyring.store_id(), time(now), end, sum, mutations_end(), copied);
         let content = record.content(signer);
         self.put(&content)?;
         self.position.segment.begin_with(&self.line);
-        self.checkpointed = Some(self.position.end);
+        self.checkpointed = Some(Checkpointed { end: self.position.end, copied });
         self.checkpointed_unix_millis = now;
         Ok(())
     }
@@ -310,6 +341,7 @@ impl Appender {
             next_number: found.next_number,
             is_torn: current.is_some() && found.torn_bytes > 0,
             segment: if current.is_some() { found.segment } else { Segment::default() },
+            copied: found.copied,
             current,
         };
         let more = found.damage.len().saturating_sub(TOLD_FINDINGS);
@@ -321,7 +353,8 @@ impl Appender {
         Ok(())
     }
 
-    fn find(&mut self, finding: String) {
+    /// Somebody else has done something to the log. It is recorded with the next [`Appender::mend`].
+    pub fn find(&mut self, finding: String) {
         tracing::error!(audit.finding = finding, "the audit log is not as it was written");
         if self.findings.len() < TOLD_FINDINGS {
             self.findings.push(finding.clone());
@@ -376,13 +409,13 @@ impl Appender {
 
     /// Gives a file its first line if it has none.
     fn put_start(&mut self) -> io::Result<()> {
-        let Position { current, last_file, end, .. } = &self.position;
+        let Position { current, last_file, end, copied, .. } = &self.position;
         let Some(current) = current.as_ref().filter(|current| current.length == 0) else { return Ok(()) };
         let (number, name) = (current.file.number, current.file.name());
         let previous = (end.sequence > 0).then(|| FileEnd { file: last_file.clone(), last: (*end).into() });
-        let start =
-            FileStart::new(self.tools.keyring.store_id(), number, time(current.begun_unix_millis), previous).content();
-        self.put(&start)?;
+        let begun = time(current.begun_unix_millis);
+        let start = FileStart::new(self.tools.keyring.store_id(), number, begun, previous, *copied);
+        self.put(&start.content())?;
         self.position.last_file = name;
         self.position.next_number = number + 1;
         Ok(())

@@ -21,6 +21,8 @@ pub const REASON: &str = "authorization.k8s.io/reason";
 pub const REPEATED: &str = "strongroom.dev/repeated";
 /// Annotation: the audit id of the request that brought this with it.
 pub const CONSEQUENCE_OF: &str = "strongroom.dev/consequence-of";
+/// Annotation: the event is a copy of the record of this number in the chain of mutations.
+pub const MUTATION: &str = "strongroom.dev/mutation";
 /// Annotation: what has happened to the log itself.
 pub const LOG: &str = "strongroom.dev/audit-log";
 

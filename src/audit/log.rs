@@ -20,7 +20,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::appender::{Appender, MutationsEnd, Tools};
+use super::appender::{Appended, Appender, Checkpointed, MutationsEnd, Tools};
+use super::copies;
 use super::files::LINE_MAX_BYTES;
 use super::flood::{Flood, FloodLimits, Source};
 use super::refused::{CLOSED, DISK, NO_LINE, Refused, is_passing, reason};
@@ -29,11 +30,14 @@ use super::settings::{Settings, SyncMode};
 use super::sink::{OpenSink, Sink};
 use crate::clock::SharedClock;
 use crate::crypto::{AuditPublicKey, ChainEnd, Keyring};
+use crate::sensitive::SecretBytes;
 
 /// Milliseconds after which lines without a checkpoint get one.
 const CHECKPOINT_MILLIS: u64 = 60_000;
 /// How often old files are looked for.
 const RETENTION_MILLIS: u64 = 3_600_000;
+/// Copies that are written before others get their turn.
+const COPIES_AT_ONCE: usize = 16;
 /// What verifies signatures, for third parties.
 const PUBLIC_KEY_FILE: &str = "signing-key.pub";
 
@@ -75,9 +79,35 @@ pub struct AuditLog {
     /// Held while the disk is waited for. A failure is told to one caller only: it must be known to all before another
     /// one asks.
     syncing: Mutex<()>,
-    /// The last checkpoint that is on the disk.
-    anchor: Mutex<Option<ChainEnd>>,
+    anchor: Mutex<Anchor>,
     retention: Mutex<RetentionMark>,
+}
+
+/// The last checkpoint that is on the disk. What is noted of it elsewhere cannot be missing later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Anchor {
+    /// The line before it, if there is one.
+    pub end: Option<ChainEnd>,
+    /// The last record of mutations that is known to be copied before it.
+    pub copied: u64,
+}
+
+impl From<Checkpointed> for Anchor {
+    fn from(checkpoint: Checkpointed) -> Self {
+        Self { end: Some(checkpoint.end), copied: checkpoint.copied }
+    }
+}
+
+/// A place in the log, and which records of mutations are copied before it: what is behind that one in their chain and
+/// what is before this place in the log is every event once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Boundary {
+    /// Number of the file.
+    pub file: u64,
+    /// Bytes of it.
+    pub position: u64,
+    /// The last record of mutations that is copied.
+    pub copied: u64,
 }
 
 /// How far the disk has come, for those who wait for it.
@@ -139,7 +169,7 @@ impl AuditLog {
             progress: Mutex::default(),
             synced: Condvar::new(),
             syncing: Mutex::default(),
-            anchor: Mutex::new(kept),
+            anchor: Mutex::new(Anchor { end: kept, copied: 0 }),
             retention: Mutex::default(),
             directory,
         };
@@ -159,24 +189,71 @@ impl AuditLog {
     /// Writes one event: a JSON object on one line, without the line's end, as [`super::Event`] makes it. When this
     /// returns without an error, the operating system has the whole line.
     pub fn append(&self, event: &[u8]) -> Result<(), Refused> {
-        if event.contains(&b'\n') || !event.ends_with(b"}") || event.len() > LINE_MAX_BYTES / 2 {
+        if !is_event(event) {
             return Err(Refused { why: NO_LINE });
         }
-        let sequence = {
-            let mut appender = lock(&self.appender);
-            if let Some(refused) = self.refusal() {
-                return Err(refused);
-            }
-            let appended = appender.append(event).map_err(|error| self.refuse(&mut appender, &error))?;
-            if let Some(trouble) = appended.trouble {
-                self.refuse(&mut appender, &trouble);
-            }
-            appended.sequence
-        };
+        let sequence = self.write(&mut lock(&self.appender), event, None)?;
         match self.settings.sync {
             SyncMode::Checkpoints => Ok(()),
             SyncMode::Always => self.wait_until_synced(sequence),
         }
+    }
+
+    /// Writes copies of records of mutations, given with their numbers and in order. Those that are copied already are
+    /// passed over; of one that cannot be a line is said so in its place. A copy is not waited for on the disk: what it
+    /// is the copy of is there.
+    pub fn append_copies(&self, records: Vec<(u64, SecretBytes)>) -> Result<(), Refused> {
+        let mut records = records.into_iter().peekable();
+        while records.peek().is_some() {
+            let mut appender = lock(&self.appender);
+            for (number, record) in records.by_ref().take(COPIES_AT_ONCE) {
+                if number > appender.copied() {
+                    let copy = copy_of(&appender, number, &record);
+                    self.write(&mut appender, &copy, Some(number))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says in the log that record `number` of mutations cannot be copied, unless it is behind that already.
+    pub fn append_missing_copy(&self, number: u64, why: &str) -> Result<(), Refused> {
+        let mut appender = lock(&self.appender);
+        if number > appender.copied() {
+            let stub = appender.missing_copy(number, why);
+            self.write(&mut appender, &stub, Some(number))?;
+        }
+        Ok(())
+    }
+
+    /// The store has records of mutations up to number `last`. Where more are copied, its database is an older one:
+    /// says so, and has those that are made from there on copied like others.
+    pub fn heed_end(&self, last: u64) {
+        let mut appender = lock(&self.appender);
+        let copied = appender.copied();
+        if copied <= last {
+            return;
+        }
+        appender.find(format!(
+            "the log has copies of the records of mutations up to {copied}, but the database ends with {last}: it is an \
+             older one"
+        ));
+        appender.copy_again_behind(last);
+        if let Err(error) = appender.mend() {
+            self.refuse(&mut appender, &error);
+        }
+    }
+
+    /// The last record of mutations that is copied.
+    pub fn copied(&self) -> u64 {
+        lock(&self.appender).copied()
+    }
+
+    /// The present end of the log. `None` where nothing can be written.
+    pub fn boundary(&self) -> Option<Boundary> {
+        let appender = lock(&self.appender);
+        let current = appender.current()?;
+        Some(Boundary { file: current.file.number, position: current.length, copied: appender.copied() })
     }
 
     /// Takes the event of a request that was denied or not authenticated. The first of each source and second are
@@ -232,19 +309,19 @@ impl AuditLog {
                 self.refuse(&mut appender, &error);
                 return;
             }
-            let checkpointed = appender.checkpointed().filter(|end| Some(*end) != self.anchor());
+            let checkpointed = appender.checkpointed().map(Anchor::from).filter(|anchor| *anchor != self.anchor());
             checkpointed.zip(appender.current().map(|current| Arc::clone(&current.sink)))
         };
-        if let Some((end, sink)) = unsynced
+        if let Some((anchor, sink)) = unsynced
             && self.sync(sink.as_ref())
         {
-            *lock(&self.anchor) = Some(end);
+            *lock(&self.anchor) = anchor;
         }
         self.remove_old(now);
     }
 
     /// The last checkpoint that is on the disk. What is noted of it elsewhere cannot be missing later.
-    pub fn anchor(&self) -> Option<ChainEnd> {
+    pub fn anchor(&self) -> Anchor {
         *lock(&self.anchor)
     }
 
@@ -254,7 +331,7 @@ impl AuditLog {
         let mut appender = lock(&self.appender);
         if self.refusal().is_none() {
             match appender.close() {
-                Ok(()) => *lock(&self.anchor) = appender.checkpointed().or(self.anchor()),
+                Ok(()) => *lock(&self.anchor) = appender.checkpointed().map_or_else(|| self.anchor(), Anchor::from),
                 Err(error) => tracing::error!(%error, "the audit log was not closed well"),
             }
         }
@@ -284,6 +361,19 @@ impl AuditLog {
     /// Where the files are.
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// The number of the line.
+    fn write(&self, appender: &mut Appender, event: &[u8], copy_of: Option<u64>) -> Result<u64, Refused> {
+        if let Some(refused) = self.refusal() {
+            return Err(refused);
+        }
+        let Appended { sequence, trouble } =
+            appender.append(event, copy_of).map_err(|error| self.refuse(appender, &error))?;
+        if let Some(trouble) = trouble {
+            self.refuse(appender, &trouble);
+        }
+        Ok(sequence)
     }
 
     fn look_after(&self, appender: &mut Appender, now: i64) -> io::Result<()> {
@@ -395,6 +485,7 @@ impl AuditLog {
     /// Wakes those who wait for lines that the disk may not have.
     fn tell_lost(&self, appender: &mut Appender) {
         if let Some(last) = appender.take_doubtful() {
+            appender.copy_again_behind(self.anchor().copied);
             lock(&self.progress).lose(last);
             self.synced.notify_all();
         }
@@ -431,6 +522,17 @@ impl AuditLog {
             tracing::warn!(%error, "the public key of the audit log was not written");
         }
     }
+}
+
+fn is_event(event: &[u8]) -> bool {
+    !event.contains(&b'\n') && event.ends_with(b"}") && event.len() <= LINE_MAX_BYTES / 2
+}
+
+#[expect(clippy::disallowed_methods, reason = "the record says who did what; it holds no value")]
+fn copy_of(appender: &Appender, number: u64, record: &SecretBytes) -> Vec<u8> {
+    let copy = copies::copy(record.expose().to_vec(), number);
+    let is_marked = is_event(&copy) && copies::number(&copy) == Some(number);
+    if is_marked { copy } else { appender.missing_copy(number, "it is no event") }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

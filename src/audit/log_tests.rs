@@ -9,13 +9,18 @@ use rustix::io::Errno;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::super::event::{LOG, REPEATED};
+use super::super::event::{LOG, MUTATION, REPEATED};
 use super::super::files::{LogFile, list, name};
 use super::super::refused::{FULL, QUOTA, READ_ONLY};
 use super::super::sink::SinkState;
 use super::super::verify::{Report, Trust, verify_log};
 use super::*;
 use crate::clock::ManualClock;
+
+#[path = "log_copies_tests.rs"]
+mod copies_of_mutations;
+
+use copies_of_mutations::{copied, copy};
 
 const BEGUN: i64 = 1_790_000_000_000;
 
@@ -379,11 +384,11 @@ fn lines_get_a_checkpoint_within_a_minute_and_the_disk_has_it_before_it_is_an_an
     log.append(&event(1)).unwrap();
     home.clock.advance_millis(59_000);
     log.tick();
-    assert_eq!((home.verify().checkpoints, log.anchor()), (0, None));
+    assert_eq!((home.verify().checkpoints, log.anchor().end), (0, None));
     home.clock.advance_millis(1_000);
     *lock(&home.faults.sync) = Some(Errno::IO);
     log.tick();
-    assert_eq!((home.verify().checkpoints, log.anchor()), (1, None));
+    assert_eq!((home.verify().checkpoints, log.anchor().end), (1, None));
     assert_eq!(log.refusal().unwrap().why(), DISK);
     *lock(&home.faults.sync) = None;
     log.tick();
@@ -392,7 +397,7 @@ fn lines_get_a_checkpoint_within_a_minute_and_the_disk_has_it_before_it_is_an_an
     home.clock.advance_millis(60_000);
     log.tick();
     let report = home.assert_intact();
-    assert_eq!((report.checkpoints, log.anchor()), (2, report.end));
+    assert_eq!((report.checkpoints, log.anchor().end), (2, report.end));
     let lines = report.lines;
     home.clock.advance_millis(600_000);
     log.tick();
@@ -544,7 +549,7 @@ fn an_end_that_was_cut_off_behind_a_checkpoint_is_found_where_it_was_noted() {
     let log = home.open();
     (0..10).for_each(|number| log.append(&event(number)).unwrap());
     log.close();
-    home.kept = log.anchor();
+    home.kept = log.anchor().end;
     drop(log);
     assert!(home.kept.is_some());
     home.assert_intact();
@@ -556,7 +561,7 @@ fn an_end_that_was_cut_off_behind_a_checkpoint_is_found_where_it_was_noted() {
     assert!(log.findings()[0].contains("lines are missing"), "{:?}", log.findings());
     log.append(&event(10)).unwrap();
     log.close();
-    home.kept = log.anchor();
+    home.kept = log.anchor().end;
     let found = home.verify().findings;
     assert_eq!(found.len(), 1);
     assert_eq!(
@@ -571,7 +576,7 @@ fn a_log_that_was_removed_as_a_whole_is_found_where_its_end_was_noted() {
     let log = home.open();
     log.append(&event(1)).unwrap();
     log.close();
-    home.kept = log.anchor();
+    home.kept = log.anchor().end;
     drop(log);
     fs::remove_dir_all(home.directory()).unwrap();
     assert_eq!(home.verify().findings.len(), 1);
@@ -579,7 +584,7 @@ fn a_log_that_was_removed_as_a_whole_is_found_where_its_end_was_noted() {
     assert_eq!(log.findings().len(), 1);
     log.append(&event(2)).unwrap();
     log.close();
-    home.kept = log.anchor();
+    home.kept = log.anchor().end;
     let found = home.verify().findings;
     assert_eq!(found.len(), 1, "{found:?}");
 }
@@ -676,6 +681,7 @@ fn threads_share_one_chain_without_a_gap() {
 #[derive(Debug, Clone)]
 enum Step {
     Append(u8),
+    Copy(u8),
     Full(u16),
     Room,
     SyncFails(bool),
@@ -688,6 +694,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         5 => (1_u8..30).prop_map(Step::Append),
+        3 => (1_u8..30).prop_map(Step::Copy),
         1 => (0_u16..900).prop_map(Step::Full),
         2 => Just(Step::Room),
         1 => any::<bool>().prop_map(Step::SyncFails),
@@ -709,7 +716,7 @@ proptest! {
         (home.settings.max_file_bytes, home.settings.keep_files) = (6_000, None);
         let mut log = home.open();
         let mut acknowledged = Vec::new();
-        let mut next = 0;
+        let (mut next, mut mutations, mut syncs_failed) = (0, 0, false);
         for step in steps {
             match step {
                 Step::Append(count) => {
@@ -720,13 +727,21 @@ proptest! {
                         }
                     }
                 }
+                Step::Copy(count) => {
+                    mutations += u64::from(count);
+                    let is_copied = copy(&log, mutations).is_ok();
+                    prop_assert_eq!(is_copied, log.copied() == mutations);
+                }
                 Step::Full(room) => *lock(&home.faults.room) = Some(room.into()),
                 Step::Room => *lock(&home.faults.room) = None,
-                Step::SyncFails(fails) => *lock(&home.faults.sync) = fails.then_some(Errno::IO),
+                Step::SyncFails(fails) => {
+                    syncs_failed |= fails;
+                    *lock(&home.faults.sync) = fails.then_some(Errno::IO);
+                }
                 Step::Tick(millis) => {
                     home.clock.advance_millis(millis.into());
                     log.tick();
-                    if let Some(anchor) = log.anchor() {
+                    if let Some(anchor) = log.anchor().end {
                         home.kept = Some(anchor);
                     }
                 }
@@ -741,7 +756,7 @@ proptest! {
                 }
                 Step::Stop => {
                     log.close();
-                    home.kept = log.anchor();
+                    home.kept = log.anchor().end;
                     log = home.open();
                 }
             }
@@ -751,7 +766,16 @@ proptest! {
         *lock(&home.faults.sync) = None;
         log.tick();
         prop_assert!(log.refusal().is_none());
+        copy(&log, mutations).unwrap();
         log.close();
+        prop_assert!(log.anchor().copied <= mutations);
+        let mut copied = copied(&home);
+        if syncs_failed {
+            // What a disk that failed may have lost is there twice.
+            copied.sort_unstable();
+            copied.dedup();
+        }
+        prop_assert_eq!(copied, (1..=mutations).collect::<Vec<_>>());
         let mut numbers = home.numbers();
         if waits {
             // A line that the disk may not have is there, but nobody was told that it is.

@@ -1,7 +1,9 @@
 //! What is recorded of a request, and what never is.
 //!
 //! There are two chains. The record of a committed change is sealed and committed in the change's own transaction
-//! (`store`). Everything else (reads, denials, logins, dry runs, what failed) goes into files of JSON lines, the log:
+//! (`store`). Everything else (reads, denials, logins, dry runs, what failed) goes into files of JSON lines, the log.
+//! The records of changes are copied into it within a moment, each with its number in its own chain; once a
+//! copy is vouched for by a checkpoint that is noted in the store, the row in the store may go.
 //!
 //! ```text
 //! Event::to_json ──► AuditLog::append ──► audit-0000000001.jsonl, … ──► verify, query
@@ -22,6 +24,7 @@
 
 pub mod anchor;
 mod appender;
+mod copies;
 mod event;
 mod files;
 mod flood;
@@ -43,7 +46,7 @@ mod view;
 
 pub use appender::MutationsEnd;
 pub use event::{DECISION, Decision, Event, REASON, REPEATED, RequestFacts, Stage, mutation};
-pub use log::{AuditLog, OpenError, OpenOptions};
+pub use log::{Anchor, AuditLog, Boundary, OpenError, OpenOptions};
 pub use refused::Refused;
 pub use request_uri::ReducedQuery;
 pub use settings::{Settings, SyncMode};

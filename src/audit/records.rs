@@ -90,6 +90,9 @@ pub struct FileStart {
     pub time: String,
     /// What it goes on from; nothing in the first file.
     pub previous: Option<FileEnd>,
+    /// The last record of mutations that is copied before it.
+    #[serde(default)]
+    pub copied: u64,
 }
 
 /// Says, signed, what the log holds up to here.
@@ -112,6 +115,9 @@ pub struct Checkpoint {
     pub digest: Hex<32>,
     /// The end of the chain of mutations, as far as it was committed.
     pub mutations: Option<Place>,
+    /// The last record of mutations that is copied before it.
+    #[serde(default)]
+    pub copied: u64,
 }
 
 /// Says, signed, that files at the beginning are no longer kept.
@@ -133,8 +139,9 @@ pub struct Cut {
 
 impl FileStart {
     /// Of a file that is about to be written.
-    pub fn new(store_id: [u8; 16], number: u64, time: String, previous: Option<FileEnd>) -> Self {
-        Self { kind: FILE.into(), api_version: API_VERSION.into(), store_id: Hex(store_id), number, time, previous }
+    pub fn new(store_id: [u8; 16], number: u64, time: String, previous: Option<FileEnd>, copied: u64) -> Self {
+        let (kind, api_version) = (FILE.into(), API_VERSION.into());
+        Self { kind, api_version, store_id: Hex(store_id), number, time, previous, copied }
     }
 
     /// The content of its line.
@@ -156,6 +163,7 @@ impl Checkpoint {
         last: ChainEnd,
         (lines, digest): (u64, [u8; 32]),
         mutations: Option<ChainEnd>,
+        copied: u64,
     ) -> Self {
         Self {
             kind: CHECKPOINT.into(),
@@ -166,6 +174,7 @@ impl Checkpoint {
             lines,
             digest: Hex(digest),
             mutations: mutations.map(Place::from),
+            copied,
         }
     }
 
@@ -233,7 +242,7 @@ mod tests {
         let signer = Keyring::make(0).unwrap().derive_audit_signer();
         let foreign = Keyring::make(0).unwrap().derive_audit_signer().public_key();
         let end = ChainEnd { sequence: 7, link: [7; 32] };
-        let checkpoint = Checkpoint::new([1; 16], "t".into(), end, (3, [9; 32]), Some(end));
+        let checkpoint = Checkpoint::new([1; 16], "t".into(), end, (3, [9; 32]), Some(end), 2);
         let content = checkpoint.content(&signer);
         assert_eq!(Checkpoint::read(&content, &signer.public_key()), Some(checkpoint));
         assert_eq!(Checkpoint::read(&content, &foreign), None);
@@ -253,7 +262,7 @@ mod tests {
         let cut = Cut::new([1; 16], "t".into(), 2, up_to.clone());
         assert!(cut.content(&signer).starts_with(b"{\"kind\":\"Cut\","));
         assert_eq!(Cut::read(&cut.content(&signer), &signer.public_key()), Some(cut));
-        let start = FileStart::new([1; 16], 2, "t".into(), Some(up_to));
+        let start = FileStart::new([1; 16], 2, "t".into(), Some(up_to), 2);
         assert!(start.content().starts_with(b"{\"kind\":\"File\","));
         assert_eq!(FileStart::read(&start.content()), Some(start));
     }

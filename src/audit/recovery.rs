@@ -7,6 +7,7 @@
 use std::io;
 use std::path::Path;
 
+use super::copies;
 use super::files::{Lines, LinesBackward, LogFile, list};
 use super::line::Line;
 use super::records::{CHECKPOINT, Checkpoint, EVENT, FileStart};
@@ -34,6 +35,8 @@ pub struct Recovered {
     pub begun_unix_millis: Option<i64>,
     /// The lines since the last checkpoint.
     pub segment: Segment,
+    /// The last record of mutations that is copied, as far as was read.
+    pub copied: u64,
     /// What is not as it was written.
     pub damage: Vec<String>,
 }
@@ -57,6 +60,7 @@ pub fn recover(
         torn_bytes: 0,
         begun_unix_millis: None,
         segment: Segment::default(),
+        copied: 0,
         damage: Vec::new(),
     };
     let mut unbegun = None;
@@ -75,6 +79,7 @@ pub fn recover(
         recovered.torn_bytes = tail.torn_bytes;
         recovered.begun_unix_millis = first_time(&file);
         recovered.segment = tail.segment;
+        recovered.copied = tail.copied;
         recovered.last_file = file.name();
         recovered.file = Some(file);
         break;
@@ -109,6 +114,7 @@ struct Tail {
     whole_bytes: u64,
     torn_bytes: u64,
     segment: Segment,
+    copied: u64,
     damage: Vec<String>,
 }
 
@@ -121,6 +127,7 @@ impl Tail {
             whole_bytes: 0,
             torn_bytes: backward.torn_bytes(),
             segment: Segment::default(),
+            copied: 0,
             damage: Vec::new(),
         };
         let mut lines = Vec::new();
@@ -173,7 +180,9 @@ impl Tail {
             };
             let content = line.content();
             if is_first {
-                before = opening(&content, at, keyring, key);
+                let opening = opening(&content, at, keyring, key);
+                self.copied = opening.map_or(0, |(_, copied)| copied);
+                before = opening.map(|(end, _)| end);
                 is_first = false;
             }
             let place = ChainEnd { sequence: line.sequence, link: line.link };
@@ -196,6 +205,7 @@ impl Tail {
             } else {
                 self.segment.add(&text);
                 self.segment.events += u64::from(is_event);
+                self.copied = copies::number(&content).unwrap_or(0).max(self.copied);
             }
             before = Some(place);
             self.end = before;
@@ -203,17 +213,19 @@ impl Tail {
     }
 }
 
-/// What the first line that is looked at was linked to, as it says itself.
-fn opening(content: &[u8], at: u64, keyring: &Keyring, key: &AuditPublicKey) -> Option<ChainEnd> {
+/// What the first line that is looked at was linked to, as it says itself, and which record of mutations was the last
+/// to be copied before it.
+fn opening(content: &[u8], at: u64, keyring: &Keyring, key: &AuditPublicKey) -> Option<(ChainEnd, u64)> {
     if at > 0 {
         let checkpoint = Checkpoint::read(content, key)?;
-        return (checkpoint.store_id.0 == keyring.store_id()).then(|| checkpoint.last.into());
+        return (checkpoint.store_id.0 == keyring.store_id()).then(|| (checkpoint.last.into(), checkpoint.copied));
     }
     let start = FileStart::read(content).filter(|start| start.store_id.0 == keyring.store_id())?;
-    Some(match start.previous {
+    let before = match start.previous {
         Some(previous) => previous.last.into(),
         None => ChainEnd { sequence: 0, link: keyring.audit_start(super::CHAIN) },
-    })
+    };
+    Some((before, start.copied))
 }
 
 /// When the file was begun, as its first line says.

@@ -1,4 +1,5 @@
-//! Finds events in the log and among the records of mutations, newest first, and follows both.
+//! Finds events in the log and among the records of mutations that are not copied into it yet, newest first, and
+//! follows the log.
 //!
 //! What it never does: hold a file in memory, or check links (that is [`super::verify`]). Lines that are no events are
 //! passed over, and counted where they are no lines of the log at all.
@@ -13,6 +14,7 @@ use super::query::AuditQuery;
 use super::records::EVENT;
 use super::recovery::first_time;
 use super::view::EventView;
+use super::{AuditLog, Boundary};
 use crate::sensitive::SecretBytes;
 use crate::store::{AuditReadError, Store};
 
@@ -23,6 +25,8 @@ const OLD_RECORDS: u32 = 1000;
 const MOST_RECORDS: u64 = 5_000_000;
 /// Records of mutations that are read at once.
 const BATCH: usize = 256;
+/// A search is begun again so often, where records of mutations were removed meanwhile.
+const TRIES: u32 = 3;
 /// How much later than its lines' times a file may say that it was begun.
 const BEGUN_SLACK_MICROS: i64 = 600_000_000;
 
@@ -88,8 +92,6 @@ pub trait Mutations {
     fn end(&self) -> u64;
     /// At most `limit` before number `before`, newest first.
     fn before(&self, before: u64, limit: usize) -> Result<Vec<(u64, SecretBytes)>, AuditReadError>;
-    /// At most `limit` behind number `after`, in order.
-    fn after(&self, after: u64, limit: usize) -> Result<Vec<(u64, SecretBytes)>, AuditReadError>;
 }
 
 impl Mutations for Store {
@@ -99,10 +101,6 @@ impl Mutations for Store {
 
     fn before(&self, before: u64, limit: usize) -> Result<Vec<(u64, SecretBytes)>, AuditReadError> {
         self.audit_records_before(before, limit)
-    }
-
-    fn after(&self, after: u64, limit: usize) -> Result<Vec<(u64, SecretBytes)>, AuditReadError> {
-        self.audit_records(after, limit)
     }
 }
 
@@ -115,26 +113,54 @@ pub enum SearchError {
     /// The records of mutations.
     #[error("the records of mutations cannot be read: {0}")]
     Mutations(#[from] AuditReadError),
+    /// Records of mutations that were to be read here were copied and removed meanwhile.
+    #[error("records of mutations were removed while they were searched")]
+    Moved,
+    /// Where the log ends cannot be told.
+    #[error("the audit log cannot be written, so where it ends is not known")]
+    NoEnd,
 }
 
-/// The newest events that `query` asks for, of both chains together. Where `until` is given, what came behind it is
-/// left out: [`Follower::poll`] has that.
-pub fn search(
+/// The newest events that `query` asks for.
+pub fn search(log: &AuditLog, mutations: &dyn Mutations, query: &AuditQuery) -> Result<Page, SearchError> {
+    let mut tries = TRIES;
+    loop {
+        let boundary = log.boundary().ok_or(SearchError::NoEnd)?;
+        tries -= 1;
+        match search_before(log.directory(), Some(mutations), query, boundary) {
+            Err(SearchError::Moved) if tries > 0 => {}
+            found => return found,
+        }
+    }
+}
+
+/// The newest events that `query` asks for of the log before its present end, and what follows from there.
+pub fn search_and_follow(log: &AuditLog, query: &AuditQuery) -> Result<(Page, Follower), SearchError> {
+    let boundary = log.boundary().ok_or(SearchError::NoEnd)?;
+    let page = search_before(log.directory(), None, query, boundary)?;
+    let (directory, number, position) = (log.directory().to_owned(), boundary.file, boundary.position);
+    Ok((page, Follower { directory, number, position }))
+}
+
+/// Lines before `boundary`, and of `mutations` those behind the ones that are copied there. A copy stands a moment
+/// behind its time in the log: a page is in the order of the times, but what falls off its end is chosen by the order
+/// of the log.
+fn search_before(
     directory: &Path,
-    mutations: &dyn Mutations,
+    mutations: Option<&dyn Mutations>,
     query: &AuditQuery,
-    until: Option<&Follower>,
+    boundary: Boundary,
 ) -> Result<Page, SearchError> {
     let mut page = Page { is_complete: true, ..Page::default() };
     let mut budget = MOST_RECORDS;
-    let mut log = LogBackward::new(directory, query, until)?;
-    let before = until.map_or_else(|| mutations.end(), |until| until.mutations).saturating_add(1);
-    let mut changes = MutationsBackward { mutations, before, read: VecDeque::new() };
+    let mut log = LogBackward::new(directory, query, boundary)?;
+    let mut changes = mutations.map(|mutations| MutationsBackward::new(mutations, boundary.copied));
+    let mut next_change = || changes.as_mut().map_or(Ok(None), MutationsBackward::next);
     let (mut newest_line, mut newest_change) = (Ahead::default(), Ahead::default());
     // Only as far as is needed: the next one behind the last may be at the other end of the log.
     while page.events.len() < query.limit {
         newest_line.look(&mut || log.next(), query, &mut budget, &mut page)?;
-        newest_change.look(&mut || changes.next(), query, &mut budget, &mut page)?;
+        newest_change.look(&mut next_change, query, &mut budget, &mut page)?;
         let takes_line = match (&newest_line.event, &newest_change.event) {
             (None, None) => break,
             (Some(line), Some(change)) => line.unix_micros >= change.unix_micros,
@@ -145,6 +171,7 @@ pub fn search(
     }
     page.is_complete &= budget > 0;
     page.unreadable += log.unreadable;
+    page.events.sort_by_key(|event| std::cmp::Reverse(event.unix_micros));
     Ok(page)
 }
 
@@ -157,17 +184,18 @@ pub struct Visited {
     pub is_complete: bool,
 }
 
-/// Shows `see` every event since `since_micros`, of one chain and then of the other, newest first.
+/// Shows `see` every event since `since_micros`: the records of mutations that are not copied yet, then the log, each
+/// newest first.
 pub fn visit(
-    directory: &Path,
+    log: &AuditLog,
     mutations: &dyn Mutations,
     since_micros: i64,
     see: &mut dyn FnMut(&EventView<'_>),
 ) -> Result<Visited, SearchError> {
     let mut visited = Visited { oldest: None, is_complete: true };
-    let mut log = LogBackward::new(directory, &AuditQuery::default(), None)?;
-    let before = mutations.end().saturating_add(1);
-    let mut changes = MutationsBackward { mutations, before, read: VecDeque::new() };
+    let boundary = log.boundary().ok_or(SearchError::NoEnd)?;
+    let mut lines = LogBackward::new(log.directory(), &AuditQuery::default(), boundary)?;
+    let mut changes = MutationsBackward::new(mutations, boundary.copied);
     let mut budget = MOST_RECORDS;
     let mut of_chain = |next: &mut dyn FnMut() -> Result<Option<Record>, SearchError>| {
         let mut old_records = 0;
@@ -190,8 +218,8 @@ pub fn visit(
         }
         Ok::<(), SearchError>(())
     };
-    of_chain(&mut || log.next())?;
     of_chain(&mut || changes.next())?;
+    of_chain(&mut || lines.next())?;
     Ok(visited)
 }
 
@@ -244,18 +272,17 @@ impl Ahead {
 struct LogBackward {
     files: Vec<LogFile>,
     lines: Option<LinesBackward>,
-    /// Number of the file up to a part of which is read, and how much of it.
-    until: Option<(u64, u64)>,
+    /// Up to where is read.
+    boundary: Boundary,
     until_micros: Option<i64>,
     unreadable: u64,
 }
 
 impl LogBackward {
-    fn new(directory: &Path, query: &AuditQuery, until: Option<&Follower>) -> io::Result<Self> {
+    fn new(directory: &Path, query: &AuditQuery, boundary: Boundary) -> io::Result<Self> {
         let mut files = list(directory)?;
-        files.retain(|file| until.is_none_or(|until| file.number <= until.number));
-        let until = until.map(|until| (until.number, until.position));
-        Ok(Self { files, lines: None, until, until_micros: query.until, unreadable: 0 })
+        files.retain(|file| file.number <= boundary.file);
+        Ok(Self { files, lines: None, boundary, until_micros: query.until, unreadable: 0 })
     }
 
     fn next(&mut self) -> Result<Option<Record>, SearchError> {
@@ -299,10 +326,7 @@ impl LogBackward {
                 other => other?,
             };
             let length = opened.metadata()?.len();
-            let end = match self.until {
-                Some((number, position)) if number == file.number => position.min(length),
-                _ => length,
-            };
+            let end = if file.number == self.boundary.file { self.boundary.position.min(length) } else { length };
             self.lines = Some(LinesBackward::before(opened, end)?);
             return Ok(true);
         }
@@ -310,23 +334,33 @@ impl LogBackward {
     }
 }
 
-/// Records of mutations, newest first.
+/// Records of mutations behind number `copied`, newest first.
 struct MutationsBackward<'m> {
     mutations: &'m dyn Mutations,
     before: u64,
+    copied: u64,
     read: VecDeque<Record>,
 }
 
-impl MutationsBackward<'_> {
+impl<'m> MutationsBackward<'m> {
+    fn new(mutations: &'m dyn Mutations, copied: u64) -> Self {
+        Self { mutations, before: mutations.end().saturating_add(1), copied, read: VecDeque::new() }
+    }
+
     fn next(&mut self) -> Result<Option<Record>, SearchError> {
+        if self.before <= self.copied.saturating_add(1) {
+            return Ok(None);
+        }
         if self.read.is_empty() {
             self.read.extend(self.mutations.before(self.before, BATCH)?.into_iter().map(record));
         }
-        let next = self.read.pop_front();
-        if let Some((_, sequence, _)) = &next {
-            self.before = *sequence;
+        match self.read.pop_front() {
+            Some(next) if next.1 + 1 == self.before => {
+                self.before = next.1;
+                Ok(Some(next))
+            }
+            _ => Err(SearchError::Moved),
         }
-        Ok(next)
     }
 }
 
@@ -335,37 +369,18 @@ fn record((sequence, text): (u64, SecretBytes)) -> Record {
     (Chain::Mutations, sequence, text.expose().to_vec())
 }
 
-/// A place in both chains, behind which events are followed.
+/// A place in the log, behind which events are followed. Those of mutations come when they are copied there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Follower {
     directory: PathBuf,
     number: u64,
     position: u64,
-    mutations: u64,
 }
 
 impl Follower {
-    /// At the present end of both.
-    pub fn at_end(directory: &Path, mutations: &dyn Mutations) -> io::Result<Self> {
-        let mutations = mutations.end();
-        let directory = directory.to_owned();
-        let Some(file) = list(&directory)?.pop() else {
-            return Ok(Self { directory, number: 1, position: 0, mutations });
-        };
-        let opened = open(&file.path)?;
-        let length = opened.metadata()?.len();
-        let torn = LinesBackward::before(opened, length)?.torn_bytes();
-        Ok(Self { directory, number: file.number, position: length - torn, mutations })
-    }
-
-    /// What came since, of what `query` asks for, oldest first. Looks at about `most` records of each chain; where
-    /// there may be more at once, it says so.
-    pub fn poll(
-        &mut self,
-        mutations: &dyn Mutations,
-        query: &AuditQuery,
-        most: usize,
-    ) -> Result<(Vec<FoundEvent>, bool), SearchError> {
+    /// What came since, of what `query` asks for, in the order of the log. Looks at `most` lines; where there may be
+    /// more at once, it says so.
+    pub fn poll(&mut self, query: &AuditQuery, most: usize) -> Result<(Vec<FoundEvent>, bool), SearchError> {
         let mut found = Vec::new();
         let mut take = |(chain, sequence, json): Record| {
             if let Some(view) = EventView::read(&json).filter(|view| query.matches(view)) {
@@ -373,15 +388,7 @@ impl Follower {
                 found.push(FoundEvent { chain, sequence, unix_micros, json });
             }
         };
-        let changes = mutations.after(self.mutations, most)?;
-        let mut has_more = changes.len() >= most;
-        if let Some((last, _)) = changes.last() {
-            self.mutations = *last;
-        }
-        changes.into_iter().map(record).for_each(&mut take);
-        has_more |= self.read_lines(most, &mut take)?;
-        // Each chain is in its own order; together, by their times.
-        found.sort_by_key(|event| event.unix_micros);
+        let has_more = self.read_lines(most, &mut take)?;
         Ok((found, has_more))
     }
 

@@ -1,11 +1,13 @@
 //! Searches against brute force, and following against what was written meanwhile.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::super::event::{Decision, Event, RequestFacts, mutation};
+use super::super::copies;
+use super::super::event::{Decision, Event, MUTATION, RequestFacts, mutation};
 use super::super::{AuditLog, OpenOptions, Settings};
 use super::*;
 use crate::clock::{ManualClock, SharedClock};
@@ -16,17 +18,14 @@ use crate::rbac::Attributes;
 
 const BEGUN: i64 = 1_790_000_000_000;
 
+/// Records of mutations; `None` was removed.
 #[derive(Default)]
-struct Changes(Vec<Vec<u8>>);
+struct Changes(Vec<Option<Vec<u8>>>);
 
 impl Changes {
-    fn records(&self) -> impl DoubleEndedIterator<Item = (u64, SecretBytes)> + '_ {
-        (1..)
-            .take(self.0.len())
-            .zip(&self.0)
-            .map(|(number, text)| (number, SecretBytes::new(text.clone())))
-            .collect::<Vec<_>>()
-            .into_iter()
+    fn records(&self) -> Vec<(u64, SecretBytes)> {
+        let numbered = (1..).zip(&self.0);
+        numbered.filter_map(|(number, text)| Some((number, SecretBytes::new(text.clone()?)))).collect()
     }
 }
 
@@ -36,11 +35,7 @@ impl Mutations for Changes {
     }
 
     fn before(&self, before: u64, limit: usize) -> Result<Vec<(u64, SecretBytes)>, AuditReadError> {
-        Ok(self.records().rev().filter(|(number, _)| *number < before).take(limit).collect())
-    }
-
-    fn after(&self, after: u64, limit: usize) -> Result<Vec<(u64, SecretBytes)>, AuditReadError> {
-        Ok(self.records().filter(|(number, _)| *number > after).take(limit).collect())
+        Ok(self.records().into_iter().rev().filter(|(number, _)| *number < before).take(limit).collect())
     }
 }
 
@@ -84,13 +79,19 @@ impl Home {
         if chain == Chain::Log {
             self.log.append(&json).unwrap();
         } else {
-            self.changes.0.push(json.clone());
+            self.changes.0.push(Some(json.clone()));
         }
         self.written.push(FoundEvent { chain, sequence, unix_micros: (BEGUN + at) * 1000, json });
     }
 
+    /// Copies the records that are not copied yet, and removes as many of those that are as asked for.
+    fn copy(&mut self, removed: usize) {
+        self.log.append_copies(self.changes.records()).unwrap();
+        self.changes.0.iter_mut().take(removed).for_each(|record| *record = None);
+    }
+
     fn search(&self, query: &str) -> Page {
-        search(&self.directory(), &self.changes, &parsed(query), None).unwrap()
+        search(&self.log, &self.changes, &parsed(query)).unwrap()
     }
 
     /// The same by looking at everything.
@@ -108,8 +109,18 @@ fn parsed(query: &str) -> AuditQuery {
     AuditQuery::parse(pairs, BEGUN + 3_600_000).unwrap()
 }
 
+/// The events, copies as the records that they are of.
 fn jsons(events: &[FoundEvent]) -> Vec<Vec<u8>> {
-    events.iter().map(|event| event.json.clone()).collect()
+    let json = |event: &FoundEvent| match copies::number(&event.json) {
+        Some(number) => without_annotation(&event.json, number),
+        None => event.json.clone(),
+    };
+    events.iter().map(json).collect()
+}
+
+fn without_annotation(copy: &[u8], number: u64) -> Vec<u8> {
+    let text = String::from_utf8(copy.to_vec()).unwrap();
+    text.replace(&format!(",\"{MUTATION}\":\"{number}\""), "").into_bytes()
 }
 
 proptest! {
@@ -125,6 +136,10 @@ proptest! {
         let mut at = 0;
         for (is_change, seed, step) in events {
             at += step;
+            if !is_change || seed.is_multiple_of(3) {
+                // Before a later line, so that the log is in the order of the times.
+                home.copy(seed as usize % 50);
+            }
             home.write(if is_change { Chain::Mutations } else { Chain::Log }, seed, at);
         }
         for query in [
@@ -146,8 +161,7 @@ proptest! {
     ) {
         let mut home = Home::new(max_file_bytes);
         (0..10).for_each(|at| home.write(Chain::Log, 1, at));
-        let mut follower = Follower::at_end(&home.directory(), &home.changes).unwrap();
-        let before = search(&home.directory(), &home.changes, &parsed(""), Some(&follower)).unwrap();
+        let (before, mut follower) = search_and_follow(&home.log, &parsed("")).unwrap();
         prop_assert_eq!(before.events.len(), 10);
         let (mut at, mut followed) = (100, Vec::new());
         for round in rounds {
@@ -155,8 +169,9 @@ proptest! {
                 at += 1;
                 home.write(if is_change { Chain::Mutations } else { Chain::Log }, 1, at);
             }
+            home.copy(usize::MAX);
             loop {
-                let (events, has_more) = follower.poll(&home.changes, &parsed(""), most).unwrap();
+                let (events, has_more) = follower.poll(&parsed(""), most).unwrap();
                 followed.extend(events);
                 if !has_more {
                     break;
@@ -164,8 +179,12 @@ proptest! {
             }
         }
         for chain in [Chain::Log, Chain::Mutations] {
+            let is_of_chain = |event: &FoundEvent| {
+                let is_copy = copies::number(&event.json).is_some();
+                chain == if is_copy { Chain::Mutations } else { event.chain }
+            };
             let of = |events: &[FoundEvent]| {
-                events.iter().filter(|event| event.chain == chain).map(|event| event.json.clone()).collect::<Vec<_>>()
+                jsons(&events.iter().filter(|event| is_of_chain(event)).cloned().collect::<Vec<_>>())
             };
             prop_assert_eq!(of(&followed), of(&home.written[10..]));
         }
@@ -177,12 +196,40 @@ fn what_came_after_following_began_is_left_to_following() {
     let mut home = Home::new(1_500);
     (0..5).for_each(|at| home.write(Chain::Log, 1, at));
     home.write(Chain::Mutations, 1, 6);
-    let mut follower = Follower::at_end(&home.directory(), &home.changes).unwrap();
-    (7..20).for_each(|at| home.write(Chain::Log, 1, at));
+    home.copy(0);
+    home.write(Chain::Mutations, 1, 7);
+    let (page, mut follower) = search_and_follow(&home.log, &parsed("")).unwrap();
+    (8..20).for_each(|at| home.write(Chain::Log, 1, at));
     home.write(Chain::Mutations, 1, 30);
-    let page = search(&home.directory(), &home.changes, &parsed(""), Some(&follower)).unwrap();
-    let (later, _) = follower.poll(&home.changes, &parsed(""), 100).unwrap();
-    assert_eq!((page.events.len(), later.len()), (6, 14));
+    home.copy(0);
+    let (later, _) = follower.poll(&parsed(""), 100).unwrap();
+    assert_eq!((page.events.len(), later.len()), (6, 14), "the one that was not copied yet is later");
+}
+
+#[test]
+fn a_search_begins_again_where_records_are_removed_meanwhile() {
+    /// Are copied and removed when they are read.
+    struct Moving<'h>(&'h AuditLog, AtomicBool);
+    impl Mutations for Moving<'_> {
+        fn end(&self) -> u64 {
+            2
+        }
+
+        fn before(&self, _: u64, _: usize) -> Result<Vec<(u64, SecretBytes)>, AuditReadError> {
+            let record = SecretBytes::new(br#"{"annotations":{}}"#.to_vec());
+            if self.1.swap(true, Ordering::Relaxed) {
+                return Ok(Vec::new());
+            }
+            let kind = |number| (number, SecretBytes::new(br#"{"kind":"Event","annotations":{}}"#.to_vec()));
+            self.0.append_copies(vec![kind(1), kind(2)]).unwrap();
+            Ok(vec![(1, record)])
+        }
+    }
+    let home = Home::new(1 << 20);
+    let page = search(&home.log, &Moving(&home.log, AtomicBool::new(false)), &parsed("")).unwrap();
+    assert_eq!(page.events.iter().map(|event| copies::number(&event.json)).collect::<Vec<_>>(), [Some(2), Some(1)]);
+    let gone = search(&Home::new(1 << 20).log, &Moving(&home.log, AtomicBool::new(true)), &parsed(""));
+    assert!(matches!(gone, Err(SearchError::Moved)));
 }
 
 #[test]
@@ -190,14 +237,14 @@ fn half_a_line_is_not_shown_before_it_is_whole() {
     let mut home = Home::new(1 << 20);
     home.write(Chain::Log, 1, 1);
     let path = LogFile::numbered(&home.directory(), 1).path;
-    let mut follower = Follower::at_end(&home.directory(), &home.changes).unwrap();
+    let (_, mut follower) = search_and_follow(&home.log, &parsed("")).unwrap();
     home.write(Chain::Log, 2, 2);
     let whole = std::fs::read(&path).unwrap();
     std::fs::write(&path, &whole[..whole.len() - 20]).unwrap();
-    assert!(follower.poll(&home.changes, &parsed(""), 100).unwrap().0.is_empty());
+    assert!(follower.poll(&parsed(""), 100).unwrap().0.is_empty());
     assert_eq!(home.search("").events.len(), 1);
     std::fs::write(&path, &whole).unwrap();
-    assert_eq!(follower.poll(&home.changes, &parsed(""), 100).unwrap().0.len(), 1);
+    assert_eq!(follower.poll(&parsed(""), 100).unwrap().0.len(), 1);
 }
 
 #[test]
@@ -210,7 +257,7 @@ fn a_search_for_the_newest_reads_the_newest_file_only() {
         std::fs::create_dir(&file.path).unwrap();
     }
     assert_eq!(home.search("limit=2").events.len(), 2);
-    let all = search(&home.directory(), &home.changes, &parsed(""), None);
+    let all = search(&home.log, &home.changes, &parsed(""));
     assert!(matches!(all, Err(SearchError::Log(_))));
 }
 
@@ -232,10 +279,22 @@ fn lines_that_are_none_are_passed_over_and_counted() {
     let mut home = Home::new(1 << 20);
     home.write(Chain::Log, 1, 1);
     let path = LogFile::numbered(&home.directory(), 1).path;
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes.extend_from_slice(b"garbage\n");
-    std::fs::write(&path, bytes).unwrap();
-    home.changes.0.push(b"garbage".to_vec());
+    home.write(Chain::Log, 1, 2);
+    let bytes = String::from_utf8(std::fs::read(&path).unwrap()).unwrap();
+    let (first, last) = bytes.trim_end().rsplit_once('\n').unwrap();
+    std::fs::write(&path, format!("{first}\n{}\n", "x".repeat(last.len()))).unwrap();
+    home.changes.0.push(Some(b"garbage".to_vec()));
     let page = home.search("");
     assert_eq!((page.events.len(), page.unreadable), (1, 2));
+}
+
+#[test]
+fn a_copy_that_came_late_is_shown_at_its_time() {
+    let mut home = Home::new(1 << 20);
+    home.write(Chain::Log, 1, 1);
+    home.write(Chain::Mutations, 1, 2);
+    home.write(Chain::Log, 1, 3);
+    home.copy(1);
+    home.write(Chain::Log, 1, 4);
+    assert_eq!(jsons(&home.search("").events), home.brute_force(""));
 }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+use super::copies;
 use super::files::{Found, Lines, LogFile, list};
 use super::line::Line;
 use super::records::{CHECKPOINT, CUT, Checkpoint, Cut, EVENT, FILE, FileEnd, FileStart};
@@ -73,6 +74,8 @@ pub struct Report {
     pub end: Option<ChainEnd>,
     /// Ends of the chain of mutations that checkpoints name, by number.
     pub mutations: BTreeMap<u64, [u8; 32]>,
+    /// The last record of mutations that is copied.
+    pub copied: u64,
 }
 
 impl Report {
@@ -108,6 +111,7 @@ pub fn verify_log(directory: &Path, trust: Trust<'_>, kept: Option<ChainEnd>) ->
         is_segment_intact: true,
         first: None,
         cut: None,
+        copied: None,
     };
     let files = list(directory)?;
     let newest = files.last().map(|file| file.number);
@@ -117,16 +121,35 @@ pub fn verify_log(directory: &Path, trust: Trust<'_>, kept: Option<ChainEnd>) ->
     Ok(walk.finish())
 }
 
-/// Checks the chain of mutations. `rows` are all of its records in order; `head` is its end as the sealed head has it;
-/// `named` are ends that checkpoints of the log name. Returns what is wrong, and the number of records.
+/// What the store keeps of the chain of mutations.
+pub struct KeptMutations<'s> {
+    /// The last record that was removed, as of before the log was read.
+    pub removed: ChainEnd,
+    /// The last record that was removed by now.
+    pub removed_now: &'s dyn Fn() -> ChainEnd,
+    /// The last record, as the sealed head has it.
+    pub head: ChainEnd,
+}
+
+/// Checks the chain of mutations. `rows` are all of its records that are kept, in order; `log` is what the log says of
+/// it. Returns what is wrong, and the number of records.
 pub fn verify_mutations<E: std::fmt::Display>(
     rows: impl Iterator<Item = Result<AuditRow, E>>,
+    kept: &KeptMutations<'_>,
     keyring: &Keyring,
-    head: ChainEnd,
-    named: &BTreeMap<u64, [u8; 32]>,
+    log: &Report,
 ) -> (Vec<Finding>, u64) {
+    let named = &log.mutations;
     let mut report = Report::default();
-    let mut end = ChainEnd { sequence: 0, link: keyring.audit_start(crate::store::AUDIT_CHAIN) };
+    let mut end = kept.removed;
+    if end.sequence > log.copied {
+        let (removed, copied) = (end.sequence, log.copied);
+        report.find(
+            "",
+            0,
+            format!("the log has copies of the records of mutations up to {copied}, but had them up to {removed}"),
+        );
+    }
     let mut records = 0;
     for row in rows {
         let row = match row {
@@ -138,6 +161,11 @@ pub fn verify_mutations<E: std::fmt::Display>(
         };
         records += 1;
         let number = row.sequence;
+        if end.sequence.checked_add(1) != Some(number) {
+            // Removed since this began, by the store itself, which looked at them before.
+            let now = (kept.removed_now)();
+            end = if (end.sequence + 1..number).contains(&now.sequence) { now } else { end };
+        }
         if end.sequence.checked_add(1) != Some(number) {
             report.find("", 0, format!("records of mutations between {} and {number} are missing", end.sequence));
         } else if keyring.audit_link(&end.link, row.sealed.meta()) != row.link {
@@ -151,8 +179,10 @@ pub fn verify_mutations<E: std::fmt::Display>(
         }
         end = ChainEnd { sequence: number, link: row.link };
     }
-    if end != head {
-        let (last, expected) = (end.sequence, head.sequence);
+    let now = (kept.removed_now)().sequence;
+    let is_all_removed_since = now > end.sequence && now >= kept.head.sequence;
+    if end != kept.head && !is_all_removed_since {
+        let (last, expected) = (end.sequence, kept.head.sequence);
         report.find(
             "",
             0,
@@ -189,6 +219,8 @@ struct Walk<'k> {
     first: Option<(String, Option<FileEnd>)>,
     /// The last cut.
     cut: Option<Cut>,
+    /// The last record of mutations that is copied; nothing before the first line says it.
+    copied: Option<u64>,
 }
 
 impl Walk<'_> {
@@ -252,7 +284,7 @@ impl Walk<'_> {
         match kind {
             CHECKPOINT => self.checkpoint(name, number, &content),
             CUT => self.cut(name, number, &content),
-            EVENT => self.report.events += 1,
+            EVENT => self.event(name, number, &content),
             FILE => {}
             _ => self.find(name, number, "a line of this kind is unknown"),
         }
@@ -282,6 +314,7 @@ impl Walk<'_> {
         if *self.store_id.get_or_insert(start.store_id.0) != start.store_id.0 {
             self.find(name, 1, "the file belongs to another store");
         }
+        self.copied_before(name, 1, start.copied);
         let before = start.previous.as_ref().map(|previous| ChainEnd::from(previous.last));
         if self.last_file.is_none() {
             if file.number > 1 && start.previous.is_none() {
@@ -335,6 +368,7 @@ impl Walk<'_> {
             return;
         }
         self.report.checkpoints += 1;
+        self.copied_before(name, number, checkpoint.copied);
         let sum = (checkpoint.lines, checkpoint.digest.0);
         // Where lines were found wrong already, it is clear that they are not those that were signed.
         if self.is_segment_intact && (self.end != Some(checkpoint.last.into()) || sum != self.segment.sum()) {
@@ -346,6 +380,24 @@ impl Walk<'_> {
                 let problem = format!("two checkpoints name different records of mutation {}", mutations.sequence);
                 self.find(name, number, problem);
             }
+        }
+    }
+
+    /// Records are copied in order. One may be copied twice: where the disk failed and it was not known what it held.
+    fn event(&mut self, name: &str, number: u64, content: &[u8]) {
+        self.report.events += 1;
+        if let Some(copied) = copies::number(content) {
+            self.copied_before(name, number, copied - 1);
+            self.copied = self.copied.max(Some(copied));
+        }
+    }
+
+    fn copied_before(&mut self, name: &str, number: u64, wanted: u64) {
+        let copied = *self.copied.get_or_insert(wanted);
+        if copied < wanted {
+            let problem = format!("the copies of the records of mutations between {copied} and {wanted} are missing");
+            self.report.find(name, number, problem);
+            self.copied = Some(wanted);
         }
     }
 
@@ -382,6 +434,7 @@ impl Walk<'_> {
         }
         self.report.unsigned_lines = self.segment.unsigned_lines();
         self.report.end = self.end;
+        self.report.copied = self.copied.unwrap_or_default();
         self.report
     }
 }

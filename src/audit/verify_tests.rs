@@ -19,26 +19,32 @@ struct Home {
     folder: TempDir,
     keyring: Arc<Keyring>,
     kept: Option<ChainEnd>,
+    max_file_bytes: u64,
 }
 
 impl Home {
     fn of_events(count: u32, max_file_bytes: u64) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let keyring = Arc::new(Keyring::make(0).unwrap());
-        let log = AuditLog::open(OpenOptions {
-            directory: folder.path().to_owned(),
-            keyring: Arc::clone(&keyring),
-            clock: Arc::new(ManualClock::new(1_790_000_000_000)) as SharedClock,
-            settings: Settings { max_file_bytes, ..Settings::default() },
-            kept: None,
-            mutations_end: Box::new(|| Some(ChainEnd { sequence: 5, link: [5; 32] })),
-        })
-        .unwrap();
+        let (folder, keyring) = (tempfile::tempdir().unwrap(), Arc::new(Keyring::make(0).unwrap()));
+        let mut home = Self { folder, keyring, kept: None, max_file_bytes };
+        let log = home.open();
         for number in 0..count {
             log.append(format!(r#"{{"kind":"Event","n":{number},"annotations":{{}}}}"#).as_bytes()).unwrap();
         }
         log.close();
-        Self { folder, keyring, kept: log.anchor() }
+        home.kept = log.anchor().end;
+        home
+    }
+
+    fn open(&self) -> AuditLog {
+        AuditLog::open(OpenOptions {
+            directory: self.folder.path().to_owned(),
+            keyring: Arc::clone(&self.keyring),
+            clock: Arc::new(ManualClock::new(1_790_000_000_000)) as SharedClock,
+            settings: Settings { max_file_bytes: self.max_file_bytes, ..Settings::default() },
+            kept: None,
+            mutations_end: Box::new(|| Some(ChainEnd { sequence: 5, link: [5; 32] })),
+        })
+        .unwrap()
     }
 
     fn path(&self, number: u64) -> PathBuf {
@@ -240,8 +246,13 @@ fn mutations(keyring: &Keyring, count: u64) -> (Vec<AuditRow>, ChainEnd) {
 }
 
 fn check(rows: &[AuditRow], keyring: &Keyring, head: ChainEnd, named: &[(u64, [u8; 32])]) -> Vec<String> {
-    let rows = rows.iter().cloned().map(Ok::<_, String>);
-    let (findings, _) = verify_mutations(rows, keyring, head, &named.iter().copied().collect());
+    let log = Report { mutations: named.iter().copied().collect(), ..Report::default() };
+    let removed = ChainEnd { sequence: 0, link: keyring.audit_start("mutations") };
+    check_behind(rows, keyring, &KeptMutations { removed, removed_now: &|| removed, head }, &log)
+}
+
+fn check_behind(rows: &[AuditRow], keyring: &Keyring, kept: &KeptMutations<'_>, log: &Report) -> Vec<String> {
+    let (findings, _) = verify_mutations(rows.iter().cloned().map(Ok::<_, String>), kept, keyring, log);
     findings.iter().map(ToString::to_string).collect()
 }
 
@@ -275,4 +286,48 @@ fn a_database_that_was_rolled_back_as_a_whole_is_found_by_the_checkpoints_of_the
     assert_eq!(found.len(), 1);
     assert!(found[0].contains("the database is an older one"), "{found:?}");
     assert_eq!(check(&rows, &keyring, mutations(&keyring, 6).1, &[(2, [0; 32])]).len(), 2);
+}
+
+#[test]
+fn records_that_were_removed_must_be_copied_and_the_rest_goes_on_from_the_last_of_them() {
+    let keyring = Keyring::make(0).unwrap();
+    let (rows, head) = mutations(&keyring, 6);
+    let end = |number: usize| ChainEnd { sequence: number as u64, link: rows[number - 1].link };
+    let copied = |copied| Report { copied, ..Report::default() };
+    let check = |rows: &[AuditRow], removed, now, log| {
+        check_behind(rows, &keyring, &KeptMutations { removed, removed_now: &|| now, head }, &log)
+    };
+    assert_eq!(check(&rows[2..], end(2), end(2), copied(2)), [""; 0]);
+    assert_eq!(check(&[], end(6), end(6), copied(6)), [""; 0]);
+    let uncopied = check(&rows[2..], end(2), end(2), copied(1));
+    assert_eq!(uncopied, ["the log has copies of the records of mutations up to 1, but had them up to 2"]);
+    assert_eq!(check(&rows[3..], end(2), end(2), copied(4)), ["records of mutations between 2 and 4 are missing"]);
+    let foreign = ChainEnd { link: [0; 32], ..end(2) };
+    assert_eq!(check(&rows[2..], foreign, foreign, copied(4)).len(), 1);
+
+    // The store goes on removing while it is checked.
+    assert_eq!(check(&rows[4..], end(2), end(4), copied(4)), [""; 0]);
+    assert_eq!(check(&[], end(2), end(6), copied(4)), [""; 0]);
+    assert_eq!(check(&rows[5..], end(2), end(4), copied(4)), ["records of mutations between 4 and 6 are missing"]);
+}
+
+#[test]
+fn a_copy_that_is_missing_from_the_log_is_found_and_one_that_is_there_twice_is_none() {
+    let copy = |number| (number, SecretBytes::new(br#"{"kind":"Event","annotations":{}}"#.to_vec()));
+    let home = Home::of_events(1, 1 << 20);
+    let log = home.open();
+    log.append_copies((1..=4).map(copy).collect()).unwrap();
+    log.close();
+    let report = home.with_keyring();
+    assert_eq!((report.findings, report.copied), (vec![], 4));
+
+    // Behind what another writer left out: every line is linked and signed, only the numbers tell.
+    let log = home.open();
+    log.append_copies(vec![copy(7)]).unwrap();
+    log.close();
+    for report in [home.with_keyring(), home.with_public_key()] {
+        let found: Vec<_> = report.findings.iter().map(|finding| finding.problem.as_str()).collect();
+        assert_eq!(found, ["the copies of the records of mutations between 4 and 6 are missing"]);
+        assert_eq!(report.copied, 7);
+    }
 }

@@ -35,6 +35,19 @@ pub struct ChainEnd {
     pub link: [u8; 32],
 }
 
+impl ChainEnd {
+    /// As it is kept among the store's own values: the number in 8 bytes, big-endian, then the link.
+    pub fn to_bytes(self) -> Vec<u8> {
+        [self.sequence.to_be_bytes().as_slice(), &self.link].concat()
+    }
+
+    /// Out of [`ChainEnd::to_bytes`]; `None` where it is another length.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (sequence, link) = bytes.split_first_chunk()?;
+        Some(Self { sequence: u64::from_be_bytes(*sequence), link: link.try_into().ok()? })
+    }
+}
+
 /// Follows a chain record by record.
 pub struct ChainWalk<'k> {
     keyring: &'k Keyring,

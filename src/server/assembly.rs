@@ -37,7 +37,7 @@ pub struct Assembly {
     store: Store,
     credentials: Credentials,
     audit: Arc<AuditLog>,
-    looking_after_audit: AbortHandle,
+    looking_after_audit: [AbortHandle; 2],
     state: api::State,
 }
 
@@ -185,8 +185,11 @@ impl Assembly {
         tokio::spawn(api::look_after_credentials(state.clone()));
         report(store.findings(), &state.health);
         bootstrap::run(&objects).await?;
-        let looking_after = tokio::spawn(audit_log::look_after(Arc::clone(&audit), store.clone()));
-        Ok(Self { store, credentials, audit, looking_after_audit: looking_after.abort_handle(), state })
+        let looking_after_audit = [
+            tokio::spawn(audit_log::look_after(Arc::clone(&audit), store.clone())).abort_handle(),
+            tokio::spawn(audit_log::copy_mutations(Arc::clone(&audit), store.clone())).abort_handle(),
+        ];
+        Ok(Self { store, credentials, audit, looking_after_audit, state })
     }
 
     /// The home's authority, made and sealed where there is none, or where the one there is ends within the life of
@@ -242,7 +245,7 @@ impl Assembly {
 
     /// Ends the store: what was acknowledged is on the disk and the database file stands alone.
     pub async fn close(self) -> Result<(), ServeError> {
-        self.looking_after_audit.abort();
+        self.looking_after_audit.iter().for_each(AbortHandle::abort);
         self.credentials.authenticator.keep().await;
         audit_log::close(&self.audit, &self.store).await;
         self.store.close().await.map_err(ServeError::store)

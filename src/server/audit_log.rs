@@ -1,4 +1,5 @@
-//! The audit log of an open home: opened over the store, looked after once a second, verified from outside.
+//! The audit log of an open home: opened over the store, looked after once a second, verified from outside. The store's
+//! records of mutations are copied into it, and removed there once the log has them for good.
 //!
 //! What it never does: decide what is recorded. That is for whoever answers requests.
 
@@ -10,8 +11,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::audit::verify::{Finding, Report, Trust, verify_log, verify_mutations};
-use crate::audit::{AuditLog, OpenOptions, SyncMode, anchor};
+use crate::audit::verify::{Finding, KeptMutations, Report, Trust, verify_log, verify_mutations};
+use crate::audit::{AuditLog, OpenOptions, Refused, SyncMode, anchor};
 use crate::clock::SharedClock;
 use crate::config::{AuditConfig, HomePaths};
 use crate::crypto::{AuditPublicKey, Keyring};
@@ -25,6 +26,10 @@ const TICK: Duration = Duration::from_secs(1);
 const NOTE_TICKS: u32 = 10;
 /// Records of mutations that are read at once.
 const BATCH: usize = 512;
+/// How often is looked for records of mutations that are not copied yet.
+const COPY_INTERVAL: Duration = Duration::from_millis(100);
+/// Records of mutations that one commit removes.
+const REMOVED_AT_ONCE: usize = 1024;
 /// What a command reads, it reads once.
 const CACHE_BYTES: usize = 1024 * 1024;
 
@@ -60,7 +65,9 @@ pub fn open(
         kept: anchor::stored(store).map_err(ServeError::store)?,
         mutations_end: Box::new(move || Some(store_of_end.audit_end())),
     };
-    AuditLog::open(options).map(Arc::new).map_err(|error| ServeError::Audit(error.to_string()))
+    let log = AuditLog::open(options).map_err(|error| ServeError::Audit(error.to_string()))?;
+    log.heed_end(store.audit_end().sequence);
+    Ok(Arc::new(log))
 }
 
 /// Looks after the log until it is aborted.
@@ -81,18 +88,88 @@ pub async fn look_after(log: Arc<AuditLog>, store: Store) {
     }
 }
 
+/// Copies records of mutations into the log until it is aborted.
+pub async fn copy_mutations(log: Arc<AuditLog>, store: Store) {
+    let mut interval = tokio::time::interval(COPY_INTERVAL);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut copied = 0;
+    loop {
+        interval.tick().await;
+        if store.audit_end().sequence <= copied {
+            continue;
+        }
+        let (log, store) = (Arc::clone(&log), store.clone());
+        match tokio::task::spawn_blocking(move || copy_all(&log, &store)).await {
+            Ok(until) => copied = until,
+            Err(error) => tracing::error!(%error, "records of mutations were not copied into the audit log"),
+        }
+    }
+}
+
+/// Copies what is not copied yet, as far as the log can be written; the number of the last record that is.
+fn copy_all(log: &AuditLog, store: &Store) -> u64 {
+    loop {
+        let copied = log.copied().max(store.audit_removed().sequence);
+        if copied >= store.audit_end().sequence {
+            return copied;
+        }
+        let written = match store.audit_records(copied, BATCH) {
+            Ok(records) if records.is_empty() => return copied,
+            Ok(records) => log.append_copies(records),
+            Err(AuditReadError::Integrity { sequence }) => copy_up_to(log, store, copied, sequence),
+            Err(AuditReadError::Unavailable) => return copied,
+        };
+        if written.is_err() {
+            return copied;
+        }
+    }
+}
+
+/// Copies up to a record that does not pass authentication, and says so of it.
+fn copy_up_to(log: &AuditLog, store: &Store, copied: u64, damaged: u64) -> Result<(), Refused> {
+    let intact = usize::try_from(damaged.saturating_sub(copied + 1)).unwrap_or_default();
+    if intact > 0 {
+        log.append_copies(store.audit_records(copied, intact).unwrap_or_default())?;
+    }
+    tracing::error!(audit.mutation = damaged, "the record of a mutation does not pass authentication");
+    log.append_missing_copy(damaged, "it does not pass authentication")
+}
+
 /// Ends the log. The store is still open.
 pub async fn close(log: &Arc<AuditLog>, store: &Store) {
-    let closing = Arc::clone(log);
-    if let Err(error) = tokio::task::spawn_blocking(move || closing.close()).await {
+    let (closing, records) = (Arc::clone(log), store.clone());
+    let closed = tokio::task::spawn_blocking(move || {
+        copy_all(&closing, &records);
+        closing.close();
+    });
+    if let Err(error) = closed.await {
         tracing::error!(%error, "the audit log was not closed well");
     }
     note(log, store).await;
 }
 
+/// Notes the last checkpoint in the store. Records that are copied before it need not be kept there any more.
 async fn note(log: &AuditLog, store: &Store) {
-    if let Err(error) = anchor::note(store, log).await {
-        tracing::warn!(%error, "the last checkpoint of the audit log was not noted in the store");
+    match anchor::note(store, log).await {
+        Ok(copied) => remove_until(store, copied).await,
+        Err(error) => tracing::warn!(%error, "the last checkpoint of the audit log was not noted in the store"),
+    }
+}
+
+async fn remove_until(store: &Store, copied: u64) {
+    while store.audit_removed().sequence < copied {
+        let reader = store.clone();
+        let read = tokio::task::spawn_blocking(move || reader.removable_audit(copied, REMOVED_AT_ONCE)).await;
+        let removed = match read {
+            Ok(Ok(Some(end))) => store.remove_audit(end).await.map_err(|error| error.to_string()),
+            Ok(Ok(None)) => return,
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = removed {
+            tracing::warn!(error, "records of mutations that are in the audit log could not be removed from the store");
+            return;
+        }
     }
 }
 
@@ -120,7 +197,12 @@ pub async fn verify(paths: &HomePaths, keyring: Keyring, clock: SharedClock) -> 
     let mut report = check_log(&paths.audit(), Trust::Keyring(&keyring), kept)?;
     let mut records = None;
     if let Some((store, _)) = opened {
-        let (found, count) = verify_mutations(rows(&store), &keyring, store.audit_end(), &report.mutations);
+        let chain = KeptMutations {
+            removed: store.audit_removed(),
+            removed_now: &|| store.audit_removed(),
+            head: store.audit_end(),
+        };
+        let (found, count) = verify_mutations(rows(&store), &chain, &keyring, &report);
         findings.extend(found);
         records = Some(count);
         store.close().await.map_err(ServeError::store)?;
@@ -132,18 +214,21 @@ pub async fn verify(paths: &HomePaths, keyring: Keyring, clock: SharedClock) -> 
 /// Checks log and records of mutations of a home that is being served: what was there when this began.
 pub fn verify_open(log: &AuditLog, store: &Store, keyring: &Keyring) -> Result<Value, &'static str> {
     let kept = anchor::stored(store).map_err(|_| "the store cannot be read")?;
-    // In this order: what a checkpoint names is there when it is read.
+    // In this order: what a checkpoint names, and what is removed once it is copied, is there when it is read.
+    let removed = store.audit_removed();
     let mut report = verify_log(log.directory(), Trust::Keyring(keyring), kept)
         .map_err(|_| "the audit log cannot be read: see the server's log")?;
     let end = store.audit_end();
     let until = rows(store).take_while(|row| row.as_ref().map_or(true, |row| row.sequence <= end.sequence));
-    let (found, records) = verify_mutations(until, keyring, end, &report.mutations);
+    let chain = KeptMutations { removed, removed_now: &|| store.audit_removed(), head: end };
+    let (found, records) = verify_mutations(until, &chain, keyring, &report);
     report.findings.extend(found);
     let problems: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
     Ok(json!({
         "intact": problems.is_empty(), "problems": problems, "moreProblems": report.more_findings,
         "files": report.files, "lines": report.lines, "events": report.events, "checkpoints": report.checkpoints,
         "linesBehindLastCheckpoint": report.unsigned_lines, "mutations": records,
+        "copiedMutations": report.copied,
         "publicKey": log.public_key().to_pem(),
     }))
 }
@@ -203,7 +288,11 @@ fn to_text(report: &Report, records: Option<u64>, key: AuditPublicKey) -> AuditR
             writeln!(text, "{} bytes at its end are no whole line: the next start cuts them off", report.torn_bytes);
     }
     if let Some(records) = records {
-        let _ = writeln!(text, "records of mutations: {records}");
+        let copied = report.copied;
+        let _ = writeln!(
+            text,
+            "records of mutations: {records} in the database, copied into the log up to number {copied}"
+        );
     }
     let findings = report.findings.len() as u64 + report.more_findings;
     if findings == 0 {

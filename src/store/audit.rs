@@ -1,12 +1,15 @@
-//! The audit records of changes, read back. They were written with the changes they tell of.
+//! The audit records of changes, read back, and removed once they are kept elsewhere. They were written with the
+//! changes they tell of.
 //!
-//! What it never does: change or remove one.
+//! What it never does: change one, or remove one that is not the one that was linked there.
 
 use rusqlite::{Connection, Row, params};
 
-use super::Store;
-use super::writer::audit_id;
-use crate::crypto::{ChainEnd, RecordId, Sealed};
+use tokio::sync::oneshot;
+
+use super::writer::{Command, audit_id};
+use super::{Store, StoreError};
+use crate::crypto::{ChainEnd, ChainWalk, RecordId, Sealed};
 use crate::sensitive::SecretBytes;
 
 /// An audit record as it is stored; nothing is authenticated yet.
@@ -45,6 +48,38 @@ impl Store {
     /// The end of the chain of audit records, as the sealed head has it.
     pub fn audit_end(&self) -> ChainEnd {
         *self.shared.audit_end.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The last record that was removed; where none was, what the first one is linked to.
+    pub fn audit_removed(&self) -> ChainEnd {
+        *self.shared.audit_removed.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The last of the next `limit` records, up to number `until`, that may be removed: `None` where there is none.
+    /// Each was checked as [`crate::audit::verify`] would: what is wrong stays, to be looked at.
+    pub fn removable_audit(&self, until: u64, limit: usize) -> Result<Option<ChainEnd>, AuditReadError> {
+        let removed = self.audit_removed();
+        let mut walk = ChainWalk::behind(&self.shared.keyring, removed.link);
+        let mut last = None;
+        for row in self.audit_rows(removed.sequence, limit)?.into_iter().take_while(|row| row.sequence <= until) {
+            let AuditRow { sequence, sealed, link } = &row;
+            let is_next = *sequence == last.map_or(removed.sequence, |end: ChainEnd| end.sequence) + 1;
+            let is_intact = is_next
+                && walk.step(sealed.meta(), link).is_ok()
+                && self.shared.keyring.verify(&row.record_id(), sealed).is_ok();
+            if !is_intact {
+                return Err(AuditReadError::Integrity { sequence: *sequence });
+            }
+            last = Some(ChainEnd { sequence: *sequence, link: *link });
+        }
+        Ok(last)
+    }
+
+    /// Removes the records up to `end`, which [`Store::removable_audit`] has given.
+    pub async fn remove_audit(&self, end: ChainEnd) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::RemoveAudit { end, reply }).await.map_err(|_| StoreError::Closed)?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
     /// At most `limit` stored records behind number `after`, in order.

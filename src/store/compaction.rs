@@ -1,17 +1,19 @@
-//! Compaction: versions that only old snapshots show are removed, a few at a time, between commits.
+//! Compaction: versions that only old snapshots show are removed, a few at a time, between commits. So are audit
+//! records that are kept elsewhere, when their keeper says so.
 //!
 //! The window: changes of the last five minutes can be replayed and listed as of then, or the last 100,000
 //! changes where there were more.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use sqlx::Connection as _;
 
-use super::statements::{delete_versions, put_head};
+use super::statements::{delete_audit, delete_versions, put_head};
 use super::verify::toggle;
-use super::writer::{COMPACTED, StateOverlay, Writer, write_overlay};
+use super::writer::{AUDIT_REMOVED, COMPACTED, StateOverlay, Writer, write_overlay};
 use super::{SealedRow, StateChange, StoreError};
+use crate::crypto::ChainEnd;
 use crate::sensitive::SecretBytes;
 
 /// How long a revision can be listed and watched from.
@@ -67,6 +69,31 @@ impl Writer {
         while self.has_superseded() {
             self.remove_some().await?;
         }
+        Ok(())
+    }
+
+    /// Removes the audit records up to `end`. That they are gone is committed with it.
+    pub(super) async fn remove_audit(&mut self, end: ChainEnd) -> Result<(), StoreError> {
+        if let Some(why) = self.closed_for_writing {
+            return Err(StoreError::ReadOnly(why));
+        }
+        let mut head = self.head.clone();
+        head.sequence += 1;
+        let removed = StateChange::put(AUDIT_REMOVED, SecretBytes::new(end.to_bytes()));
+        let state = self.replace_state(&mut head, &StateOverlay::new(), vec![removed])?;
+        let sealed = self.shared.keyring.seal_head(&head.encode()).map_err(|_| StoreError::Random)?;
+        let written = async {
+            let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
+            delete_audit(&mut transaction, end.sequence).await?;
+            write_overlay(&mut transaction, &state).await?;
+            put_head(&mut transaction, sealed).await?;
+            transaction.commit().await
+        };
+        let outcome = written.await;
+        self.judge(outcome).map_err(StoreError::ReadOnly)?;
+        self.head = head;
+        self.keep_state(state);
+        *self.shared.audit_removed.lock().unwrap_or_else(PoisonError::into_inner) = end;
         Ok(())
     }
 

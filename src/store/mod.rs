@@ -298,6 +298,8 @@ struct Shared {
     findings: Findings,
     /// The end of the chain of audit records, as the head that was committed last has it.
     audit_end: Mutex<ChainEnd>,
+    /// See [`Store::audit_removed`].
+    audit_removed: Mutex<ChainEnd>,
     /// Why the last commit failed, where it did.
     refusal: Mutex<Option<&'static str>>,
     /// See [`Store::access_revision`].

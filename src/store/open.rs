@@ -12,7 +12,7 @@ use super::connection::{connect, migrate, schema_hash};
 use super::index::Index;
 use super::reader::Rows;
 use super::verify::{compare, scan};
-use super::writer::{AUDIT_CHAIN, COMPACTED, StateRow, StateRows, Writer};
+use super::writer::{AUDIT_CHAIN, AUDIT_REMOVED, COMPACTED, StateRow, StateRows, Writer};
 use super::{Change, OpenOptions, Shared, Store, StoreError, statements};
 use crate::crypto::{ChainEnd, Head, Keyring, Sealed};
 
@@ -59,10 +59,11 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
     if findings.refuses_state() {
         return Err(StoreError::Integrity("one of the store's own values is missing or an older one".to_owned()));
     }
-    let (audit_sequence, audit_link) = last_audit(&mut connection).await?;
-    findings.audit_broken = audit_link.unwrap_or_else(|| keyring.audit_start(AUDIT_CHAIN)) != head.audit_chain_head;
+    let audit_removed = audit_removed(&state, &keyring)?;
+    let last = last_audit(&mut connection).await?.unwrap_or(audit_removed);
+    findings.audit_broken = last.link != head.audit_chain_head;
 
-    let audit_end = ChainEnd { sequence: audit_sequence, link: head.audit_chain_head };
+    let audit_end = ChainEnd { sequence: last.sequence, link: head.audit_chain_head };
     let mut index = Index::new(compacted(&state, &keyring)?);
     for known in scanned.known {
         index.add(known);
@@ -78,11 +79,12 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
         state: RwLock::new(state),
         findings,
         audit_end: Mutex::new(audit_end),
+        audit_removed: Mutex::new(audit_removed),
         refusal: Mutex::default(),
         access_revision: AtomicU64::new(head.revision),
         restore_epoch: head.restore_epoch,
     });
-    let writer = Writer::new(connection, Arc::clone(&shared), head, audit_sequence, clock, feed);
+    let writer = Writer::new(connection, Arc::clone(&shared), head, last.sequence, clock, feed);
     // A thread of its own: among the tasks of a shared runtime each commit would wake several threads.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || runtime.block_on(writer.run(queue)))?;
@@ -131,15 +133,28 @@ fn compacted(state: &StateRows, keyring: &Keyring) -> Result<u64, StoreError> {
     Ok(u64::from_be_bytes(bytes))
 }
 
-/// Number and link of the last audit record.
-async fn last_audit(connection: &mut SqliteConnection) -> Result<(u64, Option<[u8; 32]>), StoreError> {
+/// Where the audit records that are kept go on from.
+#[expect(clippy::disallowed_methods, reason = "the number and link of a record are no secret")]
+fn audit_removed(state: &StateRows, keyring: &Keyring) -> Result<ChainEnd, StoreError> {
+    let Some(row) = state.get(AUDIT_REMOVED) else {
+        return Ok(ChainEnd { sequence: 0, link: keyring.audit_start(AUDIT_CHAIN) });
+    };
+    let plain = keyring
+        .open_data(&row.record_id(AUDIT_REMOVED), &row.sealed)
+        .map_err(|error| StoreError::Integrity(error.to_string()))?;
+    ChainEnd::from_bytes(plain.expose())
+        .ok_or_else(|| StoreError::Integrity("the last audit record that was removed".to_owned()))
+}
+
+/// Number and link of the last audit record that is kept.
+async fn last_audit(connection: &mut SqliteConnection) -> Result<Option<ChainEnd>, StoreError> {
     let unreadable = "the audit chain cannot be read";
     let last = sqlx::query("SELECT sequence, link FROM audit ORDER BY sequence DESC LIMIT 1")
         .fetch_optional(connection)
         .await
         .map_err(StoreError::sqlite(unreadable))?;
-    let Some(last) = last else { return Ok((0, None)) };
+    let Some(last) = last else { return Ok(None) };
     let sequence: i64 = last.try_get(0).map_err(StoreError::sqlite(unreadable))?;
     let link: Vec<u8> = last.try_get(1).map_err(StoreError::sqlite(unreadable))?;
-    Ok((sequence.cast_unsigned(), Some(link.try_into().unwrap_or([0; 32]))))
+    Ok(Some(ChainEnd { sequence: sequence.cast_unsigned(), link: link.try_into().unwrap_or([0; 32]) }))
 }

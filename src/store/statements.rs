@@ -115,6 +115,12 @@ pub async fn insert_audit(connection: &mut SqliteConnection, new: &NewAudit) -> 
     Ok(())
 }
 
+/// Removes audit records up to a number.
+pub async fn delete_audit(connection: &mut SqliteConnection, until: u64) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM audit WHERE sequence <= ?").bind(until.cast_signed()).execute(connection).await?;
+    Ok(())
+}
+
 /// Removes versions.
 pub async fn delete_versions(connection: &mut SqliteConnection, revisions: &[u64]) -> Result<(), sqlx::Error> {
     // One text for every number of rows: a JSON array is a table to SQLite.

@@ -544,6 +544,70 @@ async fn audit_records_are_read_back_in_either_direction_and_their_end_is_known(
     assert_eq!(store.audit_rows(0, 10).unwrap().len(), 4);
 }
 
+#[tokio::test]
+async fn audit_records_that_are_kept_elsewhere_go_and_the_chain_goes_on_from_the_last_of_them() {
+    let home = Home::make().await;
+    let store = home.open().await;
+    let write = async |store: &Store, names: &[&str]| {
+        for name in names {
+            let mutations = vec![mutation(name, Expect::Absent, Flags::PUT, b"value")];
+            store.commit(Group { mutations, state: Vec::new(), audit: Some(name.as_bytes().to_vec()) }).await.unwrap();
+        }
+    };
+    assert_eq!(store.removable_audit(9, 9), Ok(None));
+    write(&store, &["a", "b", "c", "d"]).await;
+    let rows = store.audit_rows(0, 10).unwrap();
+    let end = |number: usize| ChainEnd { sequence: number as u64, link: rows[number - 1].link };
+    assert_eq!(store.removable_audit(0, 9), Ok(None));
+    assert_eq!(store.removable_audit(9, 2), Ok(Some(end(2))));
+    assert_eq!(store.removable_audit(3, 9), Ok(Some(end(3))));
+    store.remove_audit(end(3)).await.unwrap();
+    assert_eq!((store.audit_removed(), store.audit_end()), (end(3), end(4)));
+    assert_eq!(store.audit_rows(0, 10).unwrap(), rows[3..]);
+    store.close().await.unwrap();
+
+    let store = home.open().await;
+    assert_eq!((store.audit_removed(), store.audit_end()), (end(3), end(4)));
+    store.remove_audit(store.removable_audit(9, 9).unwrap().unwrap()).await.unwrap();
+    store.close().await.unwrap();
+
+    // With none left, numbers and links go on all the same.
+    let store = home.open().await;
+    assert!(store.findings().is_empty());
+    assert_eq!((store.audit_removed(), store.audit_end()), (end(4), end(4)));
+    write(&store, &["e"]).await;
+    assert_eq!(store.audit_rows(0, 10).unwrap()[0].sequence, 5);
+    assert_eq!(store.removable_audit(9, 9), Ok(Some(store.audit_end())));
+    store.close().await.unwrap();
+
+    // Whoever takes rows away from outside is found: the head knows the end of the chain.
+    home.sql("DELETE FROM audit");
+    assert!(home.open().await.findings().audit_broken);
+}
+
+#[tokio::test]
+async fn an_audit_record_that_is_not_the_one_that_was_linked_there_stays() {
+    for deed in [
+        "UPDATE audit SET record = (SELECT record FROM audit WHERE sequence = 1) WHERE sequence = 2",
+        "UPDATE audit SET link = (SELECT link FROM audit WHERE sequence = 1) WHERE sequence = 2",
+        "DELETE FROM audit WHERE sequence = 2",
+    ] {
+        let home = Home::make().await;
+        let store = home.open().await;
+        for key in ["a", "b", "c"] {
+            let change = StateChange::put(key, SecretBytes::new(vec![1]));
+            store.write_state(vec![change], Some(key.as_bytes().to_vec())).await.unwrap();
+        }
+        store.close().await.unwrap();
+        home.sql(deed);
+        let store = home.open().await;
+        let found = store.removable_audit(3, 9);
+        assert!(matches!(found, Err(AuditReadError::Integrity { sequence: 2 | 3 })), "{deed}: {found:?}");
+        assert_eq!(store.removable_audit(1, 9).unwrap().map(|end| end.sequence), Some(1));
+        store.close().await.unwrap();
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "tests compare what was opened")]
 fn text_of(text: &SecretBytes) -> String {
     String::from_utf8(text.expose().to_vec()).unwrap()

@@ -33,6 +33,8 @@ use crate::sensitive::SecretBytes;
 pub const AUDIT_CHAIN: &str = "mutations";
 /// Key of the store's own value that holds the compaction line.
 pub const COMPACTED: &str = "compacted";
+/// Key of the store's own value that holds the last audit record that was removed.
+pub const AUDIT_REMOVED: &str = "audit.removed";
 
 /// Groups of one transaction.
 const BATCH_GROUPS: usize = 256;
@@ -89,6 +91,7 @@ const STATE_KIND: &str = "state";
 pub enum Command {
     Commit { group: Group, reply: oneshot::Sender<Result<Committed, CommitError>> },
     State { rows: Vec<StateChange>, audit: Option<Vec<u8>>, reply: oneshot::Sender<Result<(), StoreError>> },
+    RemoveAudit { end: ChainEnd, reply: oneshot::Sender<Result<(), StoreError>> },
     Compact { line: u64, reply: oneshot::Sender<Result<(), StoreError>> },
     Close { reply: oneshot::Sender<Result<(), StoreError>> },
 }
@@ -187,6 +190,9 @@ impl Writer {
                     Command::Commit { group, reply } => next = self.commit(group, reply, &mut queue).await,
                     Command::State { rows, audit, reply } => {
                         let _ = reply.send(self.write_state(rows, audit).await);
+                    }
+                    Command::RemoveAudit { end, reply } => {
+                        let _ = reply.send(self.remove_audit(end).await);
                     }
                     Command::Compact { line, reply } => {
                         let _ = reply.send(self.compact_to(line).await);

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::process::{Ended, Place, mode};
 
 const INTACT: &str = "everything that was looked at is as it was written\n";
@@ -62,7 +64,7 @@ fn a_log_that_was_changed_while_the_server_was_down_is_found_with_file_and_line(
     assert!(!findings(&with_public_key(&place)).is_empty());
 
     // What is changed behind the last checkpoint, or in it, a start finds too; it goes on in another file.
-    let edited = text.replacen("\"lines\":1", "\"lines\":7", 1);
+    let edited = text.replacen("\"lines\":", "\"lines\":7", 1);
     fs::write(first_file(&place), &edited).unwrap();
     let found = findings(&place.run(&["audit", "verify"]));
     let server = place.start(&[]);
@@ -84,7 +86,8 @@ fn a_log_that_was_cut_short_or_removed_is_found_by_what_the_store_remembers() {
     assert!(found.len() == 1 && found[0].contains("lines are missing"), "{found:?}");
     fs::remove_dir_all(place.home().join("audit")).unwrap();
     let found = findings(&place.run(&["audit", "verify"]));
-    assert!(found.len() == 1 && found[0].contains("lines are missing"), "{found:?}");
+    assert!(found.len() == 2 && found[0].contains("lines are missing"), "{found:?}");
+    assert!(found[1].contains("copies of the records of mutations up to 0, but had them up to "), "{found:?}");
 }
 
 #[test]
@@ -95,8 +98,8 @@ fn a_record_of_a_mutation_that_was_removed_or_changed_is_found() {
         ("UPDATE audit SET record = (SELECT record FROM audit WHERE sequence = 1) WHERE sequence = 2", "mutation 2"),
     ] {
         let place = Place::new();
-        place.start(&[]).stop();
-        place.run(&["admin", "rotate"]).done();
+        // Not stopped, for then they would be in the log alone.
+        place.start(&[]).kill();
         sql(&place.home().join("strongroom.db"), deed);
         let found = findings(&place.run(&["audit", "verify"]));
         assert!(found.iter().any(|finding| finding.contains(expected)), "{deed}: {found:?}");
@@ -115,4 +118,40 @@ fn a_key_or_a_directory_that_is_none_is_told_from_a_log_that_was_changed() {
     let mut command = place.command(&["audit", "verify", "--directory", "nowhere", "--public-key"]);
     command.arg(place.home().join("audit/signing-key.pub"));
     assert!(Ended::of(command).not_done().contains("holds no file of a log"));
+}
+
+/// Verbs and objects of the copies of records of mutations, in the order of the log; each has the next number.
+fn copies(place: &Place) -> Vec<String> {
+    let text = fs::read_to_string(first_file(place)).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let is_copy = |event: &Value| event["annotations"]["strongroom.dev/mutation"].is_string();
+    let copies: Vec<Value> = lines.filter(is_copy).collect();
+    for (number, copy) in (1..).zip(&copies) {
+        assert_eq!(copy["annotations"]["strongroom.dev/mutation"], number.to_string());
+    }
+    copies.iter().map(|copy| format!("{} {}", copy["verb"], copy["requestURI"]).replace('"', "")).collect()
+}
+
+fn kept_records(place: &Place) -> i64 {
+    let database = rusqlite::Connection::open(place.home().join("strongroom.db")).unwrap();
+    database.query_row("SELECT COUNT(*) FROM audit", [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn records_of_changes_are_copied_once_and_leave_the_database_at_a_clean_stop() {
+    let place = Place::new();
+    place.start(&[]).kill();
+    let before = copies(&place);
+    assert!(place.run(&["audit", "verify"]).done().contains(INTACT));
+
+    // What a kill left uncopied is copied by the next run, and nothing twice.
+    place.start(&[]).stop();
+    let after = copies(&place);
+    assert!(after.starts_with(&before) && after.len() > 1 && kept_records(&place) == 0, "{after:?}");
+    place.run(&["admin", "rotate"]).done();
+    assert_eq!((copies(&place).len(), kept_records(&place)), (after.len() + 1, 0));
+    let printed = place.run(&["audit", "verify"]).done();
+    let count =
+        format!("records of mutations: 0 in the database, copied into the log up to number {}\n", after.len() + 1);
+    assert!(printed.contains(&count) && printed.contains(INTACT), "{printed}");
 }

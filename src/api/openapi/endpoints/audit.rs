@@ -52,7 +52,8 @@ pub fn add_schemas(all: &mut Components) {
         .property("events", count("Events among them."))
         .property("checkpoints", count("Checkpoints whose signature holds."))
         .property("linesBehindLastCheckpoint", count("Lines that no signature vouches for yet."))
-        .property("mutations", count("Records of changes, which are in the store."))
+        .property("mutations", count("Records of changes that are in the store."))
+        .property("copiedMutations", count("Number of the last record of a change that is copied into the log."))
         .property("publicKey", text().description(Some("What signatures are verified with, PEM (Ed25519).")));
     let fields = [
         "intact",
@@ -64,6 +65,7 @@ pub fn add_schemas(all: &mut Components) {
         "checkpoints",
         "linesBehindLastCheckpoint",
         "mutations",
+        "copiedMutations",
         "publicKey",
     ];
     let report = required(report, &fields).description(Some("What a check of the audit log has found."));
@@ -190,7 +192,8 @@ fn verify(shared: &mut Shared) -> Listed {
     let (path, id) = (audit_log::VERIFY_PATH, "verifyAuditLog");
     let example = json!({
         "intact": true, "problems": [], "moreProblems": 0, "files": 2, "lines": 30_412, "events": 30_102,
-        "checkpoints": 308, "linesBehindLastCheckpoint": 17, "mutations": 1_204,
+        "checkpoints": 308, "linesBehindLastCheckpoint": 17, "mutations": 4,
+        "copiedMutations": 1_204,
         // The key of RFC 8410, 10.1.
         "publicKey": "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n",
     });
