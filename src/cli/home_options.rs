@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::config::{Environment, ServeConfig, ServeFlags};
+
+use super::CliError;
+
 /// Which home.
 #[derive(Args)]
 pub struct HomeOption {
@@ -28,4 +32,19 @@ pub struct UnlockOptions {
     /// Accept STRONGROOM_PASSPHRASE, which other processes may read [env: STRONGROOM_ALLOW_ENV_PASSPHRASE]
     #[arg(long)]
     pub allow_env_passphrase: bool,
+}
+
+impl UnlockOptions {
+    /// The home that a command works on, with everything else as it is by default.
+    pub fn resolve(self, home: HomeOption, environment: &Environment) -> Result<ServeConfig, CliError> {
+        let flags = ServeFlags {
+            home: home.home,
+            key_file: self.key_file,
+            passphrase_file: self.passphrase_file,
+            passphrase_prompt: self.passphrase_prompt,
+            allow_env_passphrase: self.allow_env_passphrase,
+            ..ServeFlags::default()
+        };
+        Ok(ServeConfig::resolve(flags, environment)?)
+    }
 }

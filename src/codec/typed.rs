@@ -75,7 +75,7 @@ pub fn check(message: &'static Message, value: &mut Value) -> Result<Checked, Ty
         other => {
             let wanted = message.component.rsplitn(3, '.').take(2).collect::<Vec<_>>();
             let wanted = wanted.into_iter().rev().collect::<Vec<_>>().join(".");
-            return Err(TypeError::Mismatch { found: found(other), field: None, wanted });
+            return Err(TypeError::Mismatch { found: go_type(other), field: None, wanted });
         }
     }
     match check.first {
@@ -112,7 +112,9 @@ pub fn base64_len(canonical: &str) -> usize {
     go_text::base64_len(canonical)
 }
 
-fn found(value: &Value) -> &'static str {
+/// Go's word for a JSON type, as its decoding errors spell it.
+#[must_use]
+pub fn go_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",
@@ -135,7 +137,7 @@ struct Spot<'a> {
 impl Spot<'_> {
     fn mismatch(&self, value: &Value, wanted: &str) -> TypeError {
         TypeError::Mismatch {
-            found: found(value),
+            found: go_type(value),
             field: Some(format!("{}.{}", self.owner, self.at.fields())),
             wanted: wanted.to_owned(),
         }

@@ -6,6 +6,7 @@
 mod client;
 mod document;
 mod error;
+mod judged;
 mod kubeconfig;
 mod presented;
 mod request;
@@ -13,5 +14,6 @@ mod request;
 pub use client::{Answer, Client, Endpoint, Lines};
 pub use document::{Document, fetch_document};
 pub use error::{ConnectError, Failure};
+pub use judged::config_judged_by;
 pub use presented::{presented_chain, verifies};
 pub use request::{Request, encode_segment};

@@ -8,24 +8,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::danger::ServerCertVerifier as _;
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::crypto::{CryptoProvider, verify_tls13_signature};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConnection, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::error::ConnectError;
+use super::judged::config_judged_by;
 use crate::config::ServerUrl;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+type Chain = Vec<Vec<u8>>;
 
 /// The chain that the server presents, DER, its own certificate first. The server has proven that it holds the key of
 /// the first; nothing else is checked.
 pub fn presented_chain(server: &ServerUrl) -> Result<Vec<Vec<u8>>, ConnectError> {
     let fail = |error: io::Error| ConnectError::connection(&server.to_string(), &error);
-    let seen = Arc::new(Seen { chain: Mutex::new(Vec::new()), provider: Arc::new(default_provider()) });
+    let seen = Arc::default();
     handshake(server, &seen).map_err(fail)?;
-    let chain = seen.chain.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let chain = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Ok(chain)
 }
 
@@ -45,7 +47,7 @@ pub fn verifies(server: &ServerUrl, chain: &[Vec<u8>], trust: &[Vec<u8>], now_un
     verifier.verify_server_cert(&CertificateDer::from(first.as_slice()), &rest, &name, &[], now).is_ok()
 }
 
-fn handshake(server: &ServerUrl, seen: &Arc<Seen>) -> io::Result<()> {
+fn handshake(server: &ServerUrl, seen: &Arc<Mutex<Chain>>) -> io::Result<()> {
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for address in (server.host(), server.port()).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, TIMEOUT) {
@@ -56,15 +58,16 @@ fn handshake(server: &ServerUrl, seen: &Arc<Seen>) -> io::Result<()> {
     Err(last)
 }
 
-fn exchange(server: &ServerUrl, seen: &Arc<Seen>, mut socket: TcpStream) -> io::Result<()> {
+fn exchange(server: &ServerUrl, seen: &Arc<Mutex<Chain>>, mut socket: TcpStream) -> io::Result<()> {
     socket.set_read_timeout(Some(TIMEOUT))?;
     socket.set_write_timeout(Some(TIMEOUT))?;
-    let config = ClientConfig::builder_with_provider(Arc::clone(&seen.provider))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(io::Error::other)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(seen) as Arc<dyn ServerCertVerifier>)
-        .with_no_client_auth();
+    let seen = Arc::clone(seen);
+    // Kept instead of judged.
+    let config = config_judged_by(Box::new(move |first, rest| {
+        let all = std::iter::once(first).chain(rest).map(|certificate| certificate.to_vec());
+        *seen.lock().unwrap_or_else(PoisonError::into_inner) = all.collect();
+        Ok(())
+    }))?;
     let name = ServerName::try_from(server.host().to_owned()).map_err(io::Error::other)?;
     let mut connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
     while connection.is_handshaking() {
@@ -73,48 +76,4 @@ fn exchange(server: &ServerUrl, seen: &Arc<Seen>, mut socket: TcpStream) -> io::
     connection.send_close_notify();
     let _ = connection.complete_io(&mut socket);
     Ok(())
-}
-
-/// Keeps the chain instead of judging it.
-#[derive(Debug)]
-struct Seen {
-    chain: Mutex<Vec<Vec<u8>>>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Seen {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let all = std::iter::once(end_entity).chain(intermediates).map(|certificate| certificate.to_vec());
-        *self.chain.lock().unwrap_or_else(PoisonError::into_inner) = all.collect();
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General("TLS 1.2 is not spoken".to_owned()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -1,3 +1,5 @@
+//! The layout of the sealed plaintexts: round trips, the order of fields, and values that never get into `meta`.
+
 #![expect(clippy::disallowed_methods, reason = "tests look at what was laid out")]
 
 use proptest::prelude::*;

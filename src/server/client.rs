@@ -9,14 +9,12 @@ use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::crypto::{CryptoProvider, verify_tls13_signature};
-use rustls::{CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConnection, StreamOwned};
+use rustls_pki_types::{CertificateDer, ServerName};
 use zeroize::Zeroizing;
 
 use crate::config::HomePaths;
+use crate::kube_client::config_judged_by;
 use crate::pki::read_blocks;
 use crate::sensitive::SecretBytes;
 
@@ -136,14 +134,11 @@ impl LocalServer {
         socket.set_read_timeout(Some(timeout))?;
         socket.set_write_timeout(Some(timeout))?;
         socket.set_nodelay(true)?;
-        let provider = Arc::new(default_provider());
-        let pin = Pin { certificate: self.certificate.clone(), provider: Arc::clone(&provider) };
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .map_err(io::Error::other)?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(pin))
-            .with_no_client_auth();
+        let pinned = self.certificate.clone();
+        let config = config_judged_by(Box::new(move |presented, _| {
+            let is_pinned = *presented == pinned;
+            is_pinned.then_some(()).ok_or_else(|| CertificateError::ApplicationVerificationFailure.into())
+        }))?;
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
         Ok(StreamOwned::new(ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?, socket))
     }
@@ -180,52 +175,6 @@ fn parse(answer: &[u8]) -> Option<Answer> {
     }
     let whole = body.get(..length?)?;
     Some(Answer { code, body: SecretBytes::new(whole.to_vec()) })
-}
-
-/// Trusts one certificate and no chain.
-#[derive(Debug)]
-struct Pin {
-    certificate: CertificateDer<'static>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Pin {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        if *end_entity == self.certificate {
-            Ok(ServerCertVerified::assertion())
-        } else {
-            Err(CertificateError::ApplicationVerificationFailure.into())
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General("TLS 1.2 is not spoken".to_owned()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]

@@ -3,14 +3,21 @@
 //!
 //! What it never does: change one, or remove one that is not the one that was linked there.
 
-use rusqlite::{Connection, Row, params};
+use std::sync::PoisonError;
 
+use rusqlite::{Connection, Row, params};
+use sqlx::sqlite::SqliteConnection;
 use tokio::sync::oneshot;
 
-use super::writer::{Command, audit_id};
-use super::{Store, StoreError};
-use crate::crypto::{ChainEnd, ChainWalk, RecordId, Sealed};
+use super::state::{AUDIT_REMOVED, StateOverlay};
+use super::statements::{NewAudit, delete_audit};
+use super::writer::{Command, Writer};
+use super::{Flags, StateChange, Store, StoreError};
+use crate::crypto::{ChainEnd, ChainWalk, Head, Keyring, RecordId, SealError, Sealed, Table};
 use crate::sensitive::SecretBytes;
+
+/// The chain that they are linked in.
+pub const AUDIT_CHAIN: &str = "mutations";
 
 /// An audit record as it is stored; nothing is authenticated yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,12 +54,12 @@ impl AuditRow {
 impl Store {
     /// The end of the chain of audit records, as the sealed head has it.
     pub fn audit_end(&self) -> ChainEnd {
-        *self.shared.audit_end.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        *self.shared.audit_end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The last record that was removed; where none was, what the first one is linked to.
     pub fn audit_removed(&self) -> ChainEnd {
-        *self.shared.audit_removed.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        *self.shared.audit_removed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The last of the next `limit` records, up to number `until`, that may be removed: `None` where there is none.
@@ -116,6 +123,38 @@ impl Store {
         let read = self.shared.rows.with_connection(|connection| read(connection, statement, from, limit));
         read.map_err(|_| AuditReadError::Unavailable)?
     }
+}
+
+impl Writer {
+    /// Removes the audit records up to `end`. That they are gone is committed with it.
+    pub(super) async fn remove_audit(&mut self, end: ChainEnd) -> Result<(), StoreError> {
+        if let Some(why) = self.closed_for_writing {
+            return Err(StoreError::ReadOnly(why));
+        }
+        let mut head = self.head.clone();
+        head.sequence += 1;
+        let removed = StateChange::put(AUDIT_REMOVED, SecretBytes::new(end.to_bytes()));
+        let state = self.replace_state(&mut head, &StateOverlay::new(), vec![removed])?;
+        let delete = async |transaction: &mut SqliteConnection| delete_audit(transaction, end.sequence).await;
+        self.commit_state(head, state, delete).await?;
+        *self.shared.audit_removed.lock().unwrap_or_else(PoisonError::into_inner) = end;
+        Ok(())
+    }
+}
+
+/// Seals a record and links it to the one that `head` ends with, which is number `last`.
+pub fn link(keyring: &Keyring, head: &Head, last: u64, line: Vec<u8>) -> Result<NewAudit, SealError> {
+    let sequence = last + 1;
+    let id = audit_id(sequence);
+    let sealed = keyring.seal(&id, &SecretBytes::new(line), &SecretBytes::new(Vec::new()))?;
+    let link = keyring.audit_link(&head.audit_chain_head, sealed.meta());
+    Ok(NewAudit { sequence, term: sealed.term(), record: sealed.meta().to_vec(), link })
+}
+
+/// What an audit record is bound to.
+pub fn audit_id(sequence: u64) -> RecordId<'static> {
+    let flags = Flags::PUT.0;
+    RecordId { table: Table::Audit, kind: "Event", namespace: "", name: "", uid: [0; 16], revision: sequence, flags }
 }
 
 fn read(connection: &Connection, statement: &str, from: u64, limit: usize) -> Result<Vec<AuditRow>, AuditReadError> {

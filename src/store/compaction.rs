@@ -1,19 +1,18 @@
-//! Compaction: versions that only old snapshots show are removed, a few at a time, between commits. So are audit
-//! records that are kept elsewhere, when their keeper says so.
+//! Compaction: versions that only old snapshots show are removed, a few at a time, between commits.
 //!
 //! The window: changes of the last five minutes can be replayed and listed as of then, or the last 100,000
 //! changes where there were more.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
-use sqlx::Connection as _;
+use sqlx::sqlite::SqliteConnection;
 
-use super::statements::{delete_audit, delete_versions, put_head};
+use super::state::{COMPACTED, StateOverlay};
+use super::statements::delete_versions;
 use super::verify::toggle;
-use super::writer::{AUDIT_REMOVED, COMPACTED, StateOverlay, Writer, write_overlay};
+use super::writer::Writer;
 use super::{SealedRow, StateChange, StoreError};
-use crate::crypto::ChainEnd;
 use crate::sensitive::SecretBytes;
 
 /// How long a revision can be listed and watched from.
@@ -72,31 +71,6 @@ impl Writer {
         Ok(())
     }
 
-    /// Removes the audit records up to `end`. That they are gone is committed with it.
-    pub(super) async fn remove_audit(&mut self, end: ChainEnd) -> Result<(), StoreError> {
-        if let Some(why) = self.closed_for_writing {
-            return Err(StoreError::ReadOnly(why));
-        }
-        let mut head = self.head.clone();
-        head.sequence += 1;
-        let removed = StateChange::put(AUDIT_REMOVED, SecretBytes::new(end.to_bytes()));
-        let state = self.replace_state(&mut head, &StateOverlay::new(), vec![removed])?;
-        let sealed = self.shared.keyring.seal_head(&head.encode()).map_err(|_| StoreError::Random)?;
-        let written = async {
-            let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-            delete_audit(&mut transaction, end.sequence).await?;
-            write_overlay(&mut transaction, &state).await?;
-            put_head(&mut transaction, sealed).await?;
-            transaction.commit().await
-        };
-        let outcome = written.await;
-        self.judge(outcome).map_err(StoreError::ReadOnly)?;
-        self.head = head;
-        self.keep_state(state);
-        *self.shared.audit_removed.lock().unwrap_or_else(PoisonError::into_inner) = end;
-        Ok(())
-    }
-
     async fn remove_some(&mut self) -> Result<(), StoreError> {
         let (revisions, entries, line) = {
             let index = self.shared.index();
@@ -119,19 +93,9 @@ impl Writer {
             head.sequence += 1;
             let line = StateChange::put(COMPACTED, SecretBytes::new(line.to_be_bytes().to_vec()));
             let state = self.replace_state(&mut head, &StateOverlay::new(), vec![line])?;
-            let sealed = self.shared.keyring.seal_head(&head.encode()).map_err(|_| StoreError::Random)?;
             let gone: Vec<u64> = removed.iter().map(|row| row.revision).collect();
-            let written = async {
-                let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-                delete_versions(&mut transaction, &gone).await?;
-                write_overlay(&mut transaction, &state).await?;
-                put_head(&mut transaction, sealed).await?;
-                transaction.commit().await
-            };
-            let outcome = written.await;
-            self.judge(outcome).map_err(StoreError::ReadOnly)?;
-            self.head = head;
-            self.keep_state(state);
+            let delete = async |transaction: &mut SqliteConnection| delete_versions(transaction, &gone).await;
+            self.commit_state(head, state, delete).await?;
         }
         let keys = removed.iter().map(|row| (row.kind_id, &*row.namespace, &*row.name, row.revision));
         self.shared.index_mut().forget(keys, entries);

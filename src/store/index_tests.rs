@@ -1,3 +1,5 @@
+//! The index against a naive model: snapshots, parts, replays, compaction.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

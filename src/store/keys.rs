@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::OptionalExtension as _;
 use sqlx::Connection as _;
 
+use super::audit::AUDIT_CHAIN;
 use super::connection::{connect, migrate, schema_hash};
-use super::writer::AUDIT_CHAIN;
 use super::{StoreError, reader};
 use crate::crypto::{Head, Keyring};
 

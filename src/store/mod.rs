@@ -24,6 +24,7 @@ mod index;
 pub mod keys;
 mod open;
 mod reader;
+mod state;
 mod statements;
 mod verify;
 mod writer;
@@ -34,13 +35,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::audit::{AuditReadError, AuditRow};
+pub use self::audit::{AUDIT_CHAIN, AuditReadError, AuditRow};
 pub use self::error::{CommitError, ReadError, ReplayError, SnapshotError, StoreError};
 use self::index::Index;
 use self::reader::Rows;
+use self::state::StateRows;
 pub use self::verify::Findings;
-pub use self::writer::AUDIT_CHAIN;
-use self::writer::{Command, StateRows};
+use self::writer::Command;
 use crate::clock::SharedClock;
 use crate::crypto::{ChainEnd, Keyring, RecordId, SealError, Sealed, Table};
 use crate::model::kinds;

@@ -1,6 +1,5 @@
 //! Opening: the schema and the sealed head are checked, every row is authenticated, the index is built.
 
-use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -8,13 +7,15 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::mpsc;
 
+use super::audit::AUDIT_CHAIN;
 use super::connection::{connect, migrate, schema_hash};
 use super::index::Index;
 use super::reader::Rows;
+use super::state::{AUDIT_REMOVED, COMPACTED, StateRows, read_state};
 use super::verify::{compare, scan};
-use super::writer::{AUDIT_CHAIN, AUDIT_REMOVED, COMPACTED, StateRow, StateRows, Writer};
+use super::writer::Writer;
 use super::{Change, OpenOptions, Shared, Store, StoreError, statements};
-use crate::crypto::{ChainEnd, Head, Keyring, Sealed};
+use crate::crypto::{ChainEnd, Head, Keyring};
 
 /// Commands that may wait for the writer; further ones wait to be let in.
 const QUEUE_COMMANDS: usize = 4096;
@@ -99,28 +100,6 @@ async fn read_head(connection: &mut SqliteConnection, keyring: &Keyring) -> Resu
         .ok_or(StoreError::Incomplete("its head"))?;
     let plain = keyring.open_head(&sealed).map_err(|error| StoreError::Integrity(error.to_string()))?;
     Head::decode(&plain).map_err(|error| StoreError::Integrity(error.to_string()))
-}
-
-/// Every value of the store's own, authenticated: without them nothing works, so one that does not open is an error.
-async fn read_state(connection: &mut SqliteConnection, keyring: &Keyring) -> Result<StateRows, StoreError> {
-    let unreadable = "the store's own values cannot be read";
-    let rows = sqlx::query("SELECT key, sequence, term, meta, data FROM state")
-        .fetch_all(connection)
-        .await
-        .map_err(StoreError::sqlite(unreadable))?;
-    let mut state = HashMap::new();
-    for row in rows {
-        let key: String = row.try_get(0).map_err(StoreError::sqlite(unreadable))?;
-        let sequence: i64 = row.try_get(1).map_err(StoreError::sqlite(unreadable))?;
-        let term: i64 = row.try_get(2).map_err(StoreError::sqlite(unreadable))?;
-        let meta: Vec<u8> = row.try_get(3).map_err(StoreError::sqlite(unreadable))?;
-        let data: Vec<u8> = row.try_get(4).map_err(StoreError::sqlite(unreadable))?;
-        let term = u32::try_from(term).map_err(|_| StoreError::Integrity("a term is no number".to_owned()))?;
-        let row = StateRow { sequence: sequence.cast_unsigned(), sealed: Sealed::from_stored(term, meta, data) };
-        keyring.verify(&row.record_id(&key), &row.sealed).map_err(|error| StoreError::Integrity(error.to_string()))?;
-        state.insert(key, row);
-    }
-    Ok(state)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a revision is no secret")]

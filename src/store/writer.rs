@@ -16,25 +16,19 @@ use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::audit::link;
 use super::compaction::{CLEANED_ROWS, Marks};
 use super::index::Known;
-use super::statements::{self, Commits, NewAudit, NewVersion, delete_state, put_head, put_state};
-use super::verify::{STATE_BUCKET, toggle};
+use super::state::{StateOverlay, write_overlay};
+use super::statements::{self, Commits, NewAudit, NewVersion};
+use super::verify::toggle;
 use super::{
     Change, CommitError, Committed, Entry, Expect, Flags, Group, Mutation, Operation, SealedRow, Shared, StateChange,
     StoreError,
 };
 use crate::clock::SharedClock;
-use crate::crypto::{Accumulators, ChainEnd, Head, Keyring, RecordId, Sealed, Table};
+use crate::crypto::{ChainEnd, Head, Keyring, Sealed};
 use crate::model::kinds;
-use crate::sensitive::SecretBytes;
-
-/// The chain that audit records of mutations are linked in.
-pub const AUDIT_CHAIN: &str = "mutations";
-/// Key of the store's own value that holds the compaction line.
-pub const COMPACTED: &str = "compacted";
-/// Key of the store's own value that holds the last audit record that was removed.
-pub const AUDIT_REMOVED: &str = "audit.removed";
 
 /// Groups of one transaction.
 const BATCH_GROUPS: usize = 256;
@@ -46,46 +40,6 @@ const TICK: Duration = Duration::from_secs(30);
 const DISK: &str = "the store cannot be written: see the server's log, then free disk space or mend the disk";
 const UNCERTAIN: &str = "the store was closed for writing because the disk failed during a commit: restart the server";
 const TAMPERED: &str = "the store is read-only because rows were changed from outside: see the server's log";
-
-/// One of the store's own values, as it is stored.
-pub struct StateRow {
-    /// The commit that wrote it.
-    pub sequence: u64,
-    /// The sealed value.
-    pub sealed: Sealed,
-}
-
-/// The store's own values by key, sealed.
-pub type StateRows = HashMap<String, StateRow>;
-
-impl StateRow {
-    /// What the sealed columns are bound to.
-    pub fn record_id<'a>(&self, key: &'a str) -> RecordId<'a> {
-        state_id(key, self.sequence)
-    }
-
-    /// Adds the row to the sums, or takes it out.
-    pub fn toggle(&self, key: &str, accumulators: &mut Accumulators, keyring: &Keyring) {
-        let id = self.record_id(key);
-        accumulators.toggle(STATE_BUCKET, &keyring.accumulator_item(&id, &self.sealed));
-    }
-}
-
-fn state_id(key: &str, sequence: u64) -> RecordId<'_> {
-    let flags = Flags::PUT.0;
-    RecordId {
-        table: Table::State,
-        kind: STATE_KIND,
-        namespace: "",
-        name: key,
-        uid: [0; 16],
-        revision: sequence,
-        flags,
-    }
-}
-
-/// What the store's own values are called where objects have their kind. No stored name of a kind is like it.
-const STATE_KIND: &str = "state";
 
 /// What the writer is asked for.
 pub enum Command {
@@ -101,7 +55,7 @@ pub struct Writer {
     pub(super) connection: SqliteConnection,
     pub(super) shared: Arc<Shared>,
     pub(super) head: Head,
-    audit_sequence: u64,
+    pub(super) audit_sequence: u64,
     clock: SharedClock,
     feed: mpsc::UnboundedSender<Arc<[Change]>>,
     marks: Marks,
@@ -113,9 +67,6 @@ pub struct Writer {
     /// Why nothing is written any more.
     pub(super) closed_for_writing: Option<&'static str>,
 }
-
-/// Values of the store's own as a commit leaves them, by key; `None` is removed.
-pub type StateOverlay = HashMap<String, Option<StateRow>>;
 
 /// A group whose changes were checked and sealed, waiting for the commit.
 struct Pending {
@@ -442,90 +393,7 @@ impl Writer {
         Err(UNCERTAIN)
     }
 
-    async fn write_state(&mut self, rows: Vec<StateChange>, audit: Option<Vec<u8>>) -> Result<(), StoreError> {
-        if let Some(why) = self.closed_for_writing {
-            return Err(StoreError::ReadOnly(why));
-        }
-        let mut head = self.head.clone();
-        head.sequence += 1;
-        let made = self.replace_state(&mut head, &StateOverlay::new(), rows)?;
-        let audit = audit
-            .map(|line| link(&self.shared.keyring, &head, self.audit_sequence, line))
-            .transpose()
-            .map_err(|_| StoreError::Random)?;
-        if let Some(record) = &audit {
-            head.audit_chain_head = record.link;
-        }
-        let sealed = self.shared.keyring.seal_head(&head.encode()).map_err(|_| StoreError::Random)?;
-        let written = async {
-            let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-            write_overlay(&mut transaction, &made).await?;
-            if let Some(record) = &audit {
-                statements::insert_audit(&mut transaction, record).await?;
-            }
-            put_head(&mut transaction, sealed).await?;
-            transaction.commit().await
-        };
-        let outcome = written.await;
-        self.judge(outcome).map_err(StoreError::ReadOnly)?;
-        self.head = head;
-        self.audit_sequence += u64::from(audit.is_some());
-        self.tell_audit_end();
-        self.keep_state(made);
-        Ok(())
-    }
-
-    /// Seals values as of the commit that `head` is for, and puts them in the sums in place of the former ones, which
-    /// are those of `before` where it has them.
-    pub(super) fn replace_state(
-        &self,
-        head: &mut Head,
-        before: &StateOverlay,
-        changes: Vec<StateChange>,
-    ) -> Result<StateOverlay, StoreError> {
-        let keyring = &self.shared.keyring;
-        let empty = SecretBytes::new(Vec::new());
-        let stored = self.shared.state.read().unwrap_or_else(PoisonError::into_inner);
-        let mut made = StateOverlay::new();
-        for StateChange { key, value, expect } in changes {
-            let former = match made.get(&key).or_else(|| before.get(&key)) {
-                Some(former) => former.as_ref(),
-                None => stored.get(&key),
-            };
-            if expect.is_some_and(|expected| former.map_or(0, |row| row.sequence) != expected) {
-                return Err(StoreError::Superseded);
-            }
-            let row = match value {
-                None => None,
-                Some(value) => {
-                    let id = state_id(&key, head.sequence);
-                    let sealed = keyring.seal(&id, &empty, &value).map_err(|_| StoreError::Random)?;
-                    Some(StateRow { sequence: head.sequence, sealed })
-                }
-            };
-            for row in former.into_iter().chain(&row) {
-                row.toggle(&key, &mut head.accumulators, keyring);
-            }
-            made.insert(key, row);
-        }
-        Ok(made)
-    }
-
-    /// What a commit has made of values is what is read from now on.
-    pub(super) fn keep_state(&self, made: StateOverlay) {
-        if made.is_empty() {
-            return;
-        }
-        let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
-        for (key, row) in made {
-            match row {
-                Some(row) => drop(state.insert(key, row)),
-                None => drop(state.remove(&key)),
-            }
-        }
-    }
-
-    fn tell_audit_end(&self) {
+    pub(super) fn tell_audit_end(&self) {
         let end = ChainEnd { sequence: self.audit_sequence, link: self.head.audit_chain_head };
         *self.shared.audit_end.lock().unwrap_or_else(PoisonError::into_inner) = end;
     }
@@ -559,17 +427,6 @@ impl Writer {
     }
 }
 
-/// Writes and removes values of the store's own.
-pub async fn write_overlay(connection: &mut SqliteConnection, made: &StateOverlay) -> Result<(), sqlx::Error> {
-    for (key, row) in made {
-        match row {
-            Some(row) => put_state(connection, key, row.sequence, &row.sealed).await?,
-            None => delete_state(connection, key).await?,
-        }
-    }
-    Ok(())
-}
-
 /// What a checked group makes of names, and which of its changes make new objects.
 struct Checked {
     after: HashMap<(u8, String, String), Option<Entry>>,
@@ -589,21 +446,6 @@ fn seal(keyring: &Keyring, mutation: Mutation, revision: u64) -> Result<NewVersi
     let sealed = (mutation.seal)(keyring, &row.record_id())?;
     row.sealed = sealed;
     Ok(NewVersion { row: Arc::new(row), created_at: mutation.created_at })
-}
-
-/// Seals a record and links it to the one that `head` ends with, which is number `last`.
-fn link(keyring: &Keyring, head: &Head, last: u64, line: Vec<u8>) -> Result<NewAudit, crate::crypto::SealError> {
-    let sequence = last + 1;
-    let id = audit_id(sequence);
-    let sealed = keyring.seal(&id, &SecretBytes::new(line), &SecretBytes::new(Vec::new()))?;
-    let link = keyring.audit_link(&head.audit_chain_head, sealed.meta());
-    Ok(NewAudit { sequence, term: sealed.term(), record: sealed.meta().to_vec(), link })
-}
-
-/// What an audit record is bound to.
-pub fn audit_id(sequence: u64) -> RecordId<'static> {
-    let flags = Flags::PUT.0;
-    RecordId { table: Table::Audit, kind: "Event", namespace: "", name: "", uid: [0; 16], revision: sequence, flags }
 }
 
 /// Keeps the head's number of objects, and the generation of what decides who may do what.

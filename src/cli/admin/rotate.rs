@@ -8,7 +8,7 @@ use crate::cli::CliError;
 use crate::cli::home_options::{HomeOption, UnlockOptions};
 use crate::cli::output::print;
 use crate::clock::SystemClock;
-use crate::config::{Environment, ServeConfig, ServeFlags};
+use crate::config::Environment;
 use crate::server;
 
 /// Options of `admin rotate`. The server may run or not; unlocking is needed only if not.
@@ -22,15 +22,7 @@ pub struct Rotate {
 
 impl Rotate {
     pub(super) fn run(self, environment: &Environment) -> Result<(), CliError> {
-        let flags = ServeFlags {
-            home: self.home.home,
-            key_file: self.unlock.key_file,
-            passphrase_file: self.unlock.passphrase_file,
-            passphrase_prompt: self.unlock.passphrase_prompt,
-            allow_env_passphrase: self.unlock.allow_env_passphrase,
-            ..ServeFlags::default()
-        };
-        let config = ServeConfig::resolve(flags, environment)?;
+        let config = self.unlock.resolve(self.home, environment)?;
         server::rotate_admin_token(&config.home, config.unlock, Arc::new(SystemClock))?;
         print(&format!("The administrator's new token is in {}\n", config.home.kubeconfig().display()));
         Ok(())

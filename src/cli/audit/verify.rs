@@ -9,7 +9,7 @@ use super::super::CliError;
 use super::super::home_options::{HomeOption, UnlockOptions};
 use super::super::output::print;
 use crate::clock::SystemClock;
-use crate::config::{Environment, HomePaths, ServeConfig, ServeFlags};
+use crate::config::{Environment, HomePaths};
 use crate::server;
 
 /// Options of `audit verify`.
@@ -42,15 +42,7 @@ impl Verify {
             };
             return Ok(server::verify_audit_signatures(&directory, &public_key)?);
         }
-        let flags = ServeFlags {
-            home: self.home.home,
-            key_file: self.unlock.key_file,
-            passphrase_file: self.unlock.passphrase_file,
-            passphrase_prompt: self.unlock.passphrase_prompt,
-            allow_env_passphrase: self.unlock.allow_env_passphrase,
-            ..ServeFlags::default()
-        };
-        let config = ServeConfig::resolve(flags, environment)?;
+        let config = self.unlock.resolve(self.home, environment)?;
         Ok(server::verify_audit(&config.home, config.unlock, Arc::new(SystemClock))?)
     }
 }

@@ -1,3 +1,5 @@
+//! What a Secret must be: one row per type, key rule and text, and arbitrary bytes.
+
 use proptest::prelude::*;
 use serde_json::json;
 

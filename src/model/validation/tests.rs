@@ -1,3 +1,5 @@
+//! What metadata and the objects of every kind must be: one row per rule and text.
+
 use proptest::prelude::*;
 use serde_json::json;
 

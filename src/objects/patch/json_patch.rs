@@ -9,7 +9,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{MAX_DEPTH, MAX_FINDINGS, PatchError, deeper_than, go_type};
+use super::{MAX_DEPTH, MAX_FINDINGS, PatchError, deeper_than};
+use crate::codec::typed::go_type;
 
 /// Most operations in one patch.
 const MAX_OPERATIONS: usize = 10_000;

@@ -4,7 +4,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{MAX_DEPTH, PatchError, deeper_than, go_type};
+use super::{MAX_DEPTH, PatchError, deeper_than};
+use crate::codec::typed::go_type;
 
 /// Applies `patch` to `target`, in time linear in the patch. Source: RFC 7396, section 2.
 ///

@@ -56,17 +56,5 @@ fn deeper_than(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// Go's word for a JSON type, as its decoding errors spell it.
-fn go_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
-
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,8 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use self::lists::{merge_keyed, merge_set, reorder, subtract};
-use super::{MAX_DEPTH, MAX_FINDINGS, PatchError, deeper_than, go_type};
+use super::{MAX_DEPTH, MAX_FINDINGS, PatchError, deeper_than};
+use crate::codec::typed::go_type;
 use crate::model::schema::{ListKind, Message, Type};
 
 /// What a map or an item of a list says of itself.
