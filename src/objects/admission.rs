@@ -79,11 +79,10 @@ impl Objects {
     ) -> Result<(), Error> {
         let reads = match patch_type {
             PatchType::Json => patch.as_array().into_iter().flatten().any(|operation| {
-                let text = |field: &str| operation.get(field).and_then(Value::as_str).unwrap_or_default();
-                matches!(text("op"), "test" | "copy" | "move")
-                    || (is_immutable(old) && !text("path").starts_with("/metadata/"))
+                let op = operation.get("op").and_then(Value::as_str).unwrap_or_default();
+                matches!(op, "test" | "copy" | "move") || (is_immutable(old) && !is_of_metadata(operation))
             }),
-            _ => is_immutable(old) && VALUES.iter().any(|field| patch.get(field).is_some()),
+            other => is_immutable(old) && names_values(other, patch),
         };
         if !reads {
             return Ok(());
@@ -102,8 +101,7 @@ impl Objects {
         force: bool,
         writer: &Writer<'_>,
     ) -> Result<(), Error> {
-        let names_values = VALUES.iter().any(|field| config.get(field).is_some());
-        if !names_values {
+        if !names_values(PatchType::Apply, config) {
             return Ok(());
         }
         let Some(denial) = self.blind(request) else { return Ok(()) };
@@ -113,31 +111,51 @@ impl Objects {
         if force {
             return Ok(());
         }
-        let mut other = Document::new(old.clone());
-        obscure(other.expose_mut())?;
+        let other = obscured(old)?;
         let kind = request.kind()?;
         fields::apply(kind.message, Some(other.expose()), config, false, writer).map_err(Error::Apply)?;
         Ok(())
+    }
+
+    /// Any write that names values: the object with other ones, for a caller who may not see those that are stored.
+    pub(super) fn obscured(&self, request: Request<'_>, old: &Value) -> Result<Option<Document>, Error> {
+        self.blind(request).map(|_| obscured(old)).transpose()
     }
 }
 
 /// The fields of a Secret that hold values.
 const VALUES: [&str; 2] = ["data", "stringData"];
 
+/// Whether a patch says something of values.
+pub(super) fn names_values(patch_type: PatchType, patch: &Value) -> bool {
+    match patch_type {
+        PatchType::Json => patch.as_array().into_iter().flatten().any(|operation| !is_of_metadata(operation)),
+        _ => VALUES.iter().any(|field| patch.get(field).is_some()),
+    }
+}
+
+/// Whether an operation of a JSON patch is about metadata alone.
+fn is_of_metadata(operation: &Value) -> bool {
+    operation.get("path").and_then(Value::as_str).is_some_and(|path| path.starts_with("/metadata/"))
+}
+
 fn is_immutable(secret: &Value) -> bool {
     secret.get("immutable").and_then(Value::as_bool).unwrap_or_default()
 }
 
-/// Puts a value in place of every value of `data` that nobody can have guessed.
-fn obscure(secret: &mut Value) -> Result<(), Error> {
+/// The object with a value in place of every value of `data` that nobody can have guessed.
+#[expect(clippy::disallowed_methods, reason = "the values are replaced, not read")]
+fn obscured(secret: &Value) -> Result<Document, Error> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|_| Error::Internal("no randomness"))?;
     let other = Value::from(hex::encode(random));
-    for value in secret.get_mut("data").and_then(Value::as_object_mut).into_iter().flat_map(|data| data.values_mut()) {
+    let mut copy = Document::new(secret.clone());
+    let data = copy.expose_mut().get_mut("data").and_then(Value::as_object_mut);
+    for value in data.into_iter().flat_map(|data| data.values_mut()) {
         wipe(value);
         *value = other.clone();
     }
-    Ok(())
+    Ok(copy)
 }
 
 fn refused(refusal: Refusal, kind: &'static Kind, name: &str) -> Error {

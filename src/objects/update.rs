@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::admission::names_values;
 use super::create::{name_of, remove, set, text};
 use super::finish::{Change, Outcome};
 use super::live::Loaded;
@@ -12,7 +13,7 @@ use crate::model::field_error::FieldError;
 use crate::model::kinds::{self, Kind};
 use crate::model::validation::options::{FieldValidation, WriteOptions};
 use crate::model::{defaults, validation};
-use crate::sensitive::Document;
+use crate::sensitive::{Document, wipe};
 
 /// Kubernetes' text for a write against an older version.
 pub(super) const MODIFIED: &str =
@@ -64,6 +65,9 @@ pub enum Updated {
 struct Live {
     loaded: Loaded,
     document: Document,
+    /// For a caller who names values and may not see them: the object with other values. What managers own and whether
+    /// there is something to write is judged by it, so that neither tells whether the named values are the stored ones.
+    obscured: Option<Document>,
 }
 
 impl Objects {
@@ -79,9 +83,10 @@ impl Objects {
         let kind = request.kind()?;
         same_identity(request, document.expose(), true)?;
         for _ in 0..ATTEMPTS {
-            let Some(live) = self.live(request)? else {
+            let Some(mut live) = self.live(request)? else {
                 return Err(Error::NotFound(request.resource()?));
             };
+            live.obscured = self.obscured(request, live.document.expose())?;
             let mut new = document.duplicate();
             let (object, old) = (new.expose_mut(), live.document.expose());
             self.admit_update(request, old)?;
@@ -112,9 +117,12 @@ impl Objects {
         let patch = body.document.expose();
         for _ in 0..ATTEMPTS {
             let mut found = Vec::new();
-            let Some(live) = self.live(request)? else {
+            let Some(mut live) = self.live(request)? else {
                 return Err(Error::NotFound(request.resource()?));
             };
+            if names_values(body.patch_type, patch) {
+                live.obscured = self.obscured(request, live.document.expose())?;
+            }
             let old = live.document.expose();
             let (new, tracking) = match body.patch_type {
                 PatchType::Apply => {
@@ -122,8 +130,16 @@ impl Objects {
                     let now = self.now();
                     let writer = Self::writer(kind, request, &options.field_manager, &now);
                     self.admit_apply(request, old, patch, options.force, &writer)?;
-                    let applied =
+                    let mut applied =
                         fields::apply(kind.message, Some(old), patch, options.force, &writer).map_err(Error::Apply)?;
+                    if let Some(other) = &live.obscured {
+                        let mut owned = fields::apply(kind.message, Some(other.expose()), patch, true, &writer)
+                            .map_err(Error::Apply)?;
+                        if let Some(managed) = remove(&mut owned.object, "managedFields") {
+                            set(&mut applied.object, "managedFields", managed);
+                        }
+                        wipe(&mut owned.object);
+                    }
                     (Document::new(applied.object), Tracking::Done)
                 }
                 other => {
@@ -215,7 +231,7 @@ impl Objects {
         match self.get(request) {
             Ok(loaded) => {
                 let document = self.document(&loaded)?;
-                Ok(Some(Live { loaded, document }))
+                Ok(Some(Live { loaded, document, obscured: None }))
             }
             Err(Error::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
@@ -249,7 +265,8 @@ impl Objects {
         if matches!(tracking, Tracking::Update) {
             let now = self.now();
             let writer = Self::writer(kind, request, &options.field_manager, &now);
-            fields::track_update(kind.message, Some(old), object, &writer);
+            let before = live.obscured.as_ref().map_or(old, Document::expose);
+            fields::track_update(kind.message, Some(before), object, &writer);
         }
         self.admit(request, kind, Some(old), object)?;
         let errors = validation::validate_update_subresource(kind, &attributes.subresource, object, old);
@@ -257,7 +274,7 @@ impl Objects {
             return Err(Error::Invalid(request.resource()?, errors));
         }
         set(object, "resourceVersion", Value::from(live.loaded.revision().to_string()));
-        if unchanged(object, old) {
+        if (live.obscured.is_none() || options.dry_run) && unchanged(object, old) {
             return Ok(if options.dry_run {
                 // What was sent may differ in form from what is stored: for those who may not see whether the values
                 // are the same, it is answered with in either case.
@@ -316,8 +333,8 @@ fn unchanged(new: &Value, old: &Value) -> bool {
     };
     let (mut new, mut old) = (body(new), body(old));
     let same = fields::same_but_times(&new, &old);
-    crate::sensitive::wipe(&mut new);
-    crate::sensitive::wipe(&mut old);
+    wipe(&mut new);
+    wipe(&mut old);
     same
 }
 

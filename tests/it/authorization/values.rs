@@ -269,6 +269,59 @@ fn dry_runs_do_not_tell_whether_they_would_change_a_value() {
 }
 
 #[test]
+fn a_write_does_not_tell_whether_it_changed_a_value() {
+    let (_app, mut admin, mut writer) = with_writer();
+    let data = |value: &str| json!({"data": {"k": base64(value)}});
+    let guesses: [Guess<'_>; 5] = [
+        ("merge", "PATCH", "/NAME?fieldManager=m", MERGE_PATCH, Box::new(data)),
+        ("strategic", "PATCH", "/NAME?fieldManager=m", STRATEGIC, Box::new(data)),
+        (
+            "replace",
+            "PATCH",
+            "/NAME?fieldManager=m",
+            JSON_PATCH,
+            Box::new(|value| json!([{"op": "replace", "path": "/data/k", "value": base64(value)}])),
+        ),
+        ("forced apply", "PATCH", "/NAME?fieldManager=m&force=true", APPLY, Box::new(configuration)),
+        ("update", "PUT", "/NAME?fieldManager=m", JSON, Box::new(configuration)),
+    ];
+    let object = format!("{}/guessed", secrets("default"));
+    // How often it was written, and who is said to have written what.
+    let mut written = |value: &str, (what, method, path, content_type, body): &Guess<'_>, times: u64| {
+        admin.delete(&object);
+        store(&mut admin, "guessed", "right", &json!({}));
+        let revision = |stored: &Value| stored["metadata"]["resourceVersion"].as_str().unwrap().parse::<u64>().unwrap();
+        let before = revision(&admin.get(&object).ok().json());
+        for _ in 0..times {
+            let write: Write = (method, path, content_type, body(value).to_string());
+            let answer = send(&mut writer, &write, "guessed", JSON, "").ok();
+            assert!(answer.json().get("data").is_none(), "{what}: {}", answer.text());
+        }
+        let mut stored = admin.get(&object).ok().json();
+        let writes = revision(&stored) - before;
+        let managers = stored["metadata"]["managedFields"].as_array_mut().unwrap();
+        for manager in managers.iter_mut() {
+            manager["time"] = Value::Null;
+        }
+        (writes, Value::from(managers.clone()))
+    };
+    for guess in &guesses {
+        for times in [1, 3] {
+            let right = written("right", guess, times);
+            assert_eq!(right, written("wrong", guess, times), "{} tells", guess.0);
+            assert_eq!(right.0, times, "{}: each is written", guess.0);
+        }
+    }
+    // What names no value is written once, and who may read is told that nothing has changed.
+    let label: Write = ("PATCH", "/NAME", MERGE_PATCH, json!({"metadata": {"labels": {"a": "b"}}}).to_string());
+    let twice = [(); 2].map(|()| send(&mut writer, &label, "guessed", JSON, "").ok().json());
+    assert_eq!(twice[0]["metadata"]["resourceVersion"], twice[1]["metadata"]["resourceVersion"]);
+    let again: Write = ("PATCH", "/NAME", MERGE_PATCH, data("wrong").to_string());
+    let read = send(&mut admin, &again, "guessed", JSON, "").ok().json();
+    assert_eq!(read["metadata"]["resourceVersion"], twice[1]["metadata"]["resourceVersion"]);
+}
+
+#[test]
 fn an_immutable_secret_does_not_tell_whether_a_guess_is_right() {
     let (_app, mut admin, mut writer) = with_writer();
     let data = |value: &str| json!({"data": {"k": base64(value)}});
