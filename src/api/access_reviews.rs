@@ -8,14 +8,15 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::Context;
+use super::audit_log::blocking;
 use super::status::Failure;
-use crate::audit::search::visit;
+use super::{Context, State};
+use crate::audit::search::{SearchError, visit};
 use crate::clock::rfc3339;
 use crate::codec::yaml;
 use crate::model::kinds::{self, Kind};
 use crate::model::user::{GROUP_AUTHENTICATED, User};
-use crate::rbac::{self, Attributes, Binding, Explanation, Grant, Obstacle, Role, Subject, Usage};
+use crate::rbac::{self, Attributes, Binding, Explanation, Grant, Obstacle, Policy, Role, Subject, Usage};
 
 /// How far back grants are looked at that nothing is said of.
 const DEFAULT_SINCE_SECONDS: i64 = 90 * 86_400;
@@ -116,7 +117,7 @@ pub(super) fn who_can(context: &Context<'_>, spec: &Value) -> Result<Value, Fail
 }
 
 /// `grantusagereviews`
-pub(super) fn unused(context: &Context<'_>, spec: &Value) -> Result<Value, Failure> {
+pub(super) async fn unused(context: &Context<'_>, spec: &Value) -> Result<Value, Failure> {
     for kind in kinds::ACCESS_KINDS.iter().filter(|kind| kind.group == kinds::ROLE.group) {
         context.authorize(Attributes::object("list", kind, "", ""))?;
     }
@@ -127,18 +128,23 @@ pub(super) fn unused(context: &Context<'_>, spec: &Value) -> Result<Value, Failu
     }
     let now = context.state.clock.unix_seconds();
     let since = now.saturating_sub(seconds);
-    let policy = &context.access.policy;
+    let (policy, state) = (Arc::clone(&context.access.policy), context.state.clone());
+    // Reads the whole log, as far as it is asked for.
+    let held = blocking(move || held_against_log(&policy, &state, since)).await?;
+    held.map_err(|error| super::audit_log::unreadable(&error))
+}
+
+/// The status of a `grantusagereview`: which grants allowed none of the requests since then, seconds since the epoch.
+fn held_against_log(policy: &Policy, state: &State, since: i64) -> Result<Value, SearchError> {
     let mut usage = Usage::new(policy);
     let mut requests = 0_i64;
-    let (log, records) = (&context.state.audit, &*context.state.mutation_records);
-    let visited = visit(log, records, since.saturating_mul(1_000_000), &mut |event| {
+    let visited = visit(&state.audit, &*state.mutation_records, since.saturating_mul(1_000_000), &mut |event| {
         if event.decision() == "allow" {
             requests += 1;
             let (user, groups) = event.acting();
             usage.observe(user, &groups, &event.attributes(), event.unix_micros().div_euclid(1_000_000));
         }
-    });
-    let visited = visited.map_err(|error| super::audit_log::unreadable(&error))?;
+    })?;
     let mut status = json!({"since": rfc3339(since), "requests": requests});
     if let Some(oldest) = visited.oldest {
         set(&mut status, "observedFrom", rfc3339(oldest.div_euclid(1_000_000).max(since)).into());

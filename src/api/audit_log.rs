@@ -146,7 +146,7 @@ fn parse(context: &Context<'_>) -> Result<AuditQuery, Failure> {
 }
 
 /// On a thread that may wait for the disk.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Failure::internal())
 }
 

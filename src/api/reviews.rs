@@ -40,7 +40,7 @@ pub(super) async fn create(
         // Kubernetes names no kind here.
         Refusal::Invalid(errors) => Failure::invalid_options(&format!(".{}", kind.group), &errors),
     })?;
-    let status = answer(context, kind, review)?;
+    let status = answer(context, kind, review).await?;
     let spec = match kind.kind {
         "SelfSubjectRulesReview" => json!({}),
         _ => review.get("spec").cloned().unwrap_or_else(|| json!({})),
@@ -78,7 +78,7 @@ fn check(kind: &Kind, review: &Value, namespace: &str) -> Result<(), Refusal> {
     }
 }
 
-fn answer(context: &Context<'_>, kind: &'static Kind, review: &Value) -> Result<Value, Failure> {
+async fn answer(context: &Context<'_>, kind: &'static Kind, review: &Value) -> Result<Value, Failure> {
     let spec = review.get("spec").cloned().unwrap_or(Value::Null);
     match kind.kind {
         "SelfSubjectReview" => Ok(json!({"userInfo": user_info(&context.user)})),
@@ -96,7 +96,7 @@ fn answer(context: &Context<'_>, kind: &'static Kind, review: &Value) -> Result<
         "TokenReview" => Ok(token_review(context, &spec)),
         "AccessExplanation" => access_reviews::explain(context, &spec),
         "ResourceAccessReview" => access_reviews::who_can(context, &spec),
-        "GrantUsageReview" => access_reviews::unused(context, &spec),
+        "GrantUsageReview" => access_reviews::unused(context, &spec).await,
         _ => Err(Failure::no_such_resource()),
     }
 }
