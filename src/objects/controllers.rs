@@ -44,7 +44,8 @@ pub async fn run(objects: Arc<Objects>, hub: Arc<Hub>, mut feed: Feed) {
 async fn empty_namespaces(objects: Arc<Objects>, mut queue: mpsc::UnboundedReceiver<String>) {
     while let Some(name) = queue.recv().await {
         let Ok(permit) = permit(&name) else { continue };
-        match objects.empty_namespace(&permit, &RequestFacts::default(), &name).await {
+        let facts = RequestFacts::own(objects.clock.unix_millis());
+        match objects.empty_namespace(&permit, &facts, &name).await {
             // Where somebody else changed the namespace or finished it, their change comes by here too.
             Ok(_) | Err(Error::NotFound(_) | Error::Conflict(..)) => {}
             Err(_) => {

@@ -38,6 +38,7 @@ pub struct Assembly {
     credentials: Credentials,
     audit: Arc<AuditLog>,
     looking_after_audit: AbortHandle,
+    clock: SharedClock,
     state: api::State,
 }
 
@@ -58,6 +59,7 @@ struct Credentials {
     store: Store,
     keyring: Arc<Keyring>,
     authenticator: Arc<Authenticator>,
+    clock: SharedClock,
     /// Held while the token is replaced: two at once would leave store, file and memory with different ones.
     changing: Arc<Mutex<()>>,
 }
@@ -174,19 +176,22 @@ impl Assembly {
             store: store.clone(),
             keyring: Arc::clone(&keyring),
             authenticator: Arc::clone(&authenticator),
+            clock: Arc::clone(&clock),
             changing: Arc::default(),
         };
         let objects = Arc::new(Objects::new(store.clone(), Arc::clone(&keyring), Arc::clone(&clock)));
         let hub = Arc::new(Hub::new(objects.revision(), settings.watches_per_user));
         tokio::spawn(controllers::run(Arc::clone(&objects), Arc::clone(&hub), feed));
         let switched = api::Settings { swagger_ui: settings.swagger_ui, redact_lists: settings.redact_lists };
+        let own_clock = Arc::clone(&clock);
         let state = api_state(Arc::clone(&objects), hub, Arc::clone(&audit), clock, switched, credentials.clone());
         tokio::spawn(api::AccessChanges::run(state.clone()));
         tokio::spawn(api::look_after_credentials(state.clone()));
         report(store.findings(), &state.health);
-        bootstrap::run(&objects).await?;
+        bootstrap::run(&objects, &own_clock).await?;
         let looking_after = tokio::spawn(audit_log::look_after(Arc::clone(&audit), store.clone()));
-        Ok(Self { store, credentials, audit, looking_after_audit: looking_after.abort_handle(), state })
+        let looking_after_audit = looking_after.abort_handle();
+        Ok(Self { store, credentials, audit, looking_after_audit, clock: own_clock, state })
     }
 
     /// The home's authority, made and sealed where there is none, or where the one there is ends within the life of
@@ -206,7 +211,7 @@ impl Assembly {
             StateChange::put(certificate_row, SecretBytes::new(made.certificate.clone())),
             StateChange::put(key_row, SecretBytes::new(made.key.expose().to_vec())),
         ];
-        self.store.write_state(rows, Some(own_work(key_row))).await.map_err(ServeError::store)?;
+        self.store.write_state(rows, Some(own_work(&self.clock, key_row))).await.map_err(ServeError::store)?;
         Ok(made)
     }
 
@@ -232,12 +237,13 @@ impl Assembly {
                 "the file was open to others, or the token in it was not the administrator's: there is a new token in it"
             );
         }
-        self.credentials.replace(own_work(ADMIN_STATE_KEY), |token| AdminKubeconfig { server, trust, token }).await
+        let record = own_work(&self.clock, ADMIN_STATE_KEY);
+        self.credentials.replace(record, |token| AdminKubeconfig { server, trust, token }).await
     }
 
     /// Replaces the administrator's token, in the kubeconfig too; the one before is no longer accepted.
     pub async fn rotate_admin_token(&self) -> Result<(), ServeError> {
-        self.credentials.rotate(own_work(ADMIN_STATE_KEY)).await
+        self.credentials.rotate(own_work(&self.clock, ADMIN_STATE_KEY)).await
     }
 
     /// Ends the store: what was acknowledged is on the disk and the database file stands alone.
@@ -284,7 +290,7 @@ impl Credentials {
         self.write_hash(SecretBytes::new(made.hash.0.to_vec()), audit).await?;
         if let Err(error) = kubeconfig(made.token).write(&self.paths.kubeconfig()) {
             if let Some(before) = before {
-                self.write_hash(before, own_work(ADMIN_STATE_KEY)).await?;
+                self.write_hash(before, own_work(&self.clock, ADMIN_STATE_KEY)).await?;
             }
             return Err(error.into());
         }
@@ -321,9 +327,10 @@ fn stored_authority(store: &Store, signs: Signs) -> Result<Option<Authority>, Se
 }
 
 /// The audit record of what the server, or a command without one, does for itself.
-fn own_work(what: &str) -> Vec<u8> {
+fn own_work(clock: &SharedClock, what: &str) -> Vec<u8> {
+    let facts = RequestFacts::own(clock.unix_millis());
     let attributes = Attributes::path("update", &format!("/strongroom/v1/state/{what}"));
-    audit::mutation(&RequestFacts::default(), &User::system("server"), &attributes, what, "", 200)
+    audit::mutation(&facts, &User::system("server"), &attributes, what, "", 200)
 }
 
 /// The stored hash; where there is none, one that no token has.
