@@ -150,6 +150,10 @@ impl Accounts for Live<'_> {
     fn secret_uid(&self, namespace: &str, name: &str) -> Option<String> {
         self.objects.uid(&kinds::SECRET, namespace, name)
     }
+
+    fn secret_holds_token(&self, namespace: &str, name: &str, sha256: &[u8; 32]) -> bool {
+        self.objects.holds_account_token(namespace, name, sha256)
+    }
 }
 
 /// Whether it is the name and secret of an OAuth client.

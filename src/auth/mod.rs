@@ -18,6 +18,7 @@ mod admin;
 mod authenticate;
 mod identity;
 mod jwt;
+mod legacy_tokens;
 mod login;
 mod outcome;
 mod outside;
@@ -45,6 +46,7 @@ use tokio::sync::Mutex;
 pub use self::accounts::{Accounts, NoAccounts, UserAccount};
 pub use self::admin::{ADMIN_STATE_KEY, AdminToken, TokenHash};
 pub use self::identity::{CertificateIdentity, Credential, Identity, Presented, TokenVerdict, Unauthorized};
+pub use self::legacy_tokens::LegacyToken;
 pub use self::login::{NewPassword, Record};
 pub use self::outcome::{LoginError, Refusal, RefusalReason, SessionFacts, Tokens};
 use self::outside::Outside;
@@ -227,7 +229,7 @@ impl Authenticator {
     }
 
     /// Makes new signing keys. Tokens of the former ones stay valid until they end, or, with `revoke`, end now; users
-    /// then go on with their refresh tokens.
+    /// then go on with their refresh tokens. The key of tokens that never end is replaced only with `revoke`.
     pub async fn rotate_signing_keys(&self, revoke: bool, audit: Option<Vec<u8>>) -> Result<(), KeysError> {
         let turn = Arc::clone(&self.replacing_keys).lock_owned().await;
         let set = self.keys.current().rotated(revoke, self.time.unix_seconds(), self.lives())?;
@@ -312,6 +314,7 @@ impl Authenticator {
         TokenLives {
             users_seconds: ACCESS_SECONDS,
             service_accounts_seconds: self.settings.service_account_token_max_seconds,
+            has_legacy: self.settings.legacy_tokens,
         }
     }
 }

@@ -7,18 +7,18 @@
 use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::task::AbortHandle;
 
 use crate::api;
 use crate::audit::{self, AuditLog, RequestFacts};
-use crate::auth::{self, ADMIN_STATE_KEY, AdminToken, Authenticator, OutsideIssuer, TokenHash};
+use crate::auth::{self, ADMIN_STATE_KEY, AdminToken, Authenticator, LegacyToken, OutsideIssuer, TokenHash};
 use crate::clock::SharedClock;
 use crate::config::{AuditConfig, ConfigError, HomePaths, PasswordMemory, TokenIssuer};
 use crate::crypto::{Argon2Cost, Keyring, password_limits};
 use crate::model::user::User;
 use crate::objects::watch::Hub;
-use crate::objects::{Objects, controllers};
+use crate::objects::{MakeToken, Objects, controllers};
 use crate::pki::client::CLIENT_DEFAULT_TTL_SECONDS;
 use crate::pki::{Authority, CertificateFacts, LEAF_VALID_SECONDS, PkiError, make_authority, make_client_authority};
 use crate::rbac::Attributes;
@@ -38,6 +38,8 @@ pub struct Assembly {
     credentials: Credentials,
     audit: Arc<AuditLog>,
     looking_after_audit: AbortHandle,
+    /// See [`Assembly::trust`].
+    trust: Arc<watch::Sender<Option<Vec<u8>>>>,
     clock: SharedClock,
     state: api::State,
 }
@@ -96,6 +98,8 @@ pub struct Settings {
     pub audit: AuditConfig,
     /// `iss` of the tokens that are signed.
     pub token_issuer: TokenIssuer,
+    /// Whether Secrets of service accounts are filled with tokens that never end, and those accepted.
+    pub legacy_tokens: bool,
     /// Memory for hashing a password.
     pub password_memory: PasswordMemory,
     /// Issuers of other systems whose tokens are accepted.
@@ -179,9 +183,14 @@ impl Assembly {
             clock: Arc::clone(&clock),
             changing: Arc::default(),
         };
-        let objects = Arc::new(Objects::new(store.clone(), Arc::clone(&keyring), Arc::clone(&clock)));
+        let mut objects = Objects::new(store.clone(), Arc::clone(&keyring), Arc::clone(&clock));
+        if settings.legacy_tokens {
+            objects = objects.filling_token_secrets(make_legacy_token(&authenticator));
+        }
+        let objects = Arc::new(objects);
         let hub = Arc::new(Hub::new(objects.revision(), settings.watches_per_user));
-        tokio::spawn(controllers::run(Arc::clone(&objects), Arc::clone(&hub), feed));
+        let (trust, known) = watch::channel(None);
+        tokio::spawn(controllers::run(Arc::clone(&objects), Arc::clone(&hub), known, feed));
         let switched = api::Settings { swagger_ui: settings.swagger_ui, redact_lists: settings.redact_lists };
         let own_clock = Arc::clone(&clock);
         let state = api_state(Arc::clone(&objects), hub, Arc::clone(&audit), clock, switched, credentials.clone());
@@ -190,8 +199,14 @@ impl Assembly {
         report(store.findings(), &state.health);
         bootstrap::run(&objects, &own_clock).await?;
         let looking_after = tokio::spawn(audit_log::look_after(Arc::clone(&audit), store.clone()));
-        let looking_after_audit = looking_after.abort_handle();
-        Ok(Self { store, credentials, audit, looking_after_audit, clock: own_clock, state })
+        let (looking_after_audit, trust) = (looking_after.abort_handle(), Arc::new(trust));
+        Ok(Self { store, credentials, audit, looking_after_audit, trust, clock: own_clock, state })
+    }
+
+    /// Says by which certificate (PEM) clients know the server; `None` where they need none. Secrets of service
+    /// accounts are filled from then on.
+    pub fn trust(&self, certificate: Option<&str>) {
+        self.trust.send_replace(Some(certificate.unwrap_or_default().as_bytes().to_vec()));
     }
 
     /// The home's authority, made and sealed where there is none, or where the one there is ends within the life of
@@ -310,6 +325,7 @@ fn identities(settings: &Settings) -> Result<auth::Settings, ServeError> {
     let (memory_kib, usual) = (settings.password_memory.kib(), Argon2Cost::PASSWORD);
     let cost = Argon2Cost::new(memory_kib, usual.passes(), usual.lanes(), &password_limits());
     Ok(auth::Settings {
+        legacy_tokens: settings.legacy_tokens,
         password_cost: cost.map_err(|error| ConfigError::new("--argon2-memory", error.to_string()))?,
         outside: settings.outside_issuers.clone(),
         fetch: outside_issuers::fetch(),
@@ -331,6 +347,19 @@ fn own_work(clock: &SharedClock, what: &str) -> Vec<u8> {
     let facts = RequestFacts::own(clock.unix_millis());
     let attributes = Attributes::path("update", &format!("/strongroom/v1/state/{what}"));
     audit::mutation(&facts, &User::system("server"), &attributes, what, "", 200)
+}
+
+fn make_legacy_token(authenticator: &Arc<Authenticator>) -> MakeToken {
+    let authenticator = Arc::clone(authenticator);
+    Arc::new(move |wanted| {
+        let token = LegacyToken {
+            namespace: wanted.namespace,
+            secret: wanted.secret,
+            account: wanted.account,
+            uid: wanted.uid,
+        };
+        authenticator.make_legacy_token(&token).ok()
+    })
 }
 
 /// The stored hash; where there is none, one that no token has.
