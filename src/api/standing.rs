@@ -82,6 +82,7 @@ impl Standing {
             name: certificate.common_name.clone(),
             groups: certificate.organizations.clone(),
             uid: certificate.uid.clone(),
+            serial_hex: certificate.serial_hex.clone(),
             not_after_unix_seconds: certificate.not_after,
         });
         let presented = Presented {

@@ -294,6 +294,10 @@ impl Authenticator {
         if is_over || !is_foreign_name(&certificate.name) || certificate.name == USER_ADMIN {
             return Err(Unauthorized);
         }
+        let is_revoked = |uid: &String| self.revoked_certificates.contains(uid, &certificate.serial_hex);
+        if certificate.uid.as_ref().is_some_and(is_revoked) {
+            return Err(Unauthorized);
+        }
         let account = accounts.user(&certificate.name);
         match (&certificate.uid, account) {
             (Some(uid), Some(account)) if account.uid == *uid && !account.disabled => Ok(Some(account)),

@@ -35,6 +35,8 @@ pub struct CertificateIdentity {
     pub groups: Vec<String>,
     /// Uid of the User for whom this server issued it; absent in certificates of other authorities.
     pub uid: Option<String>,
+    /// Its serial number, lower-case hexadecimal without leading zeros. Unique per authority.
+    pub serial_hex: String,
     /// When it ends, seconds since the epoch.
     pub not_after_unix_seconds: i64,
 }

@@ -119,6 +119,7 @@ async fn a_token_is_for_this_server_alone() {
         name: "ada".to_owned(),
         groups: Vec::new(),
         uid: None,
+        serial_hex: "4a0b".to_owned(),
         not_after_unix_seconds: i64::MAX,
     };
     let presented = Presented { authorization: &[&header], certificate: Some(&certificate), local_owner: false };

@@ -24,6 +24,7 @@ mod outcome;
 mod outside;
 mod password_policy;
 mod passwords;
+mod revoked_certificates;
 mod service_accounts;
 mod sessions;
 mod settings;
@@ -57,6 +58,8 @@ pub use self::outside::{
 pub use self::password_policy::policy_problem;
 use self::passwords::HashingQueue;
 pub use self::passwords::{password_key, password_row};
+use self::revoked_certificates::RevokedCertificates;
+pub use self::revoked_certificates::{RevokeError, RevokedCertificate};
 pub use self::service_accounts::{MintError, MintedToken, TokenRequest};
 pub use self::sessions::SessionId;
 use self::sessions::{ACCESS_SECONDS, Session, Sessions};
@@ -97,6 +100,7 @@ pub struct Authenticator {
     generations: RwLock<HashMap<String, (u64, u64)>>,
     /// How often the administrator's token or signing keys were replaced.
     revoked: Arc<AtomicU64>,
+    revoked_certificates: Arc<RevokedCertificates>,
     throttle: Throttle,
     hashing: HashingQueue,
     outside: Arc<Outside>,
@@ -156,6 +160,7 @@ impl Authenticator {
         };
         let throttle = Throttle::default();
         restore_throttle(&throttle, &store)?;
+        let revoked_certificates = RevokedCertificates::open(&store)?;
         let anonymous = Credential::new(identity::Source::Anonymous);
         let authenticator = Self {
             sessions: Arc::new(Sessions::open(store.clone(), Arc::clone(&keyring))?),
@@ -173,6 +178,7 @@ impl Authenticator {
             replacing_keys: Arc::default(),
             generations: RwLock::default(),
             revoked: Arc::default(),
+            revoked_certificates: Arc::new(revoked_certificates),
             throttle,
             cache: TokenCache::new(),
         };
@@ -188,9 +194,9 @@ impl Authenticator {
     }
 
     /// Moves whenever a credential that was good may have ended by other means than its time: a session ended, the
-    /// administrator's token was replaced, a signing key was revoked.
+    /// administrator's token was replaced, a signing key or a certificate was revoked.
     pub fn revocations(&self) -> u64 {
-        self.revoked.load(Ordering::Acquire) + self.sessions.ends()
+        self.revoked.load(Ordering::Acquire) + self.sessions.ends() + self.revoked_certificates.count()
     }
 
     /// Replaces the administrator's token; the former one ends with this call.
@@ -253,6 +259,9 @@ impl Authenticator {
         let may_go_on = |session: &Session| self.may_go_on(session, accounts);
         if let Err(error) = self.sessions.clean(self.time.unix_seconds(), may_go_on).await {
             failed(&error, "sessions that are over were not removed");
+        }
+        if let Err(error) = self.clean_revoked_certificates(accounts).await {
+            failed(&error, "revoked certificates that are over were not forgotten");
         }
         self.keep().await;
         self.outside.fetch_due((self.elapsed)()).await;
