@@ -487,7 +487,7 @@ pub static HOLDER: Message = Message {
 pub static GRANT_USAGE_REVIEW: Message = Message {
     name: "GrantUsageReview",
     component: "dev.strongroom.v1alpha1.GrantUsageReview",
-    description: "Asks which grants the audit log never saw used. The answer comes back in status; nothing is stored. Only for callers who may list the RBAC objects and read the audit log.",
+    description: "Asks which grants the audit log never saw used. The answer comes back in status; nothing is stored. Only for callers who may list the RBAC objects of all namespaces and get /strongroom/v1/audit, as ClusterRole system:strongroom:auditor lets them.",
     fields: &[
         METADATA,
         Field::new(
