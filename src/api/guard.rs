@@ -56,7 +56,7 @@ impl Guard {
     /// Of a request that was allowed.
     pub fn new(state: State, standing: Standing, attributes: Attributes) -> Self {
         let credential = &standing.identity.credential;
-        let interval = (credential.kind() == "service-account-token").then_some(SERVICE_ACCOUNT_INTERVAL);
+        let interval = credential.ends_with_other_objects().then_some(SERVICE_ACCOUNT_INTERVAL);
         let expires = credential.expires_at_unix_seconds().map(|expires| {
             let left = expires.saturating_sub(state.clock.unix_seconds());
             Duration::from_secs(u64::try_from(left).unwrap_or_default())

@@ -82,6 +82,7 @@ impl Standing {
             name: certificate.common_name.clone(),
             groups: certificate.organizations.clone(),
             uid: certificate.uid.clone(),
+            serial_hex: certificate.serial_hex.clone(),
             not_after_unix_seconds: certificate.not_after,
         });
         let presented = Presented {
@@ -149,6 +150,10 @@ impl Accounts for Live<'_> {
 
     fn secret_uid(&self, namespace: &str, name: &str) -> Option<String> {
         self.objects.uid(&kinds::SECRET, namespace, name)
+    }
+
+    fn secret_holds_token(&self, namespace: &str, name: &str, sha256: &[u8; 32]) -> bool {
+        self.objects.holds_account_token(namespace, name, sha256)
     }
 }
 

@@ -1,5 +1,5 @@
-//! Subresources that make something for an object instead of changing it: tokens of service accounts, passwords and
-//! certificates of users.
+//! Subresources that make or end something of an object instead of changing it: tokens of service accounts, passwords
+//! and certificates of users.
 //!
 //! Their answers are told once and stored nowhere; what a request carries goes no further than the module that is
 //! meant to have it.
@@ -15,7 +15,8 @@ use super::negotiate::{self, Offer};
 use super::respond::Style;
 use super::status::Failure;
 use super::{Context, body, respond};
-use crate::auth::{LoginError, MintError, TokenRequest};
+use crate::audit;
+use crate::auth::{LoginError, MintError, RevokeError, RevokedCertificate, TokenRequest};
 use crate::clock::rfc3339;
 use crate::model::defaults;
 use crate::model::field_error::FieldError;
@@ -23,10 +24,16 @@ use crate::model::kinds::{self, Kind};
 use crate::model::validation::options::{self, WriteOptions};
 use crate::model::validation::reviews::{self, BoundKind, Refusal};
 use crate::objects::{Error, Request, Resource};
-use crate::pki::client::{CLIENT_DEFAULT_TTL_SECONDS, ClientSubject, sign_client_certificate};
+use crate::pki::client::{
+    CLIENT_DEFAULT_TTL_SECONDS, CLIENT_MAX_TTL_SECONDS, ClientSubject, parse_serial, serial_hex,
+    sign_client_certificate,
+};
 use crate::pki::{Authority, CertificateFacts, PkiError};
 use crate::rbac::Permit;
 use crate::sensitive::{Document, SecretBytes};
+
+/// Annotation: the serial number of a certificate that was signed or revoked.
+const CERTIFICATE_SERIAL: &str = "strongroom.dev/certificate-serial";
 
 /// The authority that signs users' certificates; `None` where client certificates are switched off. Supplied by
 /// `server`, which owns it.
@@ -62,6 +69,7 @@ pub(super) async fn create(
         "TokenRequest" => token(context, permit, asked),
         "PasswordRequest" => password(context, permit, asked).await,
         "CertificateRequest" => certificate(context, permit, &asked),
+        "CertificateRevocation" => revoke_certificate(context, permit, &asked).await,
         _ => Err(Failure::no_such_resource()),
     }
 }
@@ -210,14 +218,65 @@ fn certificate(context: &Context<'_>, permit: &Permit, asked: &Asked) -> Result<
     let facts = crate::pki::read_blocks(signed.as_bytes());
     let facts = facts.first().and_then(|block| CertificateFacts::read(block.bytes.expose()).ok());
     let facts = facts.ok_or_else(Failure::internal)?;
-    context.facts.annotate("strongroom.dev/certificate-serial", hex::encode(facts.serial));
+    let serial = serial_hex(facts.serial).ok_or_else(Failure::internal)?;
+    context.facts.annotate(CERTIFICATE_SERIAL, serial.clone());
     let body = json!({
         "kind": "CertificateRequest", "apiVersion": kinds::OWN_API_VERSION,
         "metadata": {"name": permit.name(), "creationTimestamp": rfc3339(now)},
         "spec": request.get("spec").cloned().unwrap_or_default(),
-        "status": {"certificate": STANDARD.encode(&signed), "expirationTimestamp": rfc3339(facts.not_after)},
+        "status": {
+            "certificate": STANDARD.encode(&signed), "expirationTimestamp": rfc3339(facts.not_after),
+            "serialNumber": serial,
+        },
     });
     Ok(respond::value(&asked.style, 201, &body, &asked.warnings))
+}
+
+/// `POST …/users/NAME/certificaterevocation` (CertificateRevocation). Also where no certificates are signed any more:
+/// those of before may still be accepted at the next start.
+#[expect(clippy::disallowed_methods, reason = "a serial number is no secret")]
+async fn revoke_certificate(context: &Context<'_>, permit: &Permit, asked: &Asked) -> Result<HttpResponse, Failure> {
+    let state = context.state;
+    let user = state.objects.get(Request { permit, facts: &context.facts })?;
+    let spec = asked.document.expose().get("spec").cloned().unwrap_or_default();
+    let number = spec.get("serialNumber").and_then(Value::as_str).unwrap_or_default();
+    let wrong = |error: FieldError| -> Failure {
+        Error::Invalid(Resource::new(&kinds::CERTIFICATE_REVOCATION, permit.name()), vec![error]).into()
+    };
+    let serial = parse_serial(number).ok_or_else(|| wrong(no_serial(number)))?;
+    context.facts.annotate(CERTIFICATE_SERIAL, serial.clone());
+    let uid = user.uid();
+    let certificate = RevokedCertificate {
+        user: permit.name(),
+        uid: &uid,
+        serial_hex: &serial,
+        longest_ttl_seconds: CLIENT_MAX_TTL_SECONDS,
+    };
+    let until = if asked.options.dry_run {
+        state.authenticator.revoked_until(CLIENT_MAX_TTL_SECONDS)
+    } else {
+        let record = audit::mutation(&context.facts, permit.user(), permit.attributes(), permit.name(), &uid, 201);
+        // Before it is: where the client goes away meanwhile, it is revoked and recorded all the same.
+        context.facts.mark_recorded(true);
+        state.authenticator.revoke_certificate(&certificate, record).await.map_err(|error| {
+            context.facts.mark_recorded(false);
+            match error {
+                RevokeError::TooMany => wrong(FieldError::forbidden("spec.serialNumber", error.to_string())),
+                RevokeError::Store(_) => Failure::unavailable("the store cannot be written"),
+            }
+        })?
+    };
+    let body = json!({
+        "kind": "CertificateRevocation", "apiVersion": kinds::OWN_API_VERSION,
+        "metadata": {"name": permit.name(), "creationTimestamp": rfc3339(state.clock.unix_seconds())},
+        "spec": spec, "status": {"serialNumber": serial, "rememberedUntil": rfc3339(until)},
+    });
+    Ok(respond::value(&asked.style, 201, &body, &asked.warnings))
+}
+
+/// What is wrong with a serial number that is none.
+pub(super) fn no_serial(number: &str) -> FieldError {
+    FieldError::invalid("spec.serialNumber", number, "must be a number in hexadecimal digits, of at most 64 bytes")
 }
 
 /// What is said where no certificate is signed.

@@ -458,8 +458,7 @@ impl Appender {
     fn event_of(&self, note: &str) -> Vec<u8> {
         let facts = RequestFacts {
             audit_id: format!("audit-log-{}", self.position.end.sequence + 1),
-            received_unix_millis: self.tools.clock.unix_millis(),
-            ..RequestFacts::default()
+            ..RequestFacts::own(self.tools.clock.unix_millis())
         };
         let attributes = Attributes::path("update", "/strongroom/v1/audit/log");
         let annotations = [(super::event::LOG, note)];

@@ -32,7 +32,8 @@ const USER_AGENT_MAX_CHARS: usize = 256;
 const USUAL_BYTES: usize = 1024;
 
 /// What is known of a request besides its permit.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
+#[cfg_attr(test, derive(Default))]
 pub struct RequestFacts {
     /// Also sent to the client as `Audit-Id`.
     pub audit_id: String,
@@ -46,6 +47,8 @@ pub struct RequestFacts {
     pub query: ReducedQuery,
     /// Who was authenticated, where the request acts as another user.
     pub impersonator: Option<Arc<User>>,
+    /// Nobody asked for it: the server does it for itself.
+    pub(super) is_own: bool,
     /// What is noted while the request is carried out. Clones share it.
     pub(super) noted: Arc<Noted>,
 }
@@ -66,7 +69,18 @@ impl RequestFacts {
         received_unix_millis: i64,
     ) -> Self {
         let user_agent = user_agent.to_owned();
-        Self { audit_id, source_ip, user_agent, received_unix_millis, query, ..Self::default() }
+        let (impersonator, is_own, noted) = (None, false, Arc::default());
+        Self { audit_id, source_ip, user_agent, received_unix_millis, query, impersonator, is_own, noted }
+    }
+
+    /// Of what the server does for itself, begun at this moment. It comes from no address and has an audit id of its
+    /// own.
+    pub fn own(unix_millis: i64) -> Self {
+        let mut random = [0; 16];
+        // Without randomness the change fails at sealing; an audit id of zeros is still an id.
+        let _ = getrandom::fill(&mut random);
+        let audit_id = uuid::Builder::from_random_bytes(random).into_uuid().to_string();
+        Self { is_own: true, ..Self::new(audit_id, String::new(), "", ReducedQuery::default(), unix_millis) }
     }
 
     /// Says something more of the request. Never a value, a token or a password.
@@ -90,11 +104,14 @@ impl RequestFacts {
         self.noted.recorded.load(Ordering::Acquire)
     }
 
-    /// The facts of what the request brings with it, which has a record of its own.
+    /// The facts of what the request brings with it, which has a record of its own. What the server does for itself is
+    /// no request, and has no record that could be named.
     #[must_use]
     pub fn consequence(&self, audit_id: String) -> Self {
         let facts = Self { audit_id, noted: Arc::default(), impersonator: None, ..self.clone() };
-        facts.annotate(CONSEQUENCE_OF, self.audit_id.clone());
+        if !self.is_own {
+            facts.annotate(CONSEQUENCE_OF, self.audit_id.clone());
+        }
         facts
     }
 }
@@ -396,6 +413,21 @@ mod tests {
         assert_eq!(event["requestURI"], "/metrics?token=redacted");
         assert!(event.get("objectRef").is_none());
         assert_eq!((&event["stage"], &event["annotations"]), (&json!("Panic"), &json!({})));
+    }
+
+    #[test]
+    fn what_the_server_does_for_itself_has_a_time_and_an_id_and_follows_from_no_request() {
+        let own = RequestFacts::own(1_790_000_000_123);
+        let server = User::system("server");
+        let event = read(&mutation(&own, &server, &secret("create", "db"), "db", "u-1", 201));
+        assert_eq!(event["requestReceivedTimestamp"], "2026-09-21T14:13:20.123000Z");
+        assert_eq!(event["auditID"].as_str().unwrap().len(), 36);
+        assert_ne!(own.audit_id, RequestFacts::own(0).audit_id);
+        for (facts, cause) in [(&own, None), (&facts(), Some("a-1"))] {
+            let event =
+                read(&mutation(&facts.consequence("c".to_owned()), &server, &secret("delete", ""), "", "", 200));
+            assert_eq!((event["auditID"].as_str(), event["annotations"][CONSEQUENCE_OF].as_str()), (Some("c"), cause));
+        }
     }
 
     #[test]

@@ -18,6 +18,10 @@ pub trait Accounts: Send + Sync {
 
     /// `metadata.uid` of a Secret.
     fn secret_uid(&self, namespace: &str, name: &str) -> Option<String>;
+
+    /// Whether a Secret of type `kubernetes.io/service-account-token` is there, is not being deleted, and holds as its
+    /// `token` the one of which this is the SHA-256.
+    fn secret_holds_token(&self, namespace: &str, name: &str, sha256: &[u8; 32]) -> bool;
 }
 
 /// Nobody exists: for what knows the administrator alone, such as commands that open a home without serving it.
@@ -34,5 +38,9 @@ impl Accounts for NoAccounts {
 
     fn secret_uid(&self, _: &str, _: &str) -> Option<String> {
         None
+    }
+
+    fn secret_holds_token(&self, _: &str, _: &str, _: &[u8; 32]) -> bool {
+        false
     }
 }

@@ -16,6 +16,7 @@ use super::identity::{
     TokenVerdict, Unauthorized,
 };
 use super::jwt::{TOKEN_MAX_BYTES, Unverified};
+use super::legacy_tokens::LEGACY_ISSUER;
 use super::outside::{CREDENTIAL_ID, OutsideToken, Refused, is_foreign_name};
 use super::passwords::{StoredPassword, password_key};
 use super::service_accounts::{self, AccountToken};
@@ -90,6 +91,10 @@ impl Authenticator {
                 lives(token.expires)?;
                 self.check_key(&token.key, now)?;
                 check_service_account(token, accounts)?;
+                Ok(identity.clone())
+            }
+            Source::LegacyToken(token) => {
+                self.check_held(token, accounts)?;
                 Ok(identity.clone())
             }
             Source::Outside(token) => {
@@ -182,10 +187,10 @@ impl Authenticator {
             return Ok(current);
         }
         let token = Unverified::parse(token)?;
-        let identity = if token.issuer() == Some(&self.settings.issuer) {
-            self.own_token(&token, accounts)?
-        } else {
-            self.outside_token(&token, accounts)?
+        let identity = match token.issuer() {
+            Some(issuer) if issuer == self.settings.issuer => self.own_token(&token, accounts)?,
+            Some(LEGACY_ISSUER) => self.legacy_token(&token, digest, accounts)?,
+            _ => self.outside_token(&token, accounts)?,
         };
         self.cache.keep(digest, identity.clone());
         Ok(identity)
@@ -221,6 +226,8 @@ impl Authenticator {
                 }
                 service_account_identity(token, &key, accounts)
             }
+            // Theirs do not name this issuer.
+            Purpose::LegacyTokens => Err(Unauthorized),
         }
     }
 
@@ -243,13 +250,13 @@ impl Authenticator {
     }
 
     /// The key that signed a token of ours: the one it names, with that key's algorithm, for that key's kind of token.
-    fn verify_own(&self, token: &Unverified<'_>, now: i64) -> Result<Arc<Key>, Unauthorized> {
+    pub(super) fn verify_own(&self, token: &Unverified<'_>, now: i64) -> Result<Arc<Key>, Unauthorized> {
         let header: OwnHeader<'_> = jwt::typed(&token.header)?;
         let keys = self.keys.current();
         let key = keys.find(header.kid, now, self.lives()).ok_or(Unauthorized)?;
         let typ = match key.purpose {
             Purpose::Users => Some(ACCESS_TYPE),
-            Purpose::ServiceAccounts => None,
+            Purpose::ServiceAccounts | Purpose::LegacyTokens => None,
         };
         let algorithm: Algorithm = key.purpose.algorithm();
         if header.typ != typ || header.alg != key.purpose.algorithm_name() {
@@ -287,6 +294,10 @@ impl Authenticator {
         if is_over || !is_foreign_name(&certificate.name) || certificate.name == USER_ADMIN {
             return Err(Unauthorized);
         }
+        let is_revoked = |uid: &String| self.revoked_certificates.contains(uid, &certificate.serial_hex);
+        if certificate.uid.as_ref().is_some_and(is_revoked) {
+            return Err(Unauthorized);
+        }
         let account = accounts.user(&certificate.name);
         match (&certificate.uid, account) {
             (Some(uid), Some(account)) if account.uid == *uid && !account.disabled => Ok(Some(account)),
@@ -296,7 +307,7 @@ impl Authenticator {
         }
     }
 
-    fn check_key(&self, kid: &str, now: i64) -> Result<(), Unauthorized> {
+    pub(super) fn check_key(&self, kid: &str, now: i64) -> Result<(), Unauthorized> {
         self.keys.current().find(kid, now, self.lives()).map(|_| ()).ok_or(Unauthorized)
     }
 

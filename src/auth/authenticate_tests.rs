@@ -13,6 +13,7 @@ fn certificate(name: &str, groups: &[&str], uid: Option<&str>) -> CertificateIde
         name: name.to_owned(),
         groups: groups.iter().map(|group| (*group).to_owned()).collect(),
         uid: uid.map(str::to_owned),
+        serial_hex: "4a0b".to_owned(),
         not_after_unix_seconds: START + 86_400,
     }
 }

@@ -35,6 +35,8 @@ pub struct CertificateIdentity {
     pub groups: Vec<String>,
     /// Uid of the User for whom this server issued it; absent in certificates of other authorities.
     pub uid: Option<String>,
+    /// Its serial number, lower-case hexadecimal without leading zeros. Unique per authority.
+    pub serial_hex: String,
     /// When it ends, seconds since the epoch.
     pub not_after_unix_seconds: i64,
 }
@@ -58,6 +60,7 @@ pub(super) enum Source {
     LocalOwner,
     Session(SessionToken),
     ServiceAccount(ServiceAccountToken),
+    LegacyToken(HeldToken),
     Certificate { certificate: CertificateIdentity, account: Option<Arc<UserAccount>> },
     Outside(OutsideSource),
 }
@@ -97,6 +100,18 @@ pub(super) struct ServiceAccountToken {
     pub expires: i64,
 }
 
+/// A token of a service account that is good for as long as a Secret holds it.
+pub(super) struct HeldToken {
+    pub namespace: String,
+    pub secret: String,
+    pub account: String,
+    /// Uid of the account.
+    pub uid: String,
+    /// By which the token is known again.
+    pub sha256: [u8; 32],
+    pub key: Arc<str>,
+}
+
 impl Credential {
     pub(super) fn new(source: Source) -> Self {
         Self(Arc::new(source))
@@ -105,7 +120,7 @@ impl Credential {
     /// When the credential ends by itself, seconds since the epoch; `None` for those that do not.
     pub fn expires_at_unix_seconds(&self) -> Option<i64> {
         match &*self.0 {
-            Source::Anonymous | Source::Admin(_) | Source::LocalOwner => None,
+            Source::Anonymous | Source::Admin(_) | Source::LocalOwner | Source::LegacyToken(_) => None,
             Source::Session(token) => Some(token.expires),
             Source::ServiceAccount(token) => Some(token.expires),
             Source::Outside(token) => Some(token.expires),
@@ -121,9 +136,16 @@ impl Credential {
             Source::LocalOwner => "local-socket",
             Source::Session(_) => "session",
             Source::ServiceAccount(_) => "service-account-token",
+            Source::LegacyToken(_) => "legacy-service-account-token",
             Source::Certificate { .. } => "client-certificate",
             Source::Outside(_) => "outside-token",
         }
+    }
+
+    /// Whether it may end with objects that decide nothing else, a service account or a Secret: that they are gone
+    /// moves neither the revision of access nor the count of revocations.
+    pub fn ends_with_other_objects(&self) -> bool {
+        matches!(&*self.0, Source::ServiceAccount(_) | Source::LegacyToken(_))
     }
 
     /// The session of a user who has signed in with a password.

@@ -18,11 +18,13 @@ mod admin;
 mod authenticate;
 mod identity;
 mod jwt;
+mod legacy_tokens;
 mod login;
 mod outcome;
 mod outside;
 mod password_policy;
 mod passwords;
+mod revoked_certificates;
 mod service_accounts;
 mod sessions;
 mod settings;
@@ -45,6 +47,7 @@ use tokio::sync::Mutex;
 pub use self::accounts::{Accounts, NoAccounts, UserAccount};
 pub use self::admin::{ADMIN_STATE_KEY, AdminToken, TokenHash};
 pub use self::identity::{CertificateIdentity, Credential, Identity, Presented, TokenVerdict, Unauthorized};
+pub use self::legacy_tokens::LegacyToken;
 pub use self::login::{NewPassword, Record};
 pub use self::outcome::{LoginError, Refusal, RefusalReason, SessionFacts, Tokens};
 use self::outside::Outside;
@@ -55,6 +58,8 @@ pub use self::outside::{
 pub use self::password_policy::policy_problem;
 use self::passwords::HashingQueue;
 pub use self::passwords::{password_key, password_row};
+use self::revoked_certificates::RevokedCertificates;
+pub use self::revoked_certificates::{RevokeError, RevokedCertificate};
 pub use self::service_accounts::{MintError, MintedToken, TokenRequest};
 pub use self::sessions::SessionId;
 use self::sessions::{ACCESS_SECONDS, Session, Sessions};
@@ -95,6 +100,7 @@ pub struct Authenticator {
     generations: RwLock<HashMap<String, (u64, u64)>>,
     /// How often the administrator's token or signing keys were replaced.
     revoked: Arc<AtomicU64>,
+    revoked_certificates: Arc<RevokedCertificates>,
     throttle: Throttle,
     hashing: HashingQueue,
     outside: Arc<Outside>,
@@ -154,6 +160,7 @@ impl Authenticator {
         };
         let throttle = Throttle::default();
         restore_throttle(&throttle, &store)?;
+        let revoked_certificates = RevokedCertificates::open(&store)?;
         let anonymous = Credential::new(identity::Source::Anonymous);
         let authenticator = Self {
             sessions: Arc::new(Sessions::open(store.clone(), Arc::clone(&keyring))?),
@@ -171,6 +178,7 @@ impl Authenticator {
             replacing_keys: Arc::default(),
             generations: RwLock::default(),
             revoked: Arc::default(),
+            revoked_certificates: Arc::new(revoked_certificates),
             throttle,
             cache: TokenCache::new(),
         };
@@ -186,9 +194,9 @@ impl Authenticator {
     }
 
     /// Moves whenever a credential that was good may have ended by other means than its time: a session ended, the
-    /// administrator's token was replaced, a signing key was revoked.
+    /// administrator's token was replaced, a signing key or a certificate was revoked.
     pub fn revocations(&self) -> u64 {
-        self.revoked.load(Ordering::Acquire) + self.sessions.ends()
+        self.revoked.load(Ordering::Acquire) + self.sessions.ends() + self.revoked_certificates.count()
     }
 
     /// Replaces the administrator's token; the former one ends with this call.
@@ -227,7 +235,7 @@ impl Authenticator {
     }
 
     /// Makes new signing keys. Tokens of the former ones stay valid until they end, or, with `revoke`, end now; users
-    /// then go on with their refresh tokens.
+    /// then go on with their refresh tokens. The key of tokens that never end is replaced only with `revoke`.
     pub async fn rotate_signing_keys(&self, revoke: bool, audit: Option<Vec<u8>>) -> Result<(), KeysError> {
         let turn = Arc::clone(&self.replacing_keys).lock_owned().await;
         let set = self.keys.current().rotated(revoke, self.time.unix_seconds(), self.lives())?;
@@ -251,6 +259,9 @@ impl Authenticator {
         let may_go_on = |session: &Session| self.may_go_on(session, accounts);
         if let Err(error) = self.sessions.clean(self.time.unix_seconds(), may_go_on).await {
             failed(&error, "sessions that are over were not removed");
+        }
+        if let Err(error) = self.clean_revoked_certificates(accounts).await {
+            failed(&error, "revoked certificates that are over were not forgotten");
         }
         self.keep().await;
         self.outside.fetch_due((self.elapsed)()).await;
@@ -312,6 +323,7 @@ impl Authenticator {
         TokenLives {
             users_seconds: ACCESS_SECONDS,
             service_accounts_seconds: self.settings.service_account_token_max_seconds,
+            has_legacy: self.settings.legacy_tokens,
         }
     }
 }

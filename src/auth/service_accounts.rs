@@ -1,8 +1,7 @@
 //! Tokens of service accounts, as the TokenRequest API of Kubernetes makes them.
 //!
 //! A token names its account by uid, and the Secret it is bound to by uid: what was deleted and made again under the
-//! same name is somebody else. Tokens that never expire (Secrets of type `kubernetes.io/service-account-token`) are
-//! not made.
+//! same name is somebody else. Tokens that never end are [`super::legacy_tokens`]' business.
 //!
 //! Source: KEP-1205 (bound service account tokens), `pkg/serviceaccount/claims.go`.
 
@@ -177,6 +176,7 @@ pub(super) fn read(
     })
 }
 
-fn subject(namespace: &str, name: &str) -> String {
+/// `sub` of a service account's tokens.
+pub(super) fn subject(namespace: &str, name: &str) -> String {
     format!("{SERVICE_ACCOUNT_PREFIX}{namespace}:{name}")
 }

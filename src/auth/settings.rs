@@ -17,6 +17,8 @@ pub struct Settings {
     /// Seconds that a service account's token may live at most, at least 600. Keys are kept for as long after they
     /// were retired.
     pub service_account_token_max_seconds: i64,
+    /// Whether tokens of service accounts that never end are made and accepted.
+    pub legacy_tokens: bool,
     /// Issuers of other systems whose tokens are accepted.
     pub outside: Vec<OutsideIssuer>,
     /// Reads the key sets of those issuers.
@@ -30,6 +32,7 @@ impl Settings {
             issuer,
             password_cost: Argon2Cost::PASSWORD,
             service_account_token_max_seconds: SERVICE_ACCOUNT_TOKEN_MAX_SECONDS,
+            legacy_tokens: false,
             outside: Vec::new(),
             fetch: fetch_nothing(),
         }

@@ -1,9 +1,12 @@
-//! The keys that sign tokens: two sets, each with one algorithm.
+//! The keys that sign tokens: sets, each for one purpose and with one algorithm.
 //!
 //! Users' access tokens are signed with Ed25519, which only this server has to check. Service accounts' tokens are
 //! also shown to others, who check them by this server's key set as Kubernetes does; Kubernetes' OpenID Connect
 //! takes ES256 and not EdDSA, so those are signed with it. Only that set is published: nobody else has any business
 //! with users' access tokens.
+//!
+//! Where tokens that never end are made, a third key signs those, and only it does. It is not replaced by age, for its
+//! tokens would end, and not published.
 //!
 //! A key signs for thirty days. Its private half is forgotten then; its public half stays until the last token it
 //! signed has ended. Private halves live in one sealed row and in memory.
@@ -42,31 +45,34 @@ pub enum Purpose {
     Users,
     /// Tokens of service accounts.
     ServiceAccounts,
+    /// Tokens of service accounts that never end.
+    LegacyTokens,
 }
 
 impl Purpose {
-    const ALL: [Self; 2] = [Self::Users, Self::ServiceAccounts];
+    /// Those that every home has a key for, which is replaced by age.
+    const USUAL: [Self; 2] = [Self::Users, Self::ServiceAccounts];
 
     /// The one algorithm of this set.
     pub fn algorithm(self) -> Algorithm {
         match self {
             Self::Users => Algorithm::EdDSA,
-            Self::ServiceAccounts => Algorithm::ES256,
+            Self::ServiceAccounts | Self::LegacyTokens => Algorithm::ES256,
         }
     }
 
-    /// Its name in JOSE, which is also how it is stored.
+    /// Its name in JOSE.
     pub fn algorithm_name(self) -> &'static str {
         match self {
             Self::Users => "EdDSA",
-            Self::ServiceAccounts => "ES256",
+            Self::ServiceAccounts | Self::LegacyTokens => "ES256",
         }
     }
 
     fn make(self) -> Result<SigningKey, RandomError> {
         SigningKey::make(match self {
             Self::Users => SigningAlgorithm::EdDsa,
-            Self::ServiceAccounts => SigningAlgorithm::Es256,
+            Self::ServiceAccounts | Self::LegacyTokens => SigningAlgorithm::Es256,
         })
     }
 }
@@ -94,6 +100,8 @@ pub struct TokenLives {
     pub users_seconds: i64,
     /// Of service accounts.
     pub service_accounts_seconds: i64,
+    /// Whether tokens of service accounts are made that never end.
+    pub has_legacy: bool,
 }
 
 /// Why keys were not replaced.
@@ -140,6 +148,7 @@ impl KeySet {
         let keys = self.keys.iter().zip(&texts).map(|(key, (public, private))| StoredKey {
             kid: &key.kid,
             alg: key.purpose.algorithm_name(),
+            legacy: key.purpose == Purpose::LegacyTokens,
             created: key.created,
             retired_at: key.retired_at,
             public,
@@ -155,10 +164,11 @@ impl KeySet {
     /// The set that follows: keys that have signed long enough are retired and replaced, those that nothing needs any
     /// more are left out. `None` if nothing changes.
     pub fn due(&self, now: i64, lives: TokenLives) -> Result<Option<Self>, RotateError> {
-        let due: Vec<Purpose> = Purpose::ALL
-            .into_iter()
-            .filter(|purpose| self.signing(*purpose).is_none_or(|key| key.has_signed_enough(now)))
-            .collect();
+        let is_due = |purpose: &Purpose| self.signing(*purpose).is_none_or(|key| key.has_signed_enough(now));
+        let mut due: Vec<Purpose> = Purpose::USUAL.into_iter().filter(is_due).collect();
+        if lives.has_legacy && self.signing(Purpose::LegacyTokens).is_none() {
+            due.push(Purpose::LegacyTokens);
+        }
         let is_over = |key: &Arc<Key>| key.is_over(now, lives);
         if due.is_empty() && !self.keys.iter().any(is_over) {
             return Ok(None);
@@ -166,12 +176,15 @@ impl KeySet {
         self.replaced(&due, now, lives).map(Some)
     }
 
-    /// The set that follows when every key is replaced now. With `revoke`, no former one is kept.
+    /// The set that follows when every key is replaced now, but that of tokens that never end. With `revoke`, no former
+    /// one is kept at all.
     pub fn rotated(&self, revoke: bool, now: i64, lives: TokenLives) -> Result<Self, RotateError> {
         if revoke {
-            return Self::default().replaced(&Purpose::ALL, now, lives);
+            let legacy = lives.has_legacy.then_some(Purpose::LegacyTokens);
+            let purposes: Vec<Purpose> = Purpose::USUAL.into_iter().chain(legacy).collect();
+            return Self::default().replaced(&purposes, now, lives);
         }
-        self.replaced(&Purpose::ALL, now, lives)
+        self.replaced(&Purpose::USUAL, now, lives)
     }
 
     fn replaced(&self, purposes: &[Purpose], now: i64, lives: TokenLives) -> Result<Self, RotateError> {
@@ -234,7 +247,7 @@ impl Key {
                 DecodingKey::from_ed_der(&public),
                 private.as_ref().map(|private| EncodingKey::from_ed_der(private.expose())),
             ),
-            Purpose::ServiceAccounts => (
+            Purpose::ServiceAccounts | Purpose::LegacyTokens => (
                 DecodingKey::from_ec_der(&public),
                 private.as_ref().map(|private| EncodingKey::from_ec_der(private.expose())),
             ),
@@ -257,6 +270,7 @@ impl Key {
         let life = match self.purpose {
             Purpose::Users => lives.users_seconds,
             Purpose::ServiceAccounts => lives.service_accounts_seconds,
+            Purpose::LegacyTokens => return false,
         };
         self.retired_at.is_some_and(|at| now.saturating_sub(at) > life.saturating_add(MARGIN_SECONDS))
     }
@@ -271,7 +285,12 @@ impl Key {
     }
 
     fn from_stored(stored: &StoredKey<'_>) -> Option<Self> {
-        let purpose = Purpose::ALL.into_iter().find(|purpose| purpose.algorithm_name() == stored.alg)?;
+        let of_algorithm = |purpose: &Purpose| purpose.algorithm_name() == stored.alg;
+        let purpose = if stored.legacy {
+            Some(Purpose::LegacyTokens).filter(of_algorithm)?
+        } else {
+            Purpose::USUAL.into_iter().find(of_algorithm)?
+        };
         let public = STANDARD.decode(stored.public).ok()?;
         let private = stored.private.map(|text| STANDARD.decode(text).map(SecretBytes::new)).transpose().ok()?;
         Some(Self::assemble(stored.kid.into(), purpose, stored.created, stored.retired_at, public, private))
@@ -289,6 +308,8 @@ struct StoredKeys<'a> {
 struct StoredKey<'a> {
     kid: &'a str,
     alg: &'a str,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    legacy: bool,
     created: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     retired_at: Option<i64>,

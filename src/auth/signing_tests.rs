@@ -5,7 +5,7 @@ use crate::auth::jwt::{Unverified, sign};
 
 const NOW: i64 = 1_790_000_000;
 const DAY: i64 = 86_400;
-const LIVES: TokenLives = TokenLives { users_seconds: 900, service_accounts_seconds: DAY };
+const LIVES: TokenLives = TokenLives { users_seconds: 900, service_accounts_seconds: DAY, has_legacy: false };
 
 fn first() -> KeySet {
     KeySet::default().due(NOW, LIVES).unwrap().unwrap()
@@ -20,7 +20,7 @@ fn a_new_home_has_a_key_for_users_and_one_for_service_accounts() {
     let set = first();
     assert_eq!(set.keys.len(), 2);
     assert!(set.due(NOW, LIVES).unwrap().is_none());
-    for purpose in Purpose::ALL {
+    for purpose in Purpose::USUAL {
         let kid = kid(&set, purpose);
         assert!(kid.len() <= 64 && kid.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')), "{kid}");
         let (key, encoding) = set.signer(purpose).unwrap();
@@ -124,4 +124,28 @@ fn only_keys_of_service_accounts_are_published_and_only_their_public_half() {
     #[expect(clippy::disallowed_methods, reason = "the test checks what it signed")]
     let parsed = Unverified::parse(token.expose()).unwrap();
     assert_eq!(parsed.verify(&DecodingKey::from_jwk(&published).unwrap(), Algorithm::ES256), Ok(()));
+}
+
+#[test]
+fn the_key_of_tokens_that_never_end_is_made_where_it_is_asked_for_and_stays_until_it_is_revoked() {
+    let lives = TokenLives { has_legacy: true, ..LIVES };
+    assert!(first().signer(Purpose::LegacyTokens).is_none());
+    let set = first().due(NOW, lives).unwrap().unwrap();
+    let (legacy, usual) = (kid(&set, Purpose::LegacyTokens), kid(&set, Purpose::ServiceAccounts));
+    assert_eq!((set.keys.len(), legacy == usual), (3, false));
+    assert!(set.due(NOW, lives).unwrap().is_none());
+    // Neither age nor a rotation replaces it, and switching the setting off does not drop it.
+    let much_later = NOW + 3_000 * DAY;
+    let aged = set.due(much_later, lives).unwrap().unwrap();
+    for set in [&aged, &set.rotated(false, NOW, lives).unwrap(), &aged.rotated(false, much_later, LIVES).unwrap()] {
+        assert_eq!(kid(set, Purpose::LegacyTokens), legacy);
+        assert_ne!(kid(set, Purpose::ServiceAccounts), usual);
+        let read = KeySet::decode(&set.encode()).unwrap();
+        assert_eq!(read.find(&legacy, much_later, lives).unwrap().purpose, Purpose::LegacyTokens);
+        let published = set.jwks(NOW, lives)["keys"].to_string();
+        assert!(!published.contains(&legacy) && published.contains("kid"));
+    }
+    let revoked = set.rotated(true, NOW, lives).unwrap();
+    assert!(revoked.find(&legacy, NOW, lives).is_none() && revoked.signer(Purpose::LegacyTokens).is_some());
+    assert!(set.rotated(true, NOW, LIVES).unwrap().signer(Purpose::LegacyTokens).is_none());
 }

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use super::*;
@@ -30,6 +31,8 @@ pub struct Home {
 pub struct People {
     users: Mutex<HashMap<String, Arc<UserAccount>>>,
     uids: Mutex<HashMap<(String, String, String), String>>,
+    /// What Secrets hold as their token, by namespace and name.
+    tokens: Mutex<HashMap<(String, String), String>>,
 }
 
 impl Accounts for People {
@@ -43,6 +46,12 @@ impl Accounts for People {
 
     fn secret_uid(&self, namespace: &str, name: &str) -> Option<String> {
         self.uid("Secret", namespace, name)
+    }
+
+    fn secret_holds_token(&self, namespace: &str, name: &str, sha256: &[u8; 32]) -> bool {
+        let tokens = self.tokens.lock().unwrap();
+        let held = tokens.get(&(namespace.to_owned(), name.to_owned()));
+        held.is_some_and(|token| Sha256::digest(token).as_slice() == sha256)
     }
 }
 
@@ -59,6 +68,16 @@ impl People {
         match uid {
             Some(uid) => drop(uids.insert(key, uid.to_owned())),
             None => drop(uids.remove(&key)),
+        }
+    }
+
+    /// A Secret holds this token, or (without one) there is no such Secret.
+    pub fn set_token(&self, namespace: &str, secret: &str, token: Option<&str>) {
+        let key = (namespace.to_owned(), secret.to_owned());
+        let mut tokens = self.tokens.lock().unwrap();
+        match token {
+            Some(token) => drop(tokens.insert(key, token.to_owned())),
+            None => drop(tokens.remove(&key)),
         }
     }
 

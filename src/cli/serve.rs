@@ -15,6 +15,7 @@ use crate::server;
 
 /// Options of `serve`.
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each flag that takes no value")]
 pub struct Serve {
     #[command(flatten)]
     home: HomeOption,
@@ -48,6 +49,9 @@ pub struct Serve {
     /// What this server's own tokens call it, an https URL; a change ends them all [env: STRONGROOM_ISSUER] [default: the first --advertise, else https://strongroom.local]
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
+    /// Fill secrets of type kubernetes.io/service-account-token with tokens that never end, and accept those [env: STRONGROOM_LEGACY_SERVICE_ACCOUNT_TOKENS]
+    #[arg(long)]
+    legacy_service_account_tokens: bool,
     /// Memory that hashing a password takes, in MiB [env: STRONGROOM_ARGON2_MEMORY] [default: 64]
     #[arg(long, value_name = "MIB")]
     argon2_memory: Option<u32>,
@@ -92,6 +96,7 @@ impl Serve {
             listen_unix_mode: self.listen_unix_mode,
             oidc_config: self.oidc_config,
             issuer: self.issuer,
+            legacy_tokens: self.legacy_service_account_tokens,
             argon2_memory_mib: self.argon2_memory,
             swagger_ui: self.swagger_ui,
             redact_lists: self.redact_lists,

@@ -84,6 +84,8 @@ pub struct ServeFlags {
     pub oidc_config: Option<PathBuf>,
     /// `--issuer`
     pub issuer: Option<String>,
+    /// `--legacy-service-account-tokens`
+    pub legacy_tokens: bool,
     /// `--argon2-memory`
     pub argon2_memory_mib: Option<u32>,
     /// `--swagger-ui`
@@ -130,6 +132,8 @@ pub struct ServeConfig {
     pub oidc_config: Option<PathBuf>,
     /// `iss` of the tokens that are signed.
     pub token_issuer: TokenIssuer,
+    /// Whether Secrets of service accounts are filled with tokens that never end, and those accepted.
+    pub legacy_tokens: bool,
     /// Memory for hashing a password.
     pub password_memory: PasswordMemory,
     /// Whether Swagger UI and its document are served.
@@ -167,6 +171,7 @@ impl ServeConfig {
         let unix_socket = UnixSocket::resolve(flags.listen_unix, flags.listen_unix_mode, environment)?;
         let oidc_config = flags.oidc_config.or_else(|| environment.path("STRONGROOM_OIDC_CONFIG"));
         let token_issuer = TokenIssuer::resolve(flags.issuer, &advertise, environment)?;
+        let legacy_tokens = tokens::are_legacy_tokens_on(flags.legacy_tokens, environment)?;
         let password_memory = PasswordMemory::resolve(flags.argon2_memory_mib, environment)?;
         let swagger_ui =
             flags.swagger_ui || environment.switch("STRONGROOM_SWAGGER_UI")?.unwrap_or_else(|| listen.is_loopback());
@@ -197,6 +202,7 @@ impl ServeConfig {
             unix_socket,
             oidc_config,
             token_issuer,
+            legacy_tokens,
             password_memory,
             swagger_ui,
             redact_lists,

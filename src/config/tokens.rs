@@ -1,4 +1,5 @@
-//! What the tokens that this server signs say of it: `iss`, by which others know whose they are.
+//! What the tokens that this server signs say of it: `iss`, by which others know whose they are. And whether there are
+//! tokens of service accounts that never end.
 //!
 //! What this never does: take the address listened on. It may change with every start, and every token would end.
 
@@ -56,6 +57,11 @@ impl TokenIssuer {
     }
 }
 
+/// `--legacy-service-account-tokens`, else `STRONGROOM_LEGACY_SERVICE_ACCOUNT_TOKENS`, else not.
+pub(super) fn are_legacy_tokens_on(flag: bool, environment: &Environment) -> Result<bool, ConfigError> {
+    Ok(environment.switch("STRONGROOM_LEGACY_SERVICE_ACCOUNT_TOKENS")?.unwrap_or_default() || flag)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +80,16 @@ mod tests {
         assert_eq!(resolve(None, &["c:1"], &variable).unwrap(), "https://b.example/x");
         assert_eq!(resolve(None, &["c.example:443", "d:1"], &[]).unwrap(), "https://c.example:443");
         assert_eq!(resolve(None, &[], &[]).unwrap(), "https://strongroom.local");
+    }
+
+    #[test]
+    fn tokens_that_never_end_are_there_only_where_somebody_wants_them() {
+        let variable = |value| Environment::of(&[("STRONGROOM_LEGACY_SERVICE_ACCOUNT_TOKENS", value)]);
+        assert_eq!(are_legacy_tokens_on(false, &Environment::of(&[])), Ok(false));
+        assert_eq!(are_legacy_tokens_on(true, &variable("off")), Ok(true), "a flag wins");
+        assert_eq!(are_legacy_tokens_on(false, &variable("on")), Ok(true));
+        assert_eq!(are_legacy_tokens_on(false, &variable("off")), Ok(false));
+        assert!(are_legacy_tokens_on(false, &variable("perhaps")).is_err());
     }
 
     #[test]

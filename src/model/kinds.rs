@@ -444,6 +444,13 @@ pub const OWN_API_VERSION: &str = "strongroom.dev/v1alpha1";
 
 const USER_SUBRESOURCES: &[Subresource] = &[
     Subresource { name: "certificate", group: "", version: "", kind: "CertificateRequest", verbs: &[Verb::Create] },
+    Subresource {
+        name: "certificaterevocation",
+        group: "",
+        version: "",
+        kind: "CertificateRevocation",
+        verbs: &[Verb::Create],
+    },
     Subresource { name: "password", group: "", version: "", kind: "PasswordRequest", verbs: &[Verb::Create] },
 ];
 
@@ -567,6 +574,27 @@ pub static CERTIFICATE_REQUEST: Kind = Kind {
     message: &schema::CERTIFICATE_REQUEST,
 };
 
+/// CertificateRevocation: what `users/certificaterevocation` takes and returns. Like [`TOKEN_REQUEST`] it has no path of
+/// its own.
+pub static CERTIFICATE_REVOCATION: Kind = Kind {
+    id: 115,
+    group: OWN_GROUP,
+    version: OWN_VERSION,
+    api_version: OWN_API_VERSION,
+    kind: "CertificateRevocation",
+    list_kind: "CertificateRevocationList",
+    plural: "certificaterevocations",
+    singular: "certificaterevocation",
+    short_names: &[],
+    namespaced: false,
+    stored: false,
+    create_on_update: false,
+    delete_returns_object: false,
+    verbs: &[Verb::Create],
+    subresources: &[],
+    message: &schema::CERTIFICATE_REVOCATION,
+};
+
 /// Every kind that has a path of its own, stored ones first.
 pub static KINDS: &[&Kind] = &[
     &SECRET,
@@ -589,7 +617,8 @@ pub static KINDS: &[&Kind] = &[
 ];
 
 /// The kinds without a path of their own: what subresources take and return.
-pub static REQUEST_KINDS: &[&Kind] = &[&TOKEN_REQUEST, &PASSWORD_REQUEST, &CERTIFICATE_REQUEST];
+pub static REQUEST_KINDS: &[&Kind] =
+    &[&TOKEN_REQUEST, &PASSWORD_REQUEST, &CERTIFICATE_REQUEST, &CERTIFICATE_REVOCATION];
 
 /// The kinds that decide who may do what, and who is who.
 pub static ACCESS_KINDS: &[&Kind] = &[&ROLE, &ROLE_BINDING, &CLUSTER_ROLE, &CLUSTER_ROLE_BINDING, &USER];

@@ -1,14 +1,15 @@
-//! What follows from changes without anybody asking: watchers are told, terminating namespaces are emptied.
+//! What follows from changes without anybody asking: watchers are told, terminating namespaces are emptied, Secrets of
+//! service accounts are filled.
 //!
-//! Both live on the store's change feed alone, so whatever writes to the store, they hear of it.
+//! All of it lives on the store's change feed alone, so whatever writes to the store, they hear of it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::watch::Hub;
-use super::{Error, Objects};
+use super::{Error, Objects, token_secrets};
 use crate::audit::RequestFacts;
 use crate::model::kinds;
 use crate::model::user::User;
@@ -21,8 +22,14 @@ pub type Feed = mpsc::UnboundedReceiver<Arc<[Change]>>;
 /// Who empties namespaces, as the audit shows it.
 const COMPONENT: &str = "namespace-controller";
 
-/// Follows the feed until the store closes it.
-pub async fn run(objects: Arc<Objects>, hub: Arc<Hub>, mut feed: Feed) {
+/// Follows the feed until the store closes it. `trust` is the certificate (PEM) by which clients know the server, once
+/// that is known; it goes into the Secrets of service accounts.
+pub async fn run(objects: Arc<Objects>, hub: Arc<Hub>, trust: watch::Receiver<Option<Vec<u8>>>, mut feed: Feed) {
+    let tokens = objects.make_token.is_some().then(|| {
+        let (sender, queue) = mpsc::unbounded_channel();
+        tokio::spawn(token_secrets::run(Arc::clone(&objects), trust, queue));
+        sender
+    });
     let (to_empty, queue) = mpsc::unbounded_channel();
     for name in objects.terminating_namespaces() {
         let _ = to_empty.send(name);
@@ -33,6 +40,9 @@ pub async fn run(objects: Arc<Objects>, hub: Arc<Hub>, mut feed: Feed) {
         for change in batch.iter() {
             hub.publish(&objects, change);
             names.extend(objects.namespace_to_empty(change));
+            if let (Some(tokens), Some(work)) = (&tokens, Objects::token_work(change)) {
+                let _ = tokens.send(work);
+            }
         }
         for name in names {
             let _ = to_empty.send(name);
@@ -44,7 +54,8 @@ pub async fn run(objects: Arc<Objects>, hub: Arc<Hub>, mut feed: Feed) {
 async fn empty_namespaces(objects: Arc<Objects>, mut queue: mpsc::UnboundedReceiver<String>) {
     while let Some(name) = queue.recv().await {
         let Ok(permit) = permit(&name) else { continue };
-        match objects.empty_namespace(&permit, &RequestFacts::default(), &name).await {
+        let facts = RequestFacts::own(objects.clock.unix_millis());
+        match objects.empty_namespace(&permit, &facts, &name).await {
             // Where somebody else changed the namespace or finished it, their change comes by here too.
             Ok(_) | Err(Error::NotFound(_) | Error::Conflict(..)) => {}
             Err(_) => {

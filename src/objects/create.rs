@@ -38,6 +38,7 @@ impl Objects {
         let object = document.expose_mut();
         let generated = self.prepare(kind, request.namespace(), object)?;
         warnings.extend(validation::warnings_create(kind, object));
+        warnings.extend(self.warning_of_no_token(kind, object));
         defaults::apply_defaults(kind, object);
         self.owners.note(object);
         self.admit(request, kind, None, object)?;

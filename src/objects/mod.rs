@@ -20,6 +20,7 @@ mod owners;
 pub mod patch;
 mod read;
 pub mod record;
+mod token_secrets;
 mod update;
 mod users;
 pub mod watch;
@@ -34,6 +35,7 @@ pub use self::error::{Error, Resource};
 pub use self::list::{Page, PageRequest};
 pub use self::live::Loaded;
 use self::owners::Owners;
+pub use self::token_secrets::{MakeToken, TokenSecret};
 pub use self::update::{PatchBody, PatchType, Updated};
 use crate::audit::RequestFacts;
 use crate::clock::{SharedClock, rfc3339};
@@ -49,6 +51,8 @@ pub struct Objects {
     clock: SharedClock,
     owners: Owners,
     access: AccessFeed,
+    /// `None` where Secrets of service accounts are not filled.
+    make_token: Option<MakeToken>,
 }
 
 /// An allowed request: the proof that it is, and what is recorded of it.
@@ -78,7 +82,8 @@ impl<'a> Request<'a> {
 impl Objects {
     /// The objects of an open store. Reads the owners that its objects name.
     pub fn new(store: Store, keyring: Arc<Keyring>, clock: SharedClock) -> Self {
-        let objects = Self { store, keyring, clock, owners: Owners::default(), access: AccessFeed::default() };
+        let (owners, access) = (Owners::default(), AccessFeed::default());
+        let objects = Self { store, keyring, clock, owners, access, make_token: None };
         for kind in kinds::KINDS.iter().copied().filter(|kind| kind.stored) {
             for entry in objects.store.live(kind.id).into_iter().filter(|entry| entry.flags.has(Flags::OWNED)) {
                 // A row that does not open was reported when the store was scanned.

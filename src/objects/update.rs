@@ -206,6 +206,7 @@ impl Objects {
             set(object, "managedFields", managed);
         }
         warnings.extend(validation::warnings_create(kind, object));
+        warnings.extend(self.warning_of_no_token(kind, object));
         defaults::apply_defaults(kind, object);
         self.owners.note(object);
         self.admit(create, kind, None, object)?;

@@ -163,7 +163,12 @@ const ROLES: &[RoleRow] = &[
     ),
     role(
         "system:strongroom:auditor",
-        &[Paths { verbs: &["get"], paths: &["/strongroom/v1/audit", "/strongroom/v1/audit/*"] }],
+        &[
+            Paths { verbs: &["get"], paths: &["/strongroom/v1/audit", "/strongroom/v1/audit/*"] },
+            // Holding grants against the log takes the log, which the reviewer of access need not see, and the grants.
+            Resources { verbs: &["create"], group: OURS, resources: &["grantusagereviews"] },
+            Resources { verbs: &["list"], group: RBAC, resources: RBAC_KINDS },
+        ],
     ),
     role(
         "system:strongroom:session",

@@ -94,6 +94,36 @@ fn the_reviewers_roles_are_bound_to_nobody() {
 }
 
 #[test]
+fn the_reviewer_asks_who_may_and_the_auditor_who_did() {
+    let granted = |role: &str, line: &str| {
+        let mut set = PolicySet::default();
+        for (kind, object) in objects() {
+            set.put(kind, "", meta_text(&object, "name"), &object);
+        }
+        set.bind("", "b", &format!("ClusterRole:{role}"), &["User:bob"])
+            .compile()
+            .allows(&user("bob", &[]), &asked(line))
+    };
+    for (line, reviewer, auditor) in [
+        ("create - accessexplanations.strongroom.dev -", true, false),
+        ("create - resourceaccessreviews.strongroom.dev -", true, false),
+        ("create - grantusagereviews.strongroom.dev -", true, true),
+        (&format!("list - rolebindings.{RBAC} -"), true, true),
+        (&format!("list - clusterroles.{RBAC} -"), true, true),
+        (&format!("get t roles.{RBAC} a"), true, false),
+        (&format!("create t roles.{RBAC} -"), false, false),
+        ("get /strongroom/v1/audit", false, true),
+        ("get /strongroom/v1/audit/verify", false, true),
+        ("post /strongroom/v1/admin/rotate", false, false),
+        ("get t secrets a", false, false),
+        ("list - users.strongroom.dev -", false, false),
+    ] {
+        let roles = ["system:strongroom:access-reviewer", "system:strongroom:auditor"];
+        assert_eq!(roles.map(|role| granted(role, line)), [reviewer, auditor], "{line}");
+    }
+}
+
+#[test]
 fn the_objects_are_valid_as_they_are() {
     for (kind, mut object) in objects() {
         crate::model::defaults::apply_defaults(kind, &mut object);

@@ -7,18 +7,18 @@
 use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::task::AbortHandle;
 
 use crate::api;
 use crate::audit::{self, AuditLog, RequestFacts};
-use crate::auth::{self, ADMIN_STATE_KEY, AdminToken, Authenticator, OutsideIssuer, TokenHash};
+use crate::auth::{self, ADMIN_STATE_KEY, AdminToken, Authenticator, LegacyToken, OutsideIssuer, TokenHash};
 use crate::clock::SharedClock;
 use crate::config::{AuditConfig, ConfigError, HomePaths, PasswordMemory, TokenIssuer};
 use crate::crypto::{Argon2Cost, Keyring, password_limits};
 use crate::model::user::User;
 use crate::objects::watch::Hub;
-use crate::objects::{Objects, controllers};
+use crate::objects::{MakeToken, Objects, controllers};
 use crate::pki::client::CLIENT_DEFAULT_TTL_SECONDS;
 use crate::pki::{Authority, CertificateFacts, LEAF_VALID_SECONDS, PkiError, make_authority, make_client_authority};
 use crate::rbac::Attributes;
@@ -38,6 +38,9 @@ pub struct Assembly {
     credentials: Credentials,
     audit: Arc<AuditLog>,
     looking_after_audit: [AbortHandle; 2],
+    /// See [`Assembly::trust`].
+    trust: Arc<watch::Sender<Option<Vec<u8>>>>,
+    clock: SharedClock,
     state: api::State,
 }
 
@@ -58,6 +61,7 @@ struct Credentials {
     store: Store,
     keyring: Arc<Keyring>,
     authenticator: Arc<Authenticator>,
+    clock: SharedClock,
     /// Held while the token is replaced: two at once would leave store, file and memory with different ones.
     changing: Arc<Mutex<()>>,
 }
@@ -94,6 +98,8 @@ pub struct Settings {
     pub audit: AuditConfig,
     /// `iss` of the tokens that are signed.
     pub token_issuer: TokenIssuer,
+    /// Whether Secrets of service accounts are filled with tokens that never end, and those accepted.
+    pub legacy_tokens: bool,
     /// Memory for hashing a password.
     pub password_memory: PasswordMemory,
     /// Issuers of other systems whose tokens are accepted.
@@ -174,22 +180,36 @@ impl Assembly {
             store: store.clone(),
             keyring: Arc::clone(&keyring),
             authenticator: Arc::clone(&authenticator),
+            clock: Arc::clone(&clock),
             changing: Arc::default(),
         };
-        let objects = Arc::new(Objects::new(store.clone(), Arc::clone(&keyring), Arc::clone(&clock)));
+        let mut objects = Objects::new(store.clone(), Arc::clone(&keyring), Arc::clone(&clock));
+        if settings.legacy_tokens {
+            objects = objects.filling_token_secrets(make_legacy_token(&authenticator));
+        }
+        let objects = Arc::new(objects);
         let hub = Arc::new(Hub::new(objects.revision(), settings.watches_per_user));
-        tokio::spawn(controllers::run(Arc::clone(&objects), Arc::clone(&hub), feed));
+        let (trust, known) = watch::channel(None);
+        tokio::spawn(controllers::run(Arc::clone(&objects), Arc::clone(&hub), known, feed));
         let switched = api::Settings { swagger_ui: settings.swagger_ui, redact_lists: settings.redact_lists };
+        let own_clock = Arc::clone(&clock);
         let state = api_state(Arc::clone(&objects), hub, Arc::clone(&audit), clock, switched, credentials.clone());
         tokio::spawn(api::AccessChanges::run(state.clone()));
         tokio::spawn(api::look_after_credentials(state.clone()));
         report(store.findings(), &state.health);
-        bootstrap::run(&objects).await?;
+        bootstrap::run(&objects, &own_clock).await?;
         let looking_after_audit = [
             tokio::spawn(audit_log::look_after(Arc::clone(&audit), store.clone())).abort_handle(),
             tokio::spawn(audit_log::copy_mutations(Arc::clone(&audit), store.clone())).abort_handle(),
         ];
-        Ok(Self { store, credentials, audit, looking_after_audit, state })
+        let trust = Arc::new(trust);
+        Ok(Self { store, credentials, audit, looking_after_audit, trust, clock: own_clock, state })
+    }
+
+    /// Says by which certificate (PEM) clients know the server; `None` where they need none. Secrets of service
+    /// accounts are filled from then on.
+    pub fn trust(&self, certificate: Option<&str>) {
+        self.trust.send_replace(Some(certificate.unwrap_or_default().as_bytes().to_vec()));
     }
 
     /// The home's authority, made and sealed where there is none, or where the one there is ends within the life of
@@ -209,7 +229,7 @@ impl Assembly {
             StateChange::put(certificate_row, SecretBytes::new(made.certificate.clone())),
             StateChange::put(key_row, SecretBytes::new(made.key.expose().to_vec())),
         ];
-        self.store.write_state(rows, Some(own_work(key_row))).await.map_err(ServeError::store)?;
+        self.store.write_state(rows, Some(own_work(&self.clock, key_row))).await.map_err(ServeError::store)?;
         Ok(made)
     }
 
@@ -235,12 +255,13 @@ impl Assembly {
                 "the file was open to others, or the token in it was not the administrator's: there is a new token in it"
             );
         }
-        self.credentials.replace(own_work(ADMIN_STATE_KEY), |token| AdminKubeconfig { server, trust, token }).await
+        let record = own_work(&self.clock, ADMIN_STATE_KEY);
+        self.credentials.replace(record, |token| AdminKubeconfig { server, trust, token }).await
     }
 
     /// Replaces the administrator's token, in the kubeconfig too; the one before is no longer accepted.
     pub async fn rotate_admin_token(&self) -> Result<(), ServeError> {
-        self.credentials.rotate(own_work(ADMIN_STATE_KEY)).await
+        self.credentials.rotate(own_work(&self.clock, ADMIN_STATE_KEY)).await
     }
 
     /// Ends the store: what was acknowledged is on the disk and the database file stands alone.
@@ -287,7 +308,7 @@ impl Credentials {
         self.write_hash(SecretBytes::new(made.hash.0.to_vec()), audit).await?;
         if let Err(error) = kubeconfig(made.token).write(&self.paths.kubeconfig()) {
             if let Some(before) = before {
-                self.write_hash(before, own_work(ADMIN_STATE_KEY)).await?;
+                self.write_hash(before, own_work(&self.clock, ADMIN_STATE_KEY)).await?;
             }
             return Err(error.into());
         }
@@ -307,6 +328,7 @@ fn identities(settings: &Settings) -> Result<auth::Settings, ServeError> {
     let (memory_kib, usual) = (settings.password_memory.kib(), Argon2Cost::PASSWORD);
     let cost = Argon2Cost::new(memory_kib, usual.passes(), usual.lanes(), &password_limits());
     Ok(auth::Settings {
+        legacy_tokens: settings.legacy_tokens,
         password_cost: cost.map_err(|error| ConfigError::new("--argon2-memory", error.to_string()))?,
         outside: settings.outside_issuers.clone(),
         fetch: outside_issuers::fetch(),
@@ -324,9 +346,23 @@ fn stored_authority(store: &Store, signs: Signs) -> Result<Option<Authority>, Se
 }
 
 /// The audit record of what the server, or a command without one, does for itself.
-fn own_work(what: &str) -> Vec<u8> {
+fn own_work(clock: &SharedClock, what: &str) -> Vec<u8> {
+    let facts = RequestFacts::own(clock.unix_millis());
     let attributes = Attributes::path("update", &format!("/strongroom/v1/state/{what}"));
-    audit::mutation(&RequestFacts::default(), &User::system("server"), &attributes, what, "", 200)
+    audit::mutation(&facts, &User::system("server"), &attributes, what, "", 200)
+}
+
+fn make_legacy_token(authenticator: &Arc<Authenticator>) -> MakeToken {
+    let authenticator = Arc::clone(authenticator);
+    Arc::new(move |wanted| {
+        let token = LegacyToken {
+            namespace: wanted.namespace,
+            secret: wanted.secret,
+            account: wanted.account,
+            uid: wanted.uid,
+        };
+        authenticator.make_legacy_token(&token).ok()
+    })
 }
 
 /// The stored hash; where there is none, one that no token has.

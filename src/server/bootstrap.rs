@@ -9,6 +9,7 @@ use futures_util::future::try_join_all;
 use serde_json::Value;
 
 use crate::audit::RequestFacts;
+use crate::clock::SharedClock;
 use crate::model::kinds::{self, Kind};
 use crate::model::user::User;
 use crate::model::validation::options::{self, WriteOptions};
@@ -21,15 +22,16 @@ use super::ServeError;
 const DEFAULT_NAMESPACE: &str = "default";
 
 /// Makes what is missing. A store that cannot be written is served as it is.
-pub async fn run(objects: &Objects) -> Result<(), ServeError> {
+pub async fn run(objects: &Objects, clock: &SharedClock) -> Result<(), ServeError> {
     let namespace = serde_json::json!({"metadata": {"name": DEFAULT_NAMESPACE}});
     let wanted = bootstrap::objects().into_iter().chain([(&kinds::NAMESPACE, namespace)]);
     // Together, so that they are one or two commits.
-    let made = try_join_all(wanted.map(|(kind, object)| ensure(objects, kind, object))).await;
+    let made = try_join_all(wanted.map(|(kind, object)| ensure(objects, clock, kind, object))).await;
     match made {
         Ok(_) => {
             let permit = permit("update", &kinds::CLUSTER_ROLE, "")?;
-            objects.settle_aggregation(Request { permit: &permit, facts: &RequestFacts::default() }).await;
+            let facts = RequestFacts::own(clock.unix_millis());
+            objects.settle_aggregation(Request { permit: &permit, facts: &facts }).await;
             Ok(())
         }
         Err(Failed::Unavailable(why)) => {
@@ -45,7 +47,7 @@ enum Failed {
     Refused(String),
 }
 
-async fn ensure(objects: &Objects, kind: &'static Kind, wanted: Value) -> Result<(), Failed> {
+async fn ensure(objects: &Objects, clock: &SharedClock, kind: &'static Kind, wanted: Value) -> Result<(), Failed> {
     let name = wanted.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
     let failed = |error: Error| match error {
         Error::Unavailable(why) => Failed::Unavailable(why),
@@ -54,7 +56,7 @@ async fn ensure(objects: &Objects, kind: &'static Kind, wanted: Value) -> Result
         _ => Failed::Refused(name.clone()),
     };
     let refused = |_| Failed::Refused(name.clone());
-    let facts = RequestFacts::default();
+    let facts = RequestFacts::own(clock.unix_millis());
     let permit = |verb| permit(verb, kind, &name).map_err(refused);
     let get = permit("get")?;
     match objects.get(Request { permit: &get, facts: &facts }) {

@@ -126,6 +126,7 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
         unix_socket,
         oidc_config,
         token_issuer,
+        legacy_tokens,
         password_memory,
         swagger_ui,
         redact_lists,
@@ -144,6 +145,7 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
         redact_lists,
         audit,
         token_issuer,
+        legacy_tokens,
         password_memory,
         outside_issuers,
     };
@@ -157,6 +159,7 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
         let authority = assembly.authority(Signs::Server, now).await?;
         (Source::Generated, present_generated(&paths, &authority, &names, now)?)
     };
+    assembly.trust(presented.trust.as_deref());
     let clients = match client_certificates {
         ClientCertificates::Off => None,
         ClientCertificates::On { authorities } => {

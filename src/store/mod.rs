@@ -158,7 +158,7 @@ pub struct Group {
     pub mutations: Vec<Mutation>,
     /// Values of the store's own that change with them, each key once.
     pub state: Vec<StateChange>,
-    /// One line for the audit chain; the server's own start-up work has none.
+    /// One line for the audit chain.
     pub audit: Option<Vec<u8>>,
 }
 

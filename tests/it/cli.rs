@@ -7,7 +7,7 @@ mod sessions;
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&[&str]; 29] = [
+const COMMANDS: [&[&str]; 30] = [
     &[],
     &["serve"],
     &["healthcheck"],
@@ -22,6 +22,7 @@ const COMMANDS: [&[&str]; 29] = [
     &["user", "delete"],
     &["user", "list"],
     &["user", "certificate"],
+    &["user", "revoke-certificate"],
     &["token"],
     &["token", "create"],
     &["access"],

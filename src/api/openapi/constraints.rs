@@ -8,7 +8,7 @@ use crate::model::schema::Field;
 use crate::model::validation::metadata::FIELD_MANAGER_MAX_BYTES;
 use crate::model::validation::name_rule;
 use crate::model::validation::names::NameRule;
-use crate::pki::client::{CLIENT_MAX_TTL_SECONDS, CLIENT_MIN_TTL_SECONDS};
+use crate::pki::client::{CLIENT_MAX_TTL_SECONDS, CLIENT_MIN_TTL_SECONDS, SERIAL_TEXT_MAX_BYTES};
 
 macro_rules! dns_label {
     () => {
@@ -74,6 +74,8 @@ const ANNOTATION_KEY: &str = concat!(
 );
 /// Not `.`, and not beginning with `..`.
 const SECRET_KEY: &str = "^(\\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*)$";
+/// Hexadecimal digits with colons between, and not zero.
+const SERIAL: &str = "^[0:]*[1-9a-fA-F][0-9a-fA-F:]*$";
 const FINALIZER: &str = concat!("^(kubernetes|orphan|foregroundDeletion|", subdomain!(), "/", qualified_part!(), ")$");
 /// `VERSION` or `GROUP/VERSION`.
 const API_VERSION: &str = "^([^/]*/)?[^/]+$";
@@ -175,6 +177,7 @@ pub fn text(message: &str, field: &str) -> Text {
         ("Subject", "kind") => Text::one_of(&["Group", "ServiceAccount", "User"]),
         ("Subject", "apiGroup") => Text::one_of(&["", RBAC_GROUP]),
         ("Secret", "stringData") | ("PasswordRequestSpec", "password") => Text { write_only: true, ..Text::default() },
+        ("CertificateRevocationSpec", "serialNumber") => Text::like(SERIAL).at_most(SERIAL_TEXT_MAX_BYTES),
         ("Status", "status") => Text::one_of(&["Failure", "Success"]),
         _ => Text::default(),
     }

@@ -14,6 +14,8 @@ pub const NAMESPACE: &str = "default";
 /// The resourceVersion of every example.
 pub const REVISION: &str = "278";
 const UID: &str = "4e8a7b52-6d3c-4f19-9a0b-2c1d5e7f8a90";
+/// The serial number of a certificate.
+const SERIAL: &str = "4f0c6d1e2b7a4938a5d2c1b0e9f86734";
 const CREATED: &str = "2026-01-15T09:30:00Z";
 /// Two hours later.
 const NOW_UNIX_SECONDS: i64 = 1_768_476_600;
@@ -72,6 +74,7 @@ pub fn input(kind: &Kind) -> Value {
         "User" => json!({"spec": {"groups": ["auditors"]}}),
         "PasswordRequest" => json!({"spec": {"password": "seven herons over a slow river"}}),
         "CertificateRequest" => json!({"spec": {"request": "LS0tLS1CRUdJTi4uLg==", "expirationSeconds": 86400}}),
+        "CertificateRevocation" => json!({"spec": {"serialNumber": SERIAL}}),
         "AccessExplanation" => json!({"spec": {"user": "jane", "resourceAttributes": secret_attributes()}}),
         "GrantUsageReview" => json!({"spec": {"sinceSeconds": 7_776_000}}),
         _ => json!({}),
@@ -130,7 +133,15 @@ fn answered(kind: &Kind) -> Value {
         }
         "CertificateRequest" => {
             metadata = json!({"name": "jane", "creationTimestamp": CREATED});
-            let status = json!({"certificate": "LS0tLS1CRUdJTi4uLg==", "expirationTimestamp": "2026-01-16T09:30:00Z"});
+            let status = json!({
+                "certificate": "LS0tLS1CRUdJTi4uLg==", "expirationTimestamp": "2026-01-16T09:30:00Z",
+                "serialNumber": SERIAL,
+            });
+            (input(kind).get("spec").cloned(), status)
+        }
+        "CertificateRevocation" => {
+            metadata = json!({"name": "jane", "creationTimestamp": CREATED});
+            let status = json!({"serialNumber": SERIAL, "rememberedUntil": "2027-01-15T09:30:00Z"});
             (input(kind).get("spec").cloned(), status)
         }
         "AccessExplanation" => (input(kind).get("spec").cloned(), explanation()),

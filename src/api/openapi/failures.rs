@@ -268,6 +268,7 @@ fn request_invalid(route: &Route) -> Option<Case> {
             short.map(|why| FieldError::forbidden("spec.password", why)).into_iter().collect()
         }
         "CertificateRequest" => vec![FieldError::forbidden("spec.request", PkiError::Request.to_string())],
+        "CertificateRevocation" => vec![subresources::no_serial("0x4a0b")],
         _ => return None,
     };
     let name = if kind.kind == "TokenRequest" { "" } else { examples::name(route.kind) };

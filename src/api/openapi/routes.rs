@@ -126,7 +126,7 @@ impl Route {
             Verb::Create => {
                 codes.extend(WITH_A_BODY);
                 // A certificate changes nothing.
-                codes.extend(self.sub.is_none_or(|sub| sub.name != "certificate").then_some(409));
+                codes.extend(self.sub.is_none_or(|sub| !sub.name.starts_with("certificate")).then_some(409));
                 // The namespace, or the object whose part it is.
                 codes.extend((self.in_namespace || self.sub.is_some()).then_some(404));
             }

@@ -49,6 +49,8 @@ struct Signed {
     key: SecretBytes,
     /// RFC 3339.
     ends: String,
+    /// Hexadecimal digits.
+    serial: String,
 }
 
 impl Certificate {
@@ -71,9 +73,10 @@ impl Certificate {
         }
         let shown: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
         print(&format!(
-            "The certificate of {}, valid until {}, is in {}\n",
+            "The certificate of {}, valid until {}, serial number {}, is in {}\n",
             self.name,
             signed.ends,
+            signed.serial,
             shown.join(" and ")
         ));
         Ok(())
@@ -105,7 +108,8 @@ fn sign(connection: &Connection, name: &str, expires: Option<Length>) -> Result<
     let certificate = certificate.filter(|pem| pem.starts_with(b"-----BEGIN CERTIFICATE-----"));
     let certificate =
         certificate.ok_or_else(|| CliError::NotDone("the server did not answer with a certificate".to_owned()))?;
-    Ok(Signed { certificate, key, ends: text_at(answer.expose(), "/status/expirationTimestamp").to_owned() })
+    let text = |pointer| text_at(answer.expose(), pointer).to_owned();
+    Ok(Signed { certificate, key, ends: text("/status/expirationTimestamp"), serial: text("/status/serialNumber") })
 }
 
 #[expect(clippy::disallowed_methods, reason = "the key goes into its file, mode 0600")]

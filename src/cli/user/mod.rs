@@ -6,6 +6,7 @@ mod delete;
 mod disable;
 mod list;
 mod passwd;
+mod revoke_certificate;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -41,6 +42,8 @@ enum UserCommand {
     List(list::List),
     /// Make a key here and have its certificate signed
     Certificate(certificate::Certificate),
+    /// Revoke one certificate of a user at once; the others go on
+    RevokeCertificate(revoke_certificate::RevokeCertificate),
 }
 
 impl User {
@@ -53,6 +56,7 @@ impl User {
             UserCommand::Delete(command) => command.run(environment),
             UserCommand::List(command) => command.run(environment),
             UserCommand::Certificate(command) => command.run(environment),
+            UserCommand::RevokeCertificate(command) => command.run(environment),
         }
     }
 }

@@ -167,6 +167,75 @@ pub static CERTIFICATE_REQUEST_STATUS: Message = Message {
         Field::new("certificate", 1, Type::Bytes, "[]uint8", "The certificate in PEM form.").required(),
         Field::new("expirationTimestamp", 2, Type::Time, "v1.Time", "When the certificate stops being valid.")
             .required(),
+        Field::new(
+            "serialNumber",
+            3,
+            Type::String,
+            "string",
+            "The serial number of the certificate, in hexadecimal digits: by it the certificate can be revoked.",
+        )
+        .required(),
+    ],
+    atomic: false,
+};
+
+/// Revokes a client certificate.
+pub static CERTIFICATE_REVOCATION: Message = Message {
+    name: "CertificateRevocation",
+    component: "dev.strongroom.v1alpha1.CertificateRevocation",
+    description: "Revokes one client certificate that this server has signed for a user, through the user's certificaterevocation subresource. It is refused from the next request on, also on connections that are open.",
+    fields: &[
+        METADATA,
+        Field::new(
+            "spec",
+            2,
+            Type::Message(&CERTIFICATE_REVOCATION_SPEC),
+            "v1alpha1.CertificateRevocationSpec",
+            "Which certificate.",
+        )
+        .required(),
+        Field::new(
+            "status",
+            3,
+            Type::Message(&CERTIFICATE_REVOCATION_STATUS),
+            "v1alpha1.CertificateRevocationStatus",
+            "What is revoked, filled in by the server.",
+        ),
+    ],
+    atomic: false,
+};
+
+/// Which certificate is to be revoked.
+pub static CERTIFICATE_REVOCATION_SPEC: Message = Message {
+    name: "CertificateRevocationSpec",
+    component: "dev.strongroom.v1alpha1.CertificateRevocationSpec",
+    description: "Which certificate is to be revoked.",
+    fields: &[Field::new(
+        "serialNumber",
+        1,
+        Type::String,
+        "string",
+        "The serial number of the certificate in hexadecimal digits, in either case, with or without colons. Whether there is such a certificate is not known to the server.",
+    )
+    .required()],
+    atomic: false,
+};
+
+/// A revoked certificate.
+pub static CERTIFICATE_REVOCATION_STATUS: Message = Message {
+    name: "CertificateRevocationStatus",
+    component: "dev.strongroom.v1alpha1.CertificateRevocationStatus",
+    description: "A revoked certificate.",
+    fields: &[
+        Field::new("serialNumber", 1, Type::String, "string", "The serial number, as it is compared.").required(),
+        Field::new(
+            "rememberedUntil",
+            2,
+            Type::Time,
+            "v1.Time",
+            "When the revocation is forgotten: no certificate of before is valid then.",
+        )
+        .required(),
     ],
     atomic: false,
 };
@@ -418,7 +487,7 @@ pub static HOLDER: Message = Message {
 pub static GRANT_USAGE_REVIEW: Message = Message {
     name: "GrantUsageReview",
     component: "dev.strongroom.v1alpha1.GrantUsageReview",
-    description: "Asks which grants the audit log never saw used. The answer comes back in status; nothing is stored. Only for callers who may list the RBAC objects and read the audit log.",
+    description: "Asks which grants the audit log never saw used. The answer comes back in status; nothing is stored. Only for callers who may list the RBAC objects of all namespaces and get /strongroom/v1/audit, as ClusterRole system:strongroom:auditor lets them.",
     fields: &[
         METADATA,
         Field::new(

@@ -19,7 +19,12 @@ pub const DATA_MAX_BYTES: usize = 1024 * 1024;
 
 const REDACTED: &str = "<secret contents redacted>";
 const IMMUTABLE: &str = "field is immutable when `immutable` is set";
-const SERVICE_ACCOUNT_NAME: &str = "kubernetes.io/service-account.name";
+/// The type of Secrets that hold a service account's token.
+pub const SERVICE_ACCOUNT_TOKEN: &str = "kubernetes.io/service-account-token";
+/// Annotation of such a Secret: the name of the service account.
+pub const SERVICE_ACCOUNT_NAME: &str = "kubernetes.io/service-account.name";
+/// Annotation of such a Secret: the uid of the service account.
+pub const SERVICE_ACCOUNT_UID: &str = "kubernetes.io/service-account.uid";
 /// Nesting that Go's JSON scanner accepts.
 const JSON_MAX_DEPTH: usize = 10_000;
 
@@ -40,7 +45,7 @@ pub fn create(object: &Value, errors: &mut Vec<FieldError>) {
     let value = |key: &str| data.and_then(|data| data.get(key)).map(|value| value.as_str().unwrap_or_default());
     let mut require = |key: &str| errors.push(FieldError::required(format!("data[{key}]"), ""));
     match text(object, "type") {
-        "kubernetes.io/service-account-token" => {
+        SERVICE_ACCOUNT_TOKEN => {
             let annotations = meta(object).get("annotations").unwrap_or(&Value::Null);
             if text(annotations, SERVICE_ACCOUNT_NAME).is_empty() {
                 let field = format!("metadata.annotations[{SERVICE_ACCOUNT_NAME}]");

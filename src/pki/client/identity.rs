@@ -5,10 +5,8 @@ use std::sync::Arc;
 use super::super::certificate::CertificateFacts;
 use super::super::der::{Elements, IA5_STRING, OBJECT_IDENTIFIER, PRINTABLE_STRING, SEQUENCE, SET, UTF8_STRING, only};
 use super::super::signature::is_issued_by;
+use super::serial::serial_hex;
 use super::subject::{COMMON_NAME, GROUPS_MAX, ORGANIZATION, USER_ID, is_printable, is_reserved};
-
-/// RFC 5280, 4.1.2.2 allows 20 bytes; some authorities use more.
-const SERIAL_MAX_BYTES: usize = 64;
 
 /// What a client certificate says of its holder. Not secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,13 +80,12 @@ impl ClientIdentity {
             _ if issued_by_us => return Err(IdentityFault::NoUid),
             _ => None,
         };
-        let serial = facts.serial.iter().position(|byte| *byte != 0).and_then(|start| facts.serial.get(start..));
-        let serial = serial.filter(|serial| serial.len() <= SERIAL_MAX_BYTES).ok_or(IdentityFault::Unreadable)?;
+        let serial_hex = serial_hex(facts.serial).ok_or(IdentityFault::Unreadable)?;
         Ok(Self {
             common_name,
             organizations: names.groups,
             uid,
-            serial_hex: hex::encode(serial),
+            serial_hex,
             not_before: facts.not_before,
             not_after: facts.not_after,
             issued_by_us,

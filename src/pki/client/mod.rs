@@ -9,11 +9,13 @@
 
 mod identity;
 mod request;
+mod serial;
 mod signing;
 mod subject;
 
 pub use identity::{ClientIdentity, IdentityFault, PeerCertificate};
 pub use request::{ClientRequest, make_csr};
+pub use serial::{SERIAL_TEXT_MAX_BYTES, parse_serial, serial_hex};
 pub use signing::{
     CLIENT_DEFAULT_TTL_SECONDS, CLIENT_MAX_TTL_SECONDS, CLIENT_MIN_TTL_SECONDS, sign_client_certificate,
 };

@@ -199,6 +199,7 @@ fn body(method: &str, template: &str, path: &str) -> (String, Option<u16>) {
             json!({"spec": {"resourceAttributes": asked}})
         }
         ("post", "password") if template.contains("/users/") => json!({"spec": {"password": actors::PASSWORD}}),
+        ("post", "certificaterevocation") => json!({"spec": {"serialNumber": "4a0b"}}),
         // Switched off.
         ("post", "certificate") => return (json!({"spec": {"request": ""}}).to_string(), Some(400)),
         // With credentials they would end what the actor has to present.

@@ -167,6 +167,28 @@ fn explanations_are_for_those_who_may_read_what_they_are_made_of() {
 }
 
 #[test]
+fn who_holds_grants_against_the_audit_log_needs_to_read_it_and_is_told_so() {
+    let app = App::start();
+    let mut admin = Client::admin(&app);
+    bind(&mut admin, "", "review", "ClusterRole/system:strongroom:access-reviewer", "User/bob");
+    bind(&mut admin, "", "audit", "ClusterRole/system:strongroom:auditor", "User/carol");
+    role(&mut admin, "", "ask", &[rule(&["create"], "strongroom.dev", &["grantusagereviews"])]);
+    bind(&mut admin, "", "ask", "ClusterRole/ask", "User/dave");
+    let ask = |name: &str| {
+        let answer =
+            acting_as(&admin, name, &[]).json("POST", "/apis/strongroom.dev/v1alpha1/grantusagereviews", &json!({}));
+        (answer.status, answer.json()["message"].as_str().unwrap_or_default().to_owned())
+    };
+    let (code, why) = ask("bob");
+    assert!(code == 403 && why.contains("cannot get path \"/strongroom/v1/audit\""), "{why}");
+    assert_eq!(ask("carol").0, 201, "one role is enough");
+    let (code, why) = ask("dave");
+    assert!(code == 403 && why.contains("cannot list resource \"roles\""), "{why}");
+    let (code, why) = ask("erin");
+    assert!(code == 403 && why.contains("cannot create resource \"grantusagereviews\""), "{why}");
+}
+
+#[test]
 fn an_explanation_shows_nothing_of_namespaces_that_the_caller_may_not_read() {
     let app = App::start();
     let mut admin = Client::admin(&app);

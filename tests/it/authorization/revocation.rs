@@ -306,3 +306,21 @@ fn a_request_whose_body_comes_after_the_end_of_the_right_is_refused() {
         assert_eq!(admin.get(&secrets("default")).ok().json()["items"], before, "{method}");
     }
 }
+
+#[test]
+fn a_request_whose_body_comes_after_the_end_of_a_service_account_is_refused() {
+    let (_app, mut admin) = server();
+    role(&mut admin, "default", "write", &[rule(&["create"], "", &["secrets"])]);
+    let robot = actors::service_account(&mut admin, "default", "robot");
+    bind(&mut admin, "default", "robot", "Role/write", "ServiceAccount/default/robot");
+    let body = br#"{"metadata":{"name":"late"}}"#;
+    let length = body.len().to_string();
+    let mut connection = robot.connect().unwrap();
+    let headers = [("Content-Type", "application/json"), ("Content-Length", &length), ("Expect", "100-continue")];
+    connection.write(robot.head("POST", &secrets("default"), &headers).as_bytes()).unwrap();
+    assert!(connection.line().unwrap().contains("100 Continue") && connection.line().unwrap().is_empty());
+    admin.delete("/api/v1/namespaces/default/serviceaccounts/robot").ok();
+    connection.write(body).unwrap();
+    assert_eq!(connection.response(false).unwrap().status, 401);
+    assert_eq!(admin.get(&format!("{}/late", secrets("default"))).status, 404);
+}

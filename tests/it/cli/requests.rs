@@ -227,12 +227,25 @@ fn ones_own_password_is_changed_with_the_old_one() {
 }
 
 #[test]
+fn a_certificate_is_revoked_by_its_serial_number() {
+    let place = Place::answering(201, &json!({"kind": "CertificateRevocation", "status": {"serialNumber": "4a0b"}}));
+    let printed = place.run(&["user", "revoke-certificate", "ada", "--serial", "4A:0B"]).done();
+    assert_eq!(printed, "Certificate 4a0b of ada is revoked\n");
+    let asked = place.asked();
+    assert_eq!(asked.json()["spec"], json!({"serialNumber": "4A:0B"}));
+    assert_eq!((asked.method.as_str(), asked.target), ("POST", format!("{USERS}/ada/certificaterevocation")));
+}
+
+#[test]
 fn a_certificate_is_asked_for_with_a_key_that_stays_here() {
     let certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    let status = json!({"certificate": STANDARD.encode(certificate), "expirationTimestamp": "2026-10-21T14:13:20Z"});
+    let status = json!({"certificate": STANDARD.encode(certificate), "expirationTimestamp": "2026-10-21T14:13:20Z", "serialNumber": "4a0b"});
     let place = Place::answering(201, &json!({"kind": "CertificateRequest", "status": status}));
     let printed = place.run(&["user", "certificate", "ada", "--expires", "30d"]).done();
-    assert_eq!(printed, "The certificate of ada, valid until 2026-10-21T14:13:20Z, is in ./ada.key and ./ada.crt\n");
+    assert_eq!(
+        printed,
+        "The certificate of ada, valid until 2026-10-21T14:13:20Z, serial number 4a0b, is in ./ada.key and ./ada.crt\n"
+    );
     let asked = place.asked();
     assert_eq!(asked.target, format!("{USERS}/ada/certificate"));
     assert_eq!(asked.json()["spec"]["expirationSeconds"], 2_592_000);

@@ -14,6 +14,7 @@ use crate::support::clients;
 use crate::support::http::{Client, Response};
 use crate::support::jwt::openssl;
 use crate::support::kubectl;
+use crate::support::watch::Watch;
 
 /// A key and a request for a certificate, by OpenSSL; both PEM.
 fn key_and_request(subject: &str, algorithm: &[&str]) -> (Vec<u8>, Vec<u8>) {
@@ -126,6 +127,120 @@ fn a_certificate_ends_with_its_user_also_on_a_connection_that_is_open() {
     // The authority is the home's, and stays.
     let site = site.stopped_and_started();
     assert_eq!(who(&mut with(&site, &pair)), "ada");
+}
+
+/// A certificate for a user, its key, and its serial number as the answer shows it.
+fn numbered_certificate_of(site: &mut Site, name: &str) -> ((Vec<u8>, Vec<u8>), String) {
+    let (key, request) = key_and_request("/CN=whatever", P256);
+    let status =
+        ask(&mut site.admin, name, &json!({"request": STANDARD.encode(request)})).ok().json()["status"].clone();
+    let certificate = STANDARD.decode(status["certificate"].as_str().unwrap()).unwrap();
+    ((certificate, key), status["serialNumber"].as_str().unwrap().to_owned())
+}
+
+fn revoke(client: &mut Client, name: &str, serial: &str) -> Response {
+    let body = json!({"spec": {"serialNumber": serial}});
+    client.json("POST", &format!("{USERS}/{name}/certificaterevocation"), &body)
+}
+
+#[test]
+fn a_revoked_certificate_is_refused_by_the_next_request_of_an_open_connection_and_no_other_is() {
+    let mut site = Site::start(&["--client-certificates"]);
+    site.add("ada", &["readers"]);
+    site.add("bob", &[]);
+    let role = json!({"metadata": {"name": "r"}, "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["watch"]}]});
+    site.admin.json("POST", "/apis/rbac.authorization.k8s.io/v1/clusterroles", &role).ok();
+    let binding = json!({
+        "metadata": {"name": "r"}, "subjects": [{"kind": "Group", "name": "readers", "apiGroup": "rbac.authorization.k8s.io"}],
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "r"},
+    });
+    site.admin.json("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", &binding).ok();
+    let (pair, serial) = numbered_certificate_of(&mut site, "ada");
+    let (other_pair, other_serial) = numbered_certificate_of(&mut site, "ada");
+    // What OpenSSL shows of it is what is asked for.
+    let shown = openssl(&["x509", "-noout", "-serial"], &pair.0);
+    let shown = String::from_utf8(shown).unwrap().trim().strip_prefix("serial=").unwrap().to_owned();
+    assert_eq!(shown.to_lowercase(), serial);
+    let (mut open, mut other) = (with(&site, &pair), with(&site, &other_pair));
+    let mut watch = Watch::begin(&with(&site, &pair), &format!("{SECRETS}?watch=true"), "application/json");
+    assert_eq!((who(&mut open), who(&mut other)), ("ada".to_owned(), "ada".to_owned()));
+
+    // In another's name it is no revocation of this one, and a dry run is none.
+    revoke(&mut site.admin, "bob", &serial).ok();
+    let path = format!("{USERS}/ada/certificaterevocation?dryRun=All");
+    site.admin.json("POST", &path, &json!({"spec": {"serialNumber": serial}})).ok();
+    assert_eq!(who(&mut open), "ada");
+
+    let answer = revoke(&mut site.admin, "ada", &shown).ok().json();
+    assert_eq!((&answer["kind"], &answer["status"]["serialNumber"]), (&json!("CertificateRevocation"), &json!(serial)));
+    assert!(
+        answer["status"]["rememberedUntil"].as_str().unwrap()
+            > answer["metadata"]["creationTimestamp"].as_str().unwrap()
+    );
+    assert_eq!(
+        (who(&mut open), who(&mut with(&site, &pair)), who(&mut other)),
+        ("401".to_owned(), "401".to_owned(), "ada".to_owned())
+    );
+    let last = std::iter::from_fn(|| watch.event()).last().unwrap();
+    assert_eq!((&last["type"], &last["object"]["code"]), (&json!("ERROR"), &json!(401)), "{last}");
+    revoke(&mut site.admin, "ada", &serial).ok();
+
+    // One record each, with the number; the one of the signing has it too.
+    for (resource, numbers) in [
+        ("users/certificate", vec![other_serial.clone(), serial.clone()]),
+        ("users/certificaterevocation", vec![serial.clone(), serial.clone(), serial.clone()]),
+    ] {
+        let found = site.admin.get(&format!("/strongroom/v1/audit?resource={resource}&name=ada")).ok().json();
+        let events = found["items"].as_array().unwrap();
+        let recorded: Vec<&str> = events
+            .iter()
+            .map(|event| event["annotations"]["strongroom.dev/certificate-serial"].as_str().unwrap())
+            .collect();
+        assert_eq!(recorded, numbers, "{found}");
+        assert!(events.iter().all(|event| event["responseStatus"]["code"] == 201), "{found}");
+    }
+    let mut site = site.killed_and_started();
+    assert_eq!(
+        (who(&mut with(&site, &pair)), who(&mut with(&site, &other_pair))),
+        ("401".to_owned(), "ada".to_owned())
+    );
+    revoke(&mut site.admin, "ada", &other_serial).ok();
+    assert_eq!(who(&mut with(&site, &other_pair)), "401");
+}
+
+#[test]
+fn who_may_revoke_certificates_is_a_right_of_its_own() {
+    let mut site = Site::start(&["--client-certificates"]);
+    for name in ["ada", "bob"] {
+        site.add_person(name);
+    }
+    for serial in ["", "0", "0x4a", "4a 0b", "nine", &"f".repeat(129)] {
+        let refused = revoke(&mut site.admin, "ada", serial);
+        assert_eq!(
+            (refused.status, &refused.json()["reason"]),
+            (422, &json!("Invalid")),
+            "{serial}: {}",
+            refused.text()
+        );
+    }
+    assert_eq!(revoke(&mut site.admin, "nobody-there", "4a").status, 404);
+    let mut ada = site.with_token(&site.sign_in("ada").access);
+    for name in ["ada", "bob", "nobody-there"] {
+        assert_eq!(revoke(&mut ada, name, "4a").status, 403, "{name}");
+    }
+    let rule = json!({
+        "apiGroups": ["strongroom.dev"], "resources": ["users/certificaterevocation"], "resourceNames": ["bob"], "verbs": ["create"],
+    });
+    let role = json!({"metadata": {"name": "revoker"}, "rules": [rule]});
+    site.admin.json("POST", "/apis/rbac.authorization.k8s.io/v1/clusterroles", &role).ok();
+    let binding = json!({
+        "metadata": {"name": "revoker"}, "subjects": [{"kind": "User", "name": "ada", "apiGroup": "rbac.authorization.k8s.io"}],
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "revoker"},
+    });
+    site.admin.json("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", &binding).ok();
+    assert_eq!((revoke(&mut ada, "bob", "4a").status, revoke(&mut ada, "ada", "4a").status), (201, 403));
+    let request = STANDARD.encode(key_and_request("/CN=x", P256).1);
+    assert_eq!(ask(&mut ada, "bob", &json!({"request": request})).status, 403, "it lets nobody sign");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod certificates;
 mod impersonation;
+mod legacy_tokens;
 mod logins;
 mod outside;
 mod passwords;

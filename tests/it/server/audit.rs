@@ -1,11 +1,14 @@
 //! `strongroom audit verify` against homes that were left alone and homes that were not.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::process::{Ended, Place, mode};
+use crate::support::app::App;
+use crate::support::http::Client;
 
 const INTACT: &str = "everything that was looked at is as it was written\n";
 
@@ -154,4 +157,25 @@ fn records_of_changes_are_copied_once_and_leave_the_database_at_a_clean_stop() {
     let count =
         format!("records of mutations: 0 in the database, copied into the log up to number {}\n", after.len() + 1);
     assert!(printed.contains(&count) && printed.contains(INTACT), "{printed}");
+}
+
+#[test]
+fn what_the_server_did_for_itself_has_the_time_at_which_it_did_it_and_an_id_of_its_own() {
+    let app = App::start_in(tempfile::tempdir().unwrap(), &["--client-certificates"]);
+    let list = Client::admin(&app).get("/strongroom/v1/audit?limit=10000").ok().json();
+    let events = list["items"].as_array().unwrap();
+    let own =
+        events.iter().filter(|event| event["user"]["username"].as_str().unwrap().starts_with("system:strongroom:"));
+    assert!(own.count() > 20, "what every home has was recorded: {list}");
+    let mut ids = BTreeSet::new();
+    for event in events {
+        for time in ["requestReceivedTimestamp", "stageTimestamp"] {
+            assert!(event[time].as_str().unwrap() > "2020", "{event}");
+        }
+        let id = event["auditID"].as_str().unwrap();
+        assert!(!id.is_empty() && ids.insert((id, event["stage"].as_str().unwrap())), "{event}");
+        if let Some(cause) = event["annotations"]["strongroom.dev/consequence-of"].as_str() {
+            assert!(events.iter().any(|event| event["auditID"] == cause), "{event}");
+        }
+    }
 }
