@@ -397,7 +397,8 @@ impl Appender {
         Ok(())
     }
 
-    /// Numbers, links and writes one line, in one call.
+    /// Numbers, links and writes one line, in one call. Where the system takes part of it only, it is asked for the
+    /// rest: then it takes that, or says why not.
     fn put(&mut self, content: &[u8]) -> io::Result<()> {
         let position = &mut self.position;
         let Some(current) = position.current.as_mut().filter(|_| !position.is_torn) else {
@@ -410,9 +411,10 @@ impl Appender {
         chain(&mut self.line, end.sequence, &end.link);
         // Until it is known that the line is there as a whole.
         position.is_torn = true;
-        let taken = current.sink.write(&self.line)?;
-        if taken != self.line.len() {
-            return Err(io::Error::new(io::ErrorKind::WriteZero, "only part of a line was written"));
+        let mut rest = self.line.as_slice();
+        while !rest.is_empty() {
+            let taken = current.sink.write(rest)?;
+            rest = rest.get(taken..).filter(|_| taken > 0).ok_or(io::ErrorKind::WriteZero)?;
         }
         position.is_torn = false;
         position.end = end;
