@@ -1,6 +1,7 @@
 //! What is recorded of requests: one event each, before the answer, and nothing that is secret.
 
 mod abandoned;
+mod crash;
 mod operations;
 mod records;
 

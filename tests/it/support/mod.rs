@@ -9,6 +9,7 @@ pub mod dice;
 pub mod http;
 pub mod jwt;
 pub mod kubectl;
+pub mod load;
 pub mod operations;
 pub mod person;
 pub mod played;
