@@ -99,6 +99,8 @@ pub struct Appender {
     checkpointed_unix_millis: i64,
     /// What is to be recorded as soon as anything can be.
     notes: Vec<String>,
+    /// One of them says that part of a line was cut off.
+    is_cut_noted: bool,
     /// What somebody else has done to the log, as far as it was seen.
     findings: Vec<String>,
     /// The line that is being made; its memory is used again.
@@ -134,6 +136,7 @@ impl Appender {
             doubtful: None,
             checkpointed: None,
             notes: Vec::new(),
+            is_cut_noted: false,
             findings: Vec::new(),
             line: Vec::new(),
         }
@@ -280,6 +283,7 @@ impl Appender {
             self.put_event(&event)?;
             self.notes.remove(0);
         }
+        self.is_cut_noted = false;
         Ok(())
     }
 
@@ -336,7 +340,10 @@ impl Appender {
         {
             current.sink.truncate(current.length)?;
             let name = current.file.name();
-            self.note(format!("{torn} bytes of a line that was not written whole were cut off the end of {name}"));
+            // While such a note waits, what is cut off is a try to write it: a disk may be full for days.
+            if !std::mem::replace(&mut self.is_cut_noted, true) {
+                self.note(format!("{torn} bytes of a line that was not written whole were cut off the end of {name}"));
+            }
         }
         self.position.is_torn = false;
         Ok(())

@@ -331,6 +331,30 @@ fn a_limit_that_is_hit_within_a_line_is_told_for_what_it_is_and_nothing_torn_sta
 }
 
 #[test]
+fn a_disk_that_is_full_for_long_does_not_fill_the_log_with_notes_of_what_was_tried() {
+    let home = Home::new();
+    let log = home.open();
+    *lock(&home.faults.room) = Some(10);
+    assert!(log.append(&event(1)).is_err());
+    for room in 1..100 {
+        *lock(&home.faults.room) = Some(room);
+        assert_eq!(log.probe().unwrap_err().why(), FULL);
+    }
+    *lock(&home.faults.room) = None;
+    log.probe().unwrap();
+    let notes = home.notes();
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert!(notes[0].starts_with("nothing was written for a time") && notes[1].starts_with("10 bytes of a line"));
+    home.assert_intact();
+
+    *lock(&home.faults.room) = Some(20);
+    assert!(log.append(&event(2)).is_err());
+    *lock(&home.faults.room) = None;
+    log.probe().unwrap();
+    assert_eq!(home.notes().len(), 4, "what happens later is noted again");
+}
+
+#[test]
 fn a_line_that_is_taken_in_pieces_is_one_line() {
     let home = Home::new();
     *lock(&home.faults.piece) = Some(7);

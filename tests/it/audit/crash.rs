@@ -89,7 +89,8 @@ fn after_kill_9_everything_that_was_answered_has_its_record_and_nothing_else_is_
     }
     println!("{} kills, {count:?} answered, seed {seed}", kills());
     let total: usize = count.values().sum();
-    assert!(total as u64 > kills() && count.len() == 6, "the load was no load: {count:?}, seed {seed}");
+    let has_all = ["get", "patch", "delete"].iter().all(|verb| count.contains_key(verb));
+    assert!(total as u64 > kills() && has_all, "the load was no load: {count:?}, seed {seed}");
 }
 
 /// Reads, is denied and writes until the server is killed: what the objects may be then, and what was answered.

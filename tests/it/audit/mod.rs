@@ -2,6 +2,8 @@
 
 mod abandoned;
 mod crash;
+mod disk;
+mod flood;
 mod operations;
 mod records;
 
