@@ -121,6 +121,17 @@ fn a_limit_on_file_sizes_refuses_reads_and_writes_until_it_is_raised() {
     assert_eq!(server.must_recover("File too large"), 1);
 }
 
+#[test]
+fn where_not_even_the_servers_own_log_can_be_written_it_lives_and_says_why() {
+    let mut server = Server::start_in(tempfile::tempdir().unwrap());
+    // Standard error is a file, too.
+    limit_files_of(&server.app, Some(0));
+    assert_eq!(server.read_until_refused(), TOO_LARGE);
+    server.must_refuse(TOO_LARGE);
+    limit_files_of(&server.app, None);
+    assert_eq!(server.must_recover("File too large"), 0);
+}
+
 /// Limits how long the server may make a file; `None` as this process may.
 fn limit_files_of(app: &App, bytes: Option<u64>) {
     let own = getrlimit(Resource::Fsize);

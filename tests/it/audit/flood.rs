@@ -67,7 +67,7 @@ fn a_flood_of_denials_becomes_a_few_lines_that_account_for_every_one() {
     });
     let seconds = begun.elapsed().as_secs() + 2;
     assert!(all.is_some(), "{found:?} of {sent}: {}", app.log());
-    assert!(found.0 <= LINES_OF_A_SECOND * seconds && found.0 < sent / 4, "{found:?} within {seconds} s");
+    assert!(found.0 <= LINES_OF_A_SECOND * seconds && found.0 < sent / 2, "{found:?} within {seconds} s");
 
     // What is still being counted when the server stops is written, too.
     flood(&flooding, REQUESTS / 10);
