@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
-use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -44,10 +43,9 @@ fn after_kill_9_everything_that_was_answered_has_its_record_and_nothing_else_is_
     let seed = Dice::seed();
     let mut dice = Dice::new(seed);
     let (mut ledger, mut written_before) = (Ledger::new(), BTreeSet::new());
-    let mut count = BTreeMap::<&str, usize>::new();
+    let (mut count, mut since) = (BTreeMap::<&str, usize>::new(), String::new());
     let mut app = App::start();
     for number in 0..kills() {
-        let begun = Instant::now();
         let round = Round::new(number, seed, &mut dice);
         let (mut written, answered) = ask_until_killed(&round, &mut app, &mut ledger);
         app = start_after_kill(app, number, &mut dice);
@@ -55,8 +53,9 @@ fn after_kill_9_everything_that_was_answered_has_its_record_and_nothing_else_is_
         let might = written.clone();
         ledger = check(&app, &mut written, &when);
         let mut admin = Client::admin(&app);
-        // What was recorded in this round, and a little before.
-        let events = events(&mut admin, &format!("since={}s&resource=secrets", begun.elapsed().as_secs() + 1));
+        let events = events(&mut admin, &format!("resource=secrets{since}"));
+        // The newest is of a read of this check: what the next round does comes later.
+        since = format!("&since={}", events[0]["stageTimestamp"].as_str().unwrap());
         for answer in &answered {
             let of_it: Vec<&Value> = events.iter().filter(|event| event["auditID"] == *answer.audit_id).collect();
             let [event] = of_it[..] else { panic!("{when}: {answer:?} is recorded as {of_it:?}") };
