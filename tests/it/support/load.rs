@@ -211,7 +211,8 @@ impl Write {
 /// Compares what the server has with what it may have, and returns what it has.
 pub fn check(app: &App, written: &mut Ledger, when: &str) -> Ledger {
     let mut client = Client::admin(app);
-    let list = client.get(SECRETS).ok().json();
+    let list = client.send("GET", SECRETS, &[], b"");
+    let list = list.unwrap_or_else(|error| panic!("{when}: {error}: {}", app.log())).ok().json();
     let listed: BTreeMap<String, Value> = list["items"]
         .as_array()
         .unwrap()
