@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use actix_web::error::PayloadError;
 use actix_web::web;
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::Value;
 
+use super::recorded::CLIENT_CLOSED_REQUEST;
 use super::status::Failure;
 use crate::codec::{json, protobuf, typed, yaml};
 use crate::model::kinds::Kind;
@@ -33,7 +35,10 @@ pub async fn read_at_most(mut payload: web::Payload, max_bytes: usize) -> Result
             match tokio::time::timeout(BODY_SILENCE, payload.next()).await {
                 Err(_) => return Err(slow()),
                 Ok(None) => return Ok(SecretBytes::new(std::mem::take(&mut *bytes))),
-                Ok(Some(Err(_))) => return Err(Failure::bad_request("the request body is incomplete")),
+                Ok(Some(Err(error))) => {
+                    let then = payload.next().now_or_never();
+                    return Err(broken(&error, matches!(then, Some(None))));
+                }
                 Ok(Some(Ok(chunk))) => {
                     if bytes.len() + chunk.len() > max_bytes {
                         return Err(too_large(max_bytes));
@@ -44,6 +49,24 @@ pub async fn read_at_most(mut payload: web::Payload, max_bytes: usize) -> Result
         }
     };
     tokio::time::timeout(BODY_DEADLINE, collect).await.unwrap_or_else(|_| Err(slow()))
+}
+
+/// A body that breaks off because the client is gone, or that is not framed as HTTP has it.
+///
+/// The HTTP library calls a malformed chunk incomplete, too. What tells them apart is that the end of the connection
+/// is also the end of the body, and that behind such a chunk nothing follows.
+fn broken(error: &PayloadError, has_ended: bool) -> Failure {
+    let text = "the request body is incomplete";
+    match error {
+        PayloadError::Incomplete(_) if has_ended => gone(text),
+        PayloadError::Io(_) => gone(text),
+        _ => Failure::bad_request(text),
+    }
+}
+
+/// For the record: nobody is there to read it.
+fn gone(text: &str) -> Failure {
+    Failure::new(CLIENT_CLOSED_REQUEST, "ClientClosedRequest", text, None)
 }
 
 /// A body of more bytes than are read.

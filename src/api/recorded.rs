@@ -18,7 +18,7 @@ use crate::model::user::User;
 use crate::rbac::Attributes;
 
 /// What a client that went away before it was answered is recorded with, as proxies do.
-const CLIENT_CLOSED_REQUEST: u16 = 499;
+pub(super) const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// A request that has not been recorded yet.
 pub struct Unrecorded {

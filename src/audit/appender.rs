@@ -111,6 +111,8 @@ pub struct Appender {
     checkpointed_unix_millis: i64,
     /// What is to be recorded as soon as anything can be.
     notes: Vec<String>,
+    /// One of them says that part of a line was cut off.
+    is_cut_noted: bool,
     /// What somebody else has done to the log, as far as it was seen.
     findings: Vec<String>,
     /// The line that is being made; its memory is used again.
@@ -147,6 +149,7 @@ impl Appender {
             doubtful: None,
             checkpointed: None,
             notes: Vec::new(),
+            is_cut_noted: false,
             findings: Vec::new(),
             line: Vec::new(),
         }
@@ -311,6 +314,7 @@ impl Appender {
             self.put_event(&event)?;
             self.notes.remove(0);
         }
+        self.is_cut_noted = false;
         Ok(())
     }
 
@@ -369,7 +373,10 @@ impl Appender {
         {
             current.sink.truncate(current.length)?;
             let name = current.file.name();
-            self.note(format!("{torn} bytes of a line that was not written whole were cut off the end of {name}"));
+            // While such a note waits, what is cut off is a try to write it: a disk may be full for days.
+            if !std::mem::replace(&mut self.is_cut_noted, true) {
+                self.note(format!("{torn} bytes of a line that was not written whole were cut off the end of {name}"));
+            }
         }
         self.position.is_torn = false;
         Ok(())
@@ -430,7 +437,8 @@ impl Appender {
         Ok(())
     }
 
-    /// Numbers, links and writes one line, in one call.
+    /// Numbers, links and writes one line, in one call. Where the system takes part of it only, it is asked for the
+    /// rest: then it takes that, or says why not.
     fn put(&mut self, content: &[u8]) -> io::Result<()> {
         let position = &mut self.position;
         let Some(current) = position.current.as_mut().filter(|_| !position.is_torn) else {
@@ -443,9 +451,10 @@ impl Appender {
         chain(&mut self.line, end.sequence, &end.link);
         // Until it is known that the line is there as a whole.
         position.is_torn = true;
-        let taken = current.sink.write(&self.line)?;
-        if taken != self.line.len() {
-            return Err(io::Error::new(io::ErrorKind::WriteZero, "only part of a line was written"));
+        let mut rest = self.line.as_slice();
+        while !rest.is_empty() {
+            let taken = current.sink.write(rest)?;
+            rest = rest.get(taken..).filter(|_| taken > 0).ok_or(io::ErrorKind::WriteZero)?;
         }
         position.is_torn = false;
         position.end = end;

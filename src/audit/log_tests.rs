@@ -27,8 +27,12 @@ const BEGUN: i64 = 1_790_000_000_000;
 /// What the sinks of a log are to do.
 #[derive(Default)]
 struct Faults {
-    /// Bytes until the disk is full.
+    /// Bytes until no more are taken.
     room: Mutex<Option<usize>>,
+    /// What is said then; nothing is a full disk.
+    no_room: Mutex<Option<Errno>>,
+    /// The most that one write takes.
+    piece: Mutex<Option<usize>>,
     write: Mutex<Option<Errno>>,
     sync: Mutex<Option<Errno>>,
     truncate: Mutex<Option<Errno>>,
@@ -53,9 +57,10 @@ impl Sink for Faulty {
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         fail(&self.faults.write)?;
         let mut room = lock(&self.faults.room);
-        let taken = room.unwrap_or(bytes.len()).min(bytes.len());
+        let piece = lock(&self.faults.piece).unwrap_or(bytes.len());
+        let taken = room.unwrap_or(bytes.len()).min(bytes.len()).min(piece);
         if taken == 0 {
-            return Err(Errno::NOSPC.into());
+            return Err(lock(&self.faults.no_room).unwrap_or(Errno::NOSPC).into());
         }
         if let Some(room) = room.as_mut() {
             *room -= taken;
@@ -307,6 +312,61 @@ fn every_way_in_which_a_disk_refuses_is_told_with_what_to_do() {
         assert_eq!(home.numbers(), [2]);
         home.assert_intact();
     }
+}
+
+#[test]
+fn a_limit_that_is_hit_within_a_line_is_told_for_what_it_is_and_nothing_torn_stays() {
+    for (errno, why) in [(Errno::NOSPC, FULL), (Errno::DQUOT, QUOTA), (Errno::FBIG, QUOTA), (Errno::IO, DISK)] {
+        let home = Home::new();
+        let log = home.open();
+        log.append(&event(1)).unwrap();
+        let whole = home.text(1);
+        (*lock(&home.faults.room), *lock(&home.faults.no_room)) = (Some(10), Some(errno));
+        assert_eq!(log.append(&event(2)).unwrap_err().why(), why);
+        assert_eq!(home.text(1).len(), whole.len() + 10, "part of the line was taken");
+        *lock(&home.faults.room) = None;
+        log.probe().unwrap();
+        log.append(&event(3)).unwrap();
+        assert_eq!(home.numbers(), [1, 3]);
+        assert!(home.text(1).starts_with(&whole));
+        let cut = format!("10 bytes of a line that was not written whole were cut off the end of {}", name(1));
+        assert!(home.notes().contains(&cut), "{:?}", home.notes());
+        home.assert_intact();
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_for_long_does_not_fill_the_log_with_notes_of_what_was_tried() {
+    let home = Home::new();
+    let log = home.open();
+    *lock(&home.faults.room) = Some(10);
+    assert!(log.append(&event(1)).is_err());
+    for room in 1..100 {
+        *lock(&home.faults.room) = Some(room);
+        assert_eq!(log.probe().unwrap_err().why(), FULL);
+    }
+    *lock(&home.faults.room) = None;
+    log.probe().unwrap();
+    let notes = home.notes();
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert!(notes[0].starts_with("nothing was written for a time") && notes[1].starts_with("10 bytes of a line"));
+    home.assert_intact();
+
+    *lock(&home.faults.room) = Some(20);
+    assert!(log.append(&event(2)).is_err());
+    *lock(&home.faults.room) = None;
+    log.probe().unwrap();
+    assert_eq!(home.notes().len(), 4, "what happens later is noted again");
+}
+
+#[test]
+fn a_line_that_is_taken_in_pieces_is_one_line() {
+    let home = Home::new();
+    *lock(&home.faults.piece) = Some(7);
+    let log = home.open();
+    (0..3).for_each(|number| log.append(&event(number)).unwrap());
+    assert_eq!((home.numbers(), home.notes()), (vec![0, 1, 2], vec![]));
+    home.assert_intact();
 }
 
 #[test]

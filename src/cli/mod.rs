@@ -142,7 +142,8 @@ fn run(cli: Cli) -> Result<(), CliError> {
 fn start_log(filter: &LogFilter) -> Result<(), CliError> {
     let filter =
         EnvFilter::try_new(filter.as_str()).map_err(|_| ConfigError::new("--log", "is not a level or a filter"))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written is lost; to complain of that on standard error would fail as well, and panic.
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     // Colours only where a person looks.
     let _ = log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init();
     Ok(())

@@ -2,213 +2,35 @@
 //!
 //! `STRONGROOM_TEST_KILLS` is the number of kills (30), `STRONGROOM_TEST_SEED` repeats the choices of a run.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
 
 use crate::support::app::App;
 use crate::support::dice::Dice;
-use crate::support::http::Client;
-
-const SECRETS: &str = "/api/v1/namespaces/default/secrets";
-const WRITERS: u64 = 6;
-const NAMES_OF_A_WRITER: u64 = 12;
-/// The longest that a round writes before the kill.
-const ROUND_MILLIS: u64 = 250;
-/// One round in so many kills a server that is still starting, too.
-const KILLED_AT_START: u64 = 5;
-
-/// What an object is known to be: a value and, once the server told it, a revision. `None`: not there.
-type Known = Option<Version>;
-
-#[derive(Debug, Clone, PartialEq)]
-struct Version {
-    value: String,
-    revision: Option<String>,
-}
-
-/// What each object may be: one state; two once a write was not acknowledged.
-type Ledger = BTreeMap<String, Vec<Known>>;
+use crate::support::load::{Acknowledged, Ledger, Round, check, kills, start_after_kill};
 
 #[test]
 fn after_kill_9_every_acknowledged_write_is_there_and_nothing_else_is() {
-    let kills: u64 = std::env::var("STRONGROOM_TEST_KILLS").map_or(30, |text| text.parse().unwrap());
     let seed = Dice::seed();
     let mut dice = Dice::new(seed);
     let acknowledged = AtomicU64::new(0);
     let mut open = 0;
     let mut ledger = Ledger::new();
     let mut app = App::start();
-    for round in 0..kills {
-        let millis = dice.below(ROUND_MILLIS);
-        let mut written = write_until_killed(&mut app, round, seed, millis, &mut ledger, &acknowledged);
+    for number in 0..kills() {
+        let round = Round::new(number, seed, &mut dice);
+        let count = |_: &Acknowledged<'_>| {
+            acknowledged.fetch_add(1, Ordering::Relaxed);
+        };
+        let mut written = round.write_until_killed(&mut app, &mut ledger, &count, &[]);
         open += written.values().filter(|states| states.len() > 1).count();
-        let mut home = app.kill();
-        if round % KILLED_AT_START == KILLED_AT_START - 1 {
-            home = App::start_and_kill(home, Duration::from_millis(dice.below(ROUND_MILLIS)));
-        }
-        app = App::start_in(home, &[]);
-        ledger = check(&app, &mut written, &format!("seed {seed}, round {round}"));
+        app = start_after_kill(app, number, &mut dice);
+        ledger = check(&app, &mut written, &round.to_string());
     }
-    let acknowledged = acknowledged.into_inner();
+    let (kills, acknowledged) = (kills(), acknowledged.into_inner());
     println!("{kills} kills, {acknowledged} writes acknowledged, {open} in flight when killed, seed {seed}");
     assert!(acknowledged > kills, "the load was no load: {acknowledged} writes, seed {seed}");
     // And once more by the way that is not a crash.
     assert_eq!(app.stop(), Some(0), "{}", app.log());
     app = App::start_in(app.kill(), &[]);
     check(&app, &mut ledger, "after a clean stop");
-}
-
-/// Lets every writer write to names of its own, kills the server, and returns what is known then.
-fn write_until_killed(
-    app: &mut App,
-    round: u64,
-    seed: u64,
-    millis: u64,
-    ledger: &mut Ledger,
-    acknowledged: &AtomicU64,
-) -> Ledger {
-    let client = Client::admin(app);
-    let parts: Vec<Ledger> = (0..WRITERS)
-        .map(|writer| {
-            (0..NAMES_OF_A_WRITER)
-                .map(|number| format!("w{writer}-{number}"))
-                .map(|name| (name.clone(), ledger.remove(&name).unwrap_or_else(|| vec![None])))
-                .collect()
-        })
-        .collect();
-    assert!(ledger.is_empty(), "every object has a writer: {ledger:?}");
-    std::thread::scope(|scope| {
-        let writers: Vec<_> = (0..)
-            .zip(parts)
-            .map(|(writer, mut part)| {
-                let mut client = client.another();
-                let dice = Dice::new(seed ^ (round << 8) ^ writer);
-                scope.spawn(move || {
-                    write_until_an_error(&mut client, &mut part, dice, &format!("{round}-{writer}"), acknowledged);
-                    part
-                })
-            })
-            .collect();
-        // This is the random moment, not a wait for something.
-        std::thread::sleep(Duration::from_millis(millis));
-        app.begin_kill();
-        writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
-    })
-}
-
-fn write_until_an_error(client: &mut Client, part: &mut Ledger, mut dice: Dice, tag: &str, acknowledged: &AtomicU64) {
-    for count in 0.. {
-        let index = usize::try_from(dice.below(part.len() as u64)).unwrap();
-        let (name, states) = part.iter_mut().nth(index).unwrap();
-        let value = format!("{tag}-{count}");
-        let write = Write::choose(&mut dice, name, states[0].as_ref(), &value);
-        let headers = [("Content-Type", write.content_type)];
-        let Ok(response) = client.send(write.method, &write.path, &headers, write.body.to_string().as_bytes()) else {
-            // The server is gone. This write may have reached the disk, or not.
-            states.push(write.leaves_value.then_some(Version { value, revision: None }));
-            return;
-        };
-        let response = response.ok();
-        let after = write.leaves_value.then(|| {
-            let revision = response.json()["metadata"]["resourceVersion"].as_str().map(str::to_owned);
-            assert!(revision.is_some(), "an acknowledged write says its revision");
-            Version { value, revision }
-        });
-        *states = vec![after];
-        acknowledged.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// A request that changes an object.
-struct Write {
-    method: &'static str,
-    path: String,
-    content_type: &'static str,
-    body: Value,
-    /// Whether the object is there afterwards.
-    leaves_value: bool,
-}
-
-impl Write {
-    fn choose(dice: &mut Dice, name: &str, before: Option<&Version>, value: &str) -> Self {
-        let object = json!({
-            "apiVersion": "v1", "kind": "Secret",
-            "metadata": {"name": name, "labels": {"value": value}},
-            "data": {"value": STANDARD.encode(value)},
-        });
-        let named = format!("{SECRETS}/{name}");
-        let put = |method, path, content_type, body| Self { method, path, content_type, body, leaves_value: true };
-        let Some(before) = before else {
-            return put("POST", SECRETS.to_owned(), "application/json", object);
-        };
-        match dice.below(5) {
-            0 => Self {
-                method: "DELETE",
-                path: named,
-                content_type: "application/json",
-                body: json!({}),
-                leaves_value: false,
-            },
-            1 => put("PATCH", named, "application/merge-patch+json", object),
-            2 => put("PATCH", named, "application/strategic-merge-patch+json", object),
-            3 => {
-                let path = format!("{named}?fieldManager=crash&force=true");
-                put("PATCH", path, "application/apply-patch+yaml", object)
-            }
-            _ => {
-                let mut object = object;
-                object["metadata"]["resourceVersion"] = before.revision.as_deref().into();
-                put("PUT", named, "application/json", object)
-            }
-        }
-    }
-}
-
-/// Compares what the server has with what it may have, and returns what it has.
-fn check(app: &App, written: &mut Ledger, when: &str) -> Ledger {
-    let mut client = Client::admin(app);
-    let list = client.get(SECRETS).ok().json();
-    let listed: BTreeMap<String, Value> = list["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|item| (item["metadata"]["name"].as_str().unwrap().to_owned(), item.clone()))
-        .collect();
-    for name in listed.keys() {
-        assert!(written.contains_key(name), "{when}: {name} was never written");
-    }
-    std::mem::take(written)
-        .into_iter()
-        .map(|(name, states)| {
-            let found = listed.get(&name).map(|item| version(item, &name, when));
-            let is_allowed = states.iter().any(|state| match (state, &found) {
-                (None, None) => true,
-                (Some(known), Some(found)) => {
-                    known.value == found.value && (known.revision.is_none() || known.revision == found.revision)
-                }
-                _ => false,
-            });
-            assert!(is_allowed, "{when}: {name} is {found:?} and may be {states:?}");
-            let read = client.get(&format!("{SECRETS}/{name}"));
-            match &found {
-                Some(found) => assert_eq!(version(&read.ok().json(), &name, when), *found, "{when}: {name}"),
-                None => assert_eq!(read.status, 404, "{when}: {name}"),
-            }
-            (name, vec![found])
-        })
-        .collect()
-}
-
-/// The version that an object shows. Its two parts, sealed apart from each other, must be of the same write.
-fn version(object: &Value, name: &str, when: &str) -> Version {
-    let label = object["metadata"]["labels"]["value"].as_str().unwrap();
-    let value = object["data"]["value"].as_str().unwrap();
-    assert_eq!(STANDARD.encode(label), value, "{when}: metadata and data of {name} are of different writes");
-    let revision = object["metadata"]["resourceVersion"].as_str().map(str::to_owned);
-    Version { value: label.to_owned(), revision }
 }

@@ -6,14 +6,14 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::actors::{self, USERS, bind, rbac, role, rule_for, secret, secrets};
+use crate::support::actors::{self, bind, role, rule_for};
 use crate::support::app::App;
 use crate::support::http::Client;
+use crate::support::operations::{self, content_type, document, make_targets, operations, paths, set_up, upper};
 
 const FILE: &str = "tests/it/authorization/matrix.txt";
-const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 const ALL_VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
 /// Somebody who asks, a column of the table.
@@ -101,22 +101,6 @@ fn the_table_has_every_operation_and_no_other() {
     }
 }
 
-/// Method and path of each operation, in the order of the document.
-fn operations() -> Vec<(&'static str, String)> {
-    let document = document();
-    let mut all = Vec::new();
-    for (path, item) in document["paths"].as_object().unwrap() {
-        let methods = METHODS.iter().filter(|method| item.get(**method).is_some());
-        all.extend(methods.map(|method| (*method, path.clone())));
-    }
-    all
-}
-
-fn document() -> Value {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi/strongroom.json");
-    serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
-}
-
 fn lines() -> Vec<Line> {
     let document = document();
     let mut lines = Vec::new();
@@ -146,124 +130,28 @@ fn lines() -> Vec<Line> {
     lines
 }
 
-fn upper(method: &str) -> &'static str {
-    match method {
-        "get" => "GET",
-        "post" => "POST",
-        "put" => "PUT",
-        "patch" => "PATCH",
-        _ => "DELETE",
-    }
-}
-
-/// The places at which an operation is asked for: where actors have rights, and where they have none.
-fn paths(template: &str) -> Vec<String> {
-    let places: &[(&str, &str)] = match template {
-        "/api/v1/namespaces/{namespace}/secrets/{name}" => &[("t", "a"), ("t", "b"), ("other", "a")],
-        _ if template.starts_with("/api/v1/namespaces/{name}") => &[("", "t"), ("", "other")],
-        _ if template.contains("{namespace}") => &[("t", "target"), ("other", "target")],
-        _ => &[("", "target")],
-    };
-    places.iter().map(|(namespace, name)| template.replace("{namespace}", namespace).replace("{name}", name)).collect()
-}
-
 /// What is sent, and the answer to it where it is meant to say too little.
 fn body(method: &str, template: &str, path: &str) -> (String, Option<u16>) {
-    let name = path.rsplit('/').next().unwrap();
-    let namespace = if path.contains("/other/") { "other" } else { "t" };
-    let collection = template.trim_end_matches("/{name}").rsplit('/').next().unwrap();
-    let asked = json!({"verb": "get", "resource": "secrets", "namespace": namespace});
-    let document = match (method, collection) {
-        ("get" | "delete", _) => return (String::new(), None),
-        ("put", "finalize" | "status" | "namespaces") => {
-            let name = path.split('/').nth(4).unwrap();
-            json!({"metadata": {"name": name}, "spec": {"finalizers": ["kubernetes"]}})
-        }
-        ("put", _) => of_nobody(collection, &json!({"name": name})),
-        ("post", "namespaces" | "secrets" | "serviceaccounts" | "users") => {
-            json!({"metadata": {"generateName": "new-"}})
-        }
-        ("post", "roles" | "clusterroles" | "rolebindings" | "clusterrolebindings") => {
-            of_nobody(collection, &json!({"generateName": "new-"}))
-        }
-        ("patch", _)
-        | ("post", "token" | "selfsubjectreviews" | "grantusagereviews" | "rotate" | "rotate-signing-keys") => {
-            json!({})
-        }
-        ("post", "tokenreviews") => json!({"spec": {"token": "x"}}),
-        ("post", "localsubjectaccessreviews" | "subjectaccessreviews") => {
-            json!({"spec": {"user": "somebody", "resourceAttributes": asked}})
-        }
-        ("post", "selfsubjectrulesreviews") => json!({"spec": {"namespace": namespace}}),
-        ("post", "selfsubjectaccessreviews" | "accessexplanations" | "resourceaccessreviews") => {
-            json!({"spec": {"resourceAttributes": asked}})
-        }
-        ("post", "password") if template.contains("/users/") => json!({"spec": {"password": actors::PASSWORD}}),
-        ("post", "certificaterevocation") => json!({"spec": {"serialNumber": "4a0b"}}),
+    match (method, template.rsplit_once('/').unwrap()) {
         // Switched off.
-        ("post", "certificate") => return (json!({"spec": {"request": ""}}).to_string(), Some(400)),
+        ("post", (_, "certificate")) => (json!({"spec": {"request": ""}}).to_string(), Some(400)),
         // With credentials they would end what the actor has to present.
-        ("post", "login" | "logout" | "password" | "refresh") => return ("[]".to_owned(), Some(400)),
-        _ => panic!("nothing is known to send for {method} {template}"),
-    };
-    (document.to_string(), None)
-}
-
-/// A role without rules, a binding of such a role to nobody, or an object that has nothing but a name.
-fn of_nobody(collection: &str, metadata: &Value) -> Value {
-    let reference = |kind: &str| json!({"apiGroup": actors::RBAC, "kind": kind, "name": "nothing"});
-    match collection {
-        "roles" | "clusterroles" => json!({"metadata": metadata, "rules": []}),
-        "rolebindings" => json!({"metadata": metadata, "roleRef": reference("Role")}),
-        "clusterrolebindings" => json!({"metadata": metadata, "roleRef": reference("ClusterRole")}),
-        _ => json!({"metadata": metadata}),
+        ("post", ("/strongroom/v1", "login" | "logout" | "password" | "refresh")) => ("[]".to_owned(), Some(400)),
+        _ => (operations::body(method, template, path), None),
     }
 }
 
 /// The first line of the answer: watches go on.
 fn status(client: &Client, line: &Line) -> u16 {
-    let content_type = if line.method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
     let length = line.body.len().to_string();
     let mut headers = vec![("Connection", "close")];
     if !line.body.is_empty() {
-        headers.extend([("Content-Type", content_type), ("Content-Length", &length)]);
+        headers.extend([("Content-Type", content_type(line.method)), ("Content-Length", &length)]);
     }
     let mut connection = client.connect().unwrap();
     connection.write(client.head(line.method, &line.path, &headers).as_bytes()).unwrap();
     connection.write(line.body.as_bytes()).unwrap();
     connection.line().unwrap().split(' ').nth(1).unwrap().parse().unwrap()
-}
-
-fn set_up(admin: &mut Client) {
-    for namespace in ["t", "other"] {
-        actors::namespace(admin, namespace);
-        secret(admin, namespace, "b", &json!({"k": "v"}));
-        role(admin, namespace, "nothing", &[]);
-    }
-    role(admin, "", "nothing", &[]);
-    make_targets(admin);
-}
-
-/// What requests are for; what is there already stays as it is.
-fn make_targets(admin: &mut Client) {
-    let target = json!({"name": "target"});
-    let mut targets = vec![
-        (USERS.to_owned(), of_nobody("users", &target)),
-        (rbac("", "clusterroles"), of_nobody("clusterroles", &target)),
-        (rbac("", "clusterrolebindings"), of_nobody("clusterrolebindings", &target)),
-    ];
-    for namespace in ["t", "other"] {
-        targets.push((secrets(namespace), of_nobody("secrets", &json!({"name": "a"}))));
-        targets.push((secrets(namespace), of_nobody("secrets", &json!({"name": "b"}))));
-        targets.push((format!("/api/v1/namespaces/{namespace}/serviceaccounts"), of_nobody("", &target)));
-        for resource in ["roles", "rolebindings"] {
-            targets.push((rbac(namespace, resource), of_nobody(resource, &target)));
-        }
-    }
-    for (path, object) in targets {
-        let answer = admin.json("POST", &path, &object);
-        assert!(matches!(answer.status, 201 | 409), "{path}: {}", answer.text());
-    }
 }
 
 fn actors(app: &App, admin: &mut Client) -> Vec<Actor> {

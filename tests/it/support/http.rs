@@ -1,7 +1,7 @@
 //! HTTP/1.1 as a client speaks it that must see every byte: over TLS to the server, in the clear to a local tool.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +15,23 @@ use super::app::App;
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// Both ways of a connection.
-pub trait Stream: Read + Write + Send + Sync {}
-impl<T: Read + Write + Send + Sync> Stream for T {}
+pub trait Stream: Read + Write + Send + Sync {
+    /// Says that nothing more is going to be sent.
+    fn finish(&mut self) -> io::Result<()>;
+}
+
+impl Stream for TcpStream {
+    fn finish(&mut self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
+
+impl Stream for StreamOwned<ClientConnection, TcpStream> {
+    fn finish(&mut self) -> io::Result<()> {
+        self.conn.send_close_notify();
+        self.flush()
+    }
+}
 
 /// A client with one connection, which it keeps.
 pub struct Client {
@@ -240,6 +255,11 @@ impl Connection {
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes)?;
         self.stream.flush()
+    }
+
+    /// Ends it as a client does that says so. One that is dropped is gone without a word.
+    pub fn end(mut self) -> io::Result<()> {
+        self.stream.finish()
     }
 
     /// Reads status and headers of an answer.

@@ -9,6 +9,8 @@ pub mod dice;
 pub mod http;
 pub mod jwt;
 pub mod kubectl;
+pub mod load;
+pub mod operations;
 pub mod person;
 pub mod played;
 pub mod protobuf;
