@@ -133,6 +133,26 @@ impl Kind {
     }
 }
 
+/// What kinds have in common that are answered and forgotten.
+const CREATE_ONLY: Kind = Kind {
+    id: 0,
+    group: "",
+    version: "",
+    api_version: "",
+    kind: "",
+    list_kind: "",
+    plural: "",
+    singular: "",
+    short_names: &[],
+    namespaced: false,
+    stored: false,
+    create_on_update: false,
+    delete_returns_object: false,
+    verbs: &[Verb::Create],
+    subresources: &[],
+    message: &schema::SECRET,
+};
+
 /// A namespace has no deletecollection, as in Kubernetes.
 const NAMESPACE_VERBS: &[Verb] =
     &[Verb::Create, Verb::Delete, Verb::Get, Verb::List, Verb::Patch, Verb::Update, Verb::Watch];
@@ -304,14 +324,8 @@ pub static TOKEN_REVIEW: Kind = Kind {
     list_kind: "TokenReviewList",
     plural: "tokenreviews",
     singular: "tokenreview",
-    short_names: &[],
-    namespaced: false,
-    stored: false,
-    create_on_update: false,
-    delete_returns_object: false,
-    verbs: &[Verb::Create],
-    subresources: &[],
     message: &schema::TOKEN_REVIEW,
+    ..CREATE_ONLY
 };
 
 /// SelfSubjectReview
@@ -324,14 +338,8 @@ pub static SELF_SUBJECT_REVIEW: Kind = Kind {
     list_kind: "SelfSubjectReviewList",
     plural: "selfsubjectreviews",
     singular: "selfsubjectreview",
-    short_names: &[],
-    namespaced: false,
-    stored: false,
-    create_on_update: false,
-    delete_returns_object: false,
-    verbs: &[Verb::Create],
-    subresources: &[],
     message: &schema::SELF_SUBJECT_REVIEW,
+    ..CREATE_ONLY
 };
 
 /// SelfSubjectAccessReview
@@ -344,14 +352,8 @@ pub static SELF_SUBJECT_ACCESS_REVIEW: Kind = Kind {
     list_kind: "SelfSubjectAccessReviewList",
     plural: "selfsubjectaccessreviews",
     singular: "selfsubjectaccessreview",
-    short_names: &[],
-    namespaced: false,
-    stored: false,
-    create_on_update: false,
-    delete_returns_object: false,
-    verbs: &[Verb::Create],
-    subresources: &[],
     message: &schema::SELF_SUBJECT_ACCESS_REVIEW,
+    ..CREATE_ONLY
 };
 
 /// SelfSubjectRulesReview
@@ -364,14 +366,8 @@ pub static SELF_SUBJECT_RULES_REVIEW: Kind = Kind {
     list_kind: "SelfSubjectRulesReviewList",
     plural: "selfsubjectrulesreviews",
     singular: "selfsubjectrulesreview",
-    short_names: &[],
-    namespaced: false,
-    stored: false,
-    create_on_update: false,
-    delete_returns_object: false,
-    verbs: &[Verb::Create],
-    subresources: &[],
     message: &schema::SELF_SUBJECT_RULES_REVIEW,
+    ..CREATE_ONLY
 };
 
 /// SubjectAccessReview
@@ -384,14 +380,8 @@ pub static SUBJECT_ACCESS_REVIEW: Kind = Kind {
     list_kind: "SubjectAccessReviewList",
     plural: "subjectaccessreviews",
     singular: "subjectaccessreview",
-    short_names: &[],
-    namespaced: false,
-    stored: false,
-    create_on_update: false,
-    delete_returns_object: false,
-    verbs: &[Verb::Create],
-    subresources: &[],
     message: &schema::SUBJECT_ACCESS_REVIEW,
+    ..CREATE_ONLY
 };
 
 /// LocalSubjectAccessReview
@@ -404,14 +394,9 @@ pub static LOCAL_SUBJECT_ACCESS_REVIEW: Kind = Kind {
     list_kind: "LocalSubjectAccessReviewList",
     plural: "localsubjectaccessreviews",
     singular: "localsubjectaccessreview",
-    short_names: &[],
     namespaced: true,
-    stored: false,
-    create_on_update: false,
-    delete_returns_object: false,
-    verbs: &[Verb::Create],
-    subresources: &[],
     message: &schema::LOCAL_SUBJECT_ACCESS_REVIEW,
+    ..CREATE_ONLY
 };
 
 /// TokenRequest: what `serviceaccounts/token` takes and returns. It has no path of its own, so it is not one of
@@ -425,14 +410,9 @@ pub static TOKEN_REQUEST: Kind = Kind {
     list_kind: "TokenRequestList",
     plural: "tokenrequests",
     singular: "tokenrequest",
-    short_names: &[],
     namespaced: true,
-    stored: false,
-    create_on_update: false,
-    delete_returns_object: false,
-    verbs: &[Verb::Create],
-    subresources: &[],
     message: &schema::TOKEN_REQUEST,
+    ..CREATE_ONLY
 };
 
 /// The group of our own kinds.
@@ -484,14 +464,8 @@ pub static ACCESS_EXPLANATION: Kind = Kind {
     list_kind: "AccessExplanationList",
     plural: "accessexplanations",
     singular: "accessexplanation",
-    short_names: &[],
-    namespaced: false,
-    stored: false,
-    create_on_update: false,
-    delete_returns_object: false,
-    verbs: &[Verb::Create],
-    subresources: &[],
     message: &schema::ACCESS_EXPLANATION,
+    ..CREATE_ONLY
 };
 
 /// ResourceAccessReview: who may do something.
@@ -504,14 +478,8 @@ pub static RESOURCE_ACCESS_REVIEW: Kind = Kind {
     list_kind: "ResourceAccessReviewList",
     plural: "resourceaccessreviews",
     singular: "resourceaccessreview",
-    short_names: &[],
-    namespaced: false,
-    stored: false,
-    create_on_update: false,
-    delete_returns_object: false,
-    verbs: &[Verb::Create],
-    subresources: &[],
     message: &schema::RESOURCE_ACCESS_REVIEW,
+    ..CREATE_ONLY
 };
 
 /// GrantUsageReview: which grants the audit log never saw used.
@@ -524,14 +492,8 @@ pub static GRANT_USAGE_REVIEW: Kind = Kind {
     list_kind: "GrantUsageReviewList",
     plural: "grantusagereviews",
     singular: "grantusagereview",
-    short_names: &[],
-    namespaced: false,
-    stored: false,
-    create_on_update: false,
-    delete_returns_object: false,
-    verbs: &[Verb::Create],
-    subresources: &[],
     message: &schema::GRANT_USAGE_REVIEW,
+    ..CREATE_ONLY
 };
 
 /// PasswordRequest: what `users/password` takes and returns. Like [`TOKEN_REQUEST`] it has no path of its own.
@@ -544,14 +506,8 @@ pub static PASSWORD_REQUEST: Kind = Kind {
     list_kind: "PasswordRequestList",
     plural: "passwordrequests",
     singular: "passwordrequest",
-    short_names: &[],
-    namespaced: false,
-    stored: false,
-    create_on_update: false,
-    delete_returns_object: false,
-    verbs: &[Verb::Create],
-    subresources: &[],
     message: &schema::PASSWORD_REQUEST,
+    ..CREATE_ONLY
 };
 
 /// CertificateRequest: what `users/certificate` takes and returns. Like [`TOKEN_REQUEST`] it has no path of its own.
@@ -564,14 +520,8 @@ pub static CERTIFICATE_REQUEST: Kind = Kind {
     list_kind: "CertificateRequestList",
     plural: "certificaterequests",
     singular: "certificaterequest",
-    short_names: &[],
-    namespaced: false,
-    stored: false,
-    create_on_update: false,
-    delete_returns_object: false,
-    verbs: &[Verb::Create],
-    subresources: &[],
     message: &schema::CERTIFICATE_REQUEST,
+    ..CREATE_ONLY
 };
 
 /// CertificateRevocation: what `users/certificaterevocation` takes and returns. Like [`TOKEN_REQUEST`] it has no path of
@@ -585,14 +535,8 @@ pub static CERTIFICATE_REVOCATION: Kind = Kind {
     list_kind: "CertificateRevocationList",
     plural: "certificaterevocations",
     singular: "certificaterevocation",
-    short_names: &[],
-    namespaced: false,
-    stored: false,
-    create_on_update: false,
-    delete_returns_object: false,
-    verbs: &[Verb::Create],
-    subresources: &[],
     message: &schema::CERTIFICATE_REVOCATION,
+    ..CREATE_ONLY
 };
 
 /// Every kind that has a path of its own, stored ones first.
