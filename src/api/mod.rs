@@ -2,6 +2,7 @@
 //! `objects`. Nothing behind this module knows HTTP.
 
 mod access_reviews;
+mod asked;
 mod audit_log;
 mod body;
 pub mod discovery;

@@ -3,17 +3,15 @@
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
-use super::negotiate::{self, Offer};
-use super::respond::Style;
+use super::asked::Asked;
 use super::standing::Live;
 use super::status::Failure;
-use super::{Context, access_reviews, body, respond};
+use super::{Context, access_reviews, respond};
 use crate::auth::TokenVerdict;
 use crate::clock::rfc3339;
 use crate::model::field_error::go_quote;
 use crate::model::kinds::Kind;
 use crate::model::user::User;
-use crate::model::validation::options;
 use crate::model::validation::reviews::{self, Refusal};
 use crate::rbac::Permit;
 
@@ -24,17 +22,8 @@ pub(super) async fn create(
     kind: &'static Kind,
     payload: web::Payload,
 ) -> Result<HttpResponse, Failure> {
-    let agreed =
-        negotiate::negotiate(context.accept(), Offer::Plain).map_err(|error| Failure::not_acceptable(error.0))?;
-    let style = Style { encoding: agreed.encoding, ..context.style.clone() };
-    let format = body::format(context.header("content-type"))?;
-    let validation = options::create(context.query.pairs()).map_err(Failure::options)?.field_validation;
-    let bytes = body::read(payload).await?;
-    context.confirm(permit)?;
-    let mut decoded = body::decode_object(kind, format, &bytes)?;
-    let mut warnings = Vec::new();
-    body::judge(kind, validation, decoded.findings, &mut warnings)?;
-    let review = decoded.document.expose_mut();
+    let mut asked = Asked::read(context, permit, kind, payload).await?;
+    let review = asked.document.expose_mut();
     check(kind, review, permit.namespace()).map_err(|refusal| match refusal {
         Refusal::BadRequest(text) => Failure::bad_request(text),
         // Kubernetes names no kind here.
@@ -61,7 +50,7 @@ pub(super) async fn create(
         }
         fields.insert("status".to_owned(), status);
     }
-    Ok(respond::value(&style, 201, &body, &warnings))
+    Ok(respond::value(&asked.style, 201, &body, &asked.warnings))
 }
 
 fn check(kind: &Kind, review: &Value, namespace: &str) -> Result<(), Refusal> {

@@ -11,17 +11,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::negotiate::{self, Offer};
-use super::respond::Style;
+use super::asked::Asked;
 use super::status::Failure;
-use super::{Context, body, respond};
+use super::{Context, respond};
 use crate::audit;
 use crate::auth::{LoginError, MintError, RevokeError, RevokedCertificate, TokenRequest};
 use crate::clock::rfc3339;
 use crate::model::defaults;
 use crate::model::field_error::FieldError;
 use crate::model::kinds::{self, Kind};
-use crate::model::validation::options::{self, WriteOptions};
 use crate::model::validation::reviews::{self, BoundKind, Refusal};
 use crate::objects::{Error, Request, Resource};
 use crate::pki::client::{
@@ -39,14 +37,6 @@ const CERTIFICATE_SERIAL: &str = "strongroom.dev/certificate-serial";
 /// `server`, which owns it.
 pub type ClientAuthority = Arc<dyn Fn() -> Option<Authority> + Send + Sync>;
 
-/// A decoded request for something.
-struct Asked {
-    document: Document,
-    options: WriteOptions,
-    style: Style,
-    warnings: Vec<String>,
-}
-
 /// Answers a POST to a subresource whose kind is not its parent's.
 pub(super) async fn create(
     context: &Context<'_>,
@@ -54,17 +44,7 @@ pub(super) async fn create(
     kind: &'static Kind,
     payload: web::Payload,
 ) -> Result<HttpResponse, Failure> {
-    let agreed =
-        negotiate::negotiate(context.accept(), Offer::Plain).map_err(|error| Failure::not_acceptable(error.0))?;
-    let style = Style { encoding: agreed.encoding, ..context.style.clone() };
-    let format = body::format(context.header("content-type"))?;
-    let options = options::create(context.query.pairs()).map_err(Failure::options)?;
-    let bytes = body::read(payload).await?;
-    context.confirm(permit)?;
-    let decoded = body::decode_object(kind, format, &bytes)?;
-    let mut warnings = Vec::new();
-    body::judge(kind, options.field_validation, decoded.findings, &mut warnings)?;
-    let asked = Asked { document: decoded.document, options, style, warnings };
+    let asked = Asked::read(context, permit, kind, payload).await?;
     match kind.kind {
         "TokenRequest" => token(context, permit, asked),
         "PasswordRequest" => password(context, permit, asked).await,
