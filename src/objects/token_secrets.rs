@@ -10,6 +10,7 @@
 //! Source: `pkg/controller/serviceaccount/tokens_controller.go` of Kubernetes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,7 +20,7 @@ use subtle::ConstantTimeEq as _;
 use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
-use super::create::set;
+use super::create::{set, uid_text};
 use super::{Error, Objects, Request};
 use crate::audit::RequestFacts;
 use crate::model::kinds::{Kind, SECRET, SERVICE_ACCOUNT};
@@ -36,6 +37,11 @@ const COMPONENT: &str = "tokens-controller";
 /// What a client is told who makes such a Secret where none is filled.
 const NOT_FILLED: &str =
     "no token will be put into this secret: the server runs without --legacy-service-account-tokens";
+
+/// How often a Secret is looked at again that could not be put right.
+const RETRIES: u32 = 6;
+/// The wait before the first of these; each next one is twice as long.
+const FIRST_RETRY: Duration = Duration::from_millis(250);
 
 /// Whose token is to be made, and for which Secret.
 #[derive(Debug, Clone, Copy)]
@@ -71,18 +77,69 @@ pub(super) async fn run(
     let Ok(trust) = trust.wait_for(Option::is_some).await.map(|trust| trust.clone().unwrap_or_default()) else {
         return;
     };
-    for entry in objects.store.live(SECRET.id) {
-        objects.look_in_passing(entry.revision, None, &trust).await;
+    let (again, mut due) = mpsc::unbounded_channel();
+    let filling = Filling { objects, trust, again };
+    for entry in filling.objects.store.live(SECRET.id) {
+        filling.look_in_passing(entry.revision, None).await;
     }
-    while let Some(work) = queue.recv().await {
-        match work {
-            Work::Secret(namespace, name) => objects.look(&namespace, &name, &trust).await,
-            Work::Account(namespace, account) => {
-                let range = Range { namespace: Some(&namespace), ..Range::default() };
-                let secrets = objects.store.snapshot(SECRET.id, &range).map(|snapshot| snapshot.revisions);
-                for revision in secrets.unwrap_or_default() {
-                    objects.look_in_passing(revision, Some(&account), &trust).await;
-                }
+    loop {
+        tokio::select! {
+            work = queue.recv() => match work {
+                None => return,
+                Some(Work::Secret(namespace, name)) => filling.look(namespace, name, 0).await,
+                Some(Work::Account(namespace, account)) => filling.look_at_all_of(&namespace, &account).await,
+            },
+            Some(Retry(namespace, name, retries)) = due.recv() => filling.look(namespace, name, retries).await,
+        }
+    }
+}
+
+/// A Secret that is to be looked at again, and how often it was already.
+struct Retry(Arc<str>, Arc<str>, u32);
+
+/// What filling takes.
+struct Filling {
+    objects: Arc<Objects>,
+    trust: Vec<u8>,
+    again: mpsc::UnboundedSender<Retry>,
+}
+
+impl Filling {
+    /// Looks at what an account that is gone leaves behind.
+    async fn look_at_all_of(&self, namespace: &str, account: &str) {
+        let range = Range { namespace: Some(namespace), ..Range::default() };
+        let secrets = self.objects.store.snapshot(SECRET.id, &range).map(|snapshot| snapshot.revisions);
+        for revision in secrets.unwrap_or_default() {
+            self.look_in_passing(revision, Some(account)).await;
+        }
+    }
+
+    /// Looks at a Secret that holds tokens, or is to: of this account only, if one is given.
+    async fn look_in_passing(&self, revision: u64, account: Option<&str>) {
+        let Ok(row) = self.objects.store.row_in_passing(revision) else { return };
+        // A row that does not open was reported when the store was scanned.
+        let Ok(loaded) = self.objects.open(&SECRET, Arc::clone(&row)) else { return };
+        if loaded.mentions(SERVICE_ACCOUNT_TOKEN) && account.is_none_or(|account| loaded.mentions(account)) {
+            self.look(Arc::clone(&row.namespace), Arc::clone(&row.name), 0).await;
+        }
+    }
+
+    async fn look(&self, namespace: Arc<str>, name: Arc<str>, retries: u32) {
+        match self.objects.settle_token_secret(&namespace, &name, &self.trust).await {
+            // Where somebody else changed it meanwhile, their change comes by here too.
+            Ok(()) | Err(Error::NotFound(_) | Error::Conflict(..) | Error::DeletePrecondition(..)) => {}
+            // What the object itself forbids (it is immutable, or full) changes with the object only.
+            Err(error) if retries >= RETRIES || matches!(error, Error::Invalid(..)) => tracing::warn!(
+                object.namespace = &*namespace,
+                object.name = &*name,
+                "a secret for a service account's token could not be put right; its next change or a restart tries again"
+            ),
+            Err(_) => {
+                let again = self.again.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(FIRST_RETRY * 2_u32.saturating_pow(retries)).await;
+                    let _ = again.send(Retry(namespace, name, retries + 1));
+                });
             }
         }
     }
@@ -126,28 +183,6 @@ impl Objects {
         }
     }
 
-    /// Looks at a Secret that holds tokens, or is to: of this account only, if one is given.
-    async fn look_in_passing(&self, revision: u64, account: Option<&str>, trust: &[u8]) {
-        let Ok(row) = self.store.row_in_passing(revision) else { return };
-        // A row that does not open was reported when the store was scanned.
-        let Ok(loaded) = self.open(&SECRET, Arc::clone(&row)) else { return };
-        if loaded.mentions(SERVICE_ACCOUNT_TOKEN) && account.is_none_or(|account| loaded.mentions(account)) {
-            self.look(&row.namespace, &row.name, trust).await;
-        }
-    }
-
-    async fn look(&self, namespace: &str, name: &str, trust: &[u8]) {
-        match self.settle_token_secret(namespace, name, trust).await {
-            // Where somebody else changed it meanwhile, their change comes by here too.
-            Ok(()) | Err(Error::NotFound(_) | Error::Conflict(..) | Error::DeletePrecondition(..)) => {}
-            Err(_) => tracing::warn!(
-                object.namespace = namespace,
-                object.name = name,
-                "a secret for a service account's token could not be put right; the next change or a restart tries again"
-            ),
-        }
-    }
-
     #[expect(clippy::disallowed_methods, reason = "the Secret is filled")]
     async fn settle_token_secret(&self, namespace: &str, name: &str, trust: &[u8]) -> Result<(), Error> {
         let found = self.store.find(SECRET.id, namespace, name);
@@ -164,7 +199,7 @@ impl Objects {
         }
         let facts = RequestFacts::own(self.clock.unix_millis());
         let noted = annotation(secret, SERVICE_ACCOUNT_UID);
-        let live = self.uid(&SERVICE_ACCOUNT, namespace, &account).filter(|uid| noted.is_empty() || noted == uid);
+        let live = self.account_uid(namespace, &account)?.filter(|uid| noted.is_empty() || noted == uid);
         let Some(uid) = live else {
             // Of an account that is gone, or of a former one of this name.
             let options = DeleteOptions {
@@ -183,6 +218,17 @@ impl Objects {
         COMPONENT.clone_into(&mut options.field_manager);
         let permit = permit("update", namespace, name)?;
         self.update(Request { permit: &permit, facts: &facts }, document, &options, &mut Vec::new()).await.map(drop)
+    }
+
+    /// Uid of a service account; `None` if there is certainly none. One that cannot be read is an error: its Secrets
+    /// are not removed for it.
+    fn account_uid(&self, namespace: &str, name: &str) -> Result<Option<String>, Error> {
+        let failed = |error| super::live::read_error(&error, &SERVICE_ACCOUNT, name);
+        let Some(entry) = self.store.find(SERVICE_ACCOUNT.id, namespace, name).map_err(failed)? else {
+            return Ok(None);
+        };
+        let row = self.store.row(entry.revision).map_err(failed)?;
+        Ok(Some(uid_text(&row.uid)))
     }
 
     /// Puts in what is missing; whether anything was.
