@@ -55,6 +55,8 @@ pub enum Measure {
     Watch,
     /// Reads that are recorded against reads that are not
     Audit,
+    /// Reads beside very many who sign in
+    Logins,
     /// An empty home: memory and start
     Empty,
     /// A home with very many Secrets
@@ -65,7 +67,15 @@ impl Options {
     /// What was asked for, in order.
     pub fn chosen(&self) -> Vec<Measure> {
         if self.measures.is_empty() {
-            return vec![Measure::Empty, Measure::Get, Measure::Write, Measure::List, Measure::Watch, Measure::Audit];
+            return vec![
+                Measure::Empty,
+                Measure::Get,
+                Measure::Write,
+                Measure::List,
+                Measure::Watch,
+                Measure::Audit,
+                Measure::Logins,
+            ];
         }
         self.measures.clone()
     }
@@ -94,6 +104,7 @@ impl fmt::Display for Measure {
             Self::List => "list",
             Self::Watch => "watch",
             Self::Audit => "audit",
+            Self::Logins => "logins",
             Self::Empty => "empty",
             Self::Scale => "scale",
         })

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod empty;
 pub mod get;
 pub mod list;
+pub mod logins;
 pub mod scale;
 pub mod watch;
 pub mod write;

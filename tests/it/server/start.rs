@@ -4,6 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +12,7 @@ use strongroom::clock::{Clock as _, SystemClock};
 use strongroom::pki::{Names, encode_certificate, encode_private_key, make_authority, make_leaf};
 
 use super::process::{Ended, Place, Server, field, mode, token};
+use crate::support::clients::eventually;
 
 /// What the shell makes of a printed line.
 fn in_a_shell(line: &str) -> String {
@@ -125,10 +127,15 @@ fn by_default_the_key_lies_apart_from_the_database_and_the_text_says_what_that_i
 fn a_second_process_is_told_who_has_the_home_and_disturbs_nothing() {
     let place = Place::new();
     let server = place.start(&[]);
+    // What it does itself would look like a disturbance.
+    server.signal("STOP");
+    let state = || fs::read_to_string(format!("/proc/{}/stat", server.pid())).unwrap();
+    eventually(Duration::from_secs(20), || state().contains(") T ").then_some(())).expect("the server stands still");
     let before = place.content();
     let error = Ended::of(place.serve(&[])).not_done();
     assert!(error.contains(&format!("is in use by another strongroom process (pid {})", server.pid())), "{error}");
     assert_eq!(place.content(), before);
+    server.signal("CONT");
     assert_eq!(server.code_for(&token(&place)), 200);
 }
 
