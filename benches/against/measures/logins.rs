@@ -1,8 +1,10 @@
-//! What reads cost while others guess passwords: the same reads without and with clients that sign in all the time.
+//! What reads cost while others guess passwords: the same reads without and with clients that sign in, all at once, again
+//! and again.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::failure::Outcome;
 use crate::figures::Spread;
@@ -13,8 +15,10 @@ use crate::servers::{Comparable, OBJECTS, Servers, home, strongroom};
 
 use super::read_at_random;
 
-/// Clients that sign in, each again as soon as it has its answer.
+/// Clients that sign in at once.
 const GUESSERS: usize = 200;
+/// Between two attempts of a client: the least that `Retry-After` asks for.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Connections that read.
 const READERS: usize = 8;
 
@@ -66,6 +70,7 @@ impl Guessers {
                 while goes_on.get() {
                     let answer = connection.exchange(&request).await?;
                     *answers.borrow_mut().entry(answer.code).or_default() += 1;
+                    tokio::time::sleep(PAUSE).await;
                 }
                 connection.close().await;
                 Ok(())
