@@ -1,0 +1,166 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::sensitive::Document;
+
+fn secret(value: Value) -> SecretDocument {
+    SecretDocument::read(&Document::new(value)).unwrap()
+}
+
+fn one(name: &str, data: &Value) -> SecretDocument {
+    secret(json!({"metadata": {"name": name, "namespace": "prod"}, "stringData": data}))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test looks at what was exported")]
+fn text(secrets: &[SecretDocument], format: Format, options: &Options) -> Result<String, ExportError> {
+    let bytes = render(secrets, format, options)?;
+    Ok(String::from_utf8(bytes.expose().to_vec()).unwrap())
+}
+
+fn plain(secrets: &[SecretDocument], format: Format) -> Result<String, ExportError> {
+    text(secrets, format, &Options::default())
+}
+
+#[test]
+fn names_of_formats_are_read_as_they_are_written() {
+    for format in Format::ALL {
+        assert_eq!(format.to_string().parse(), Ok(format));
+        assert!(UnknownFormat.to_string().contains(format.name()), "{format}");
+    }
+    assert_eq!("YAML".parse::<Format>(), Err(UnknownFormat));
+}
+
+#[test]
+fn what_a_server_adds_is_left_behind() {
+    let stored = secret(json!({
+        "kind": "Secret", "apiVersion": "v1",
+        "metadata": {
+            "name": "db", "namespace": "prod", "uid": "u", "resourceVersion": "7", "creationTimestamp": "2026-01-01T00:00:00Z",
+            "managedFields": [{"manager": "m"}], "ownerReferences": [{"name": "o"}], "finalizers": ["f"], "generation": 1,
+            "generateName": "d", "selfLink": "s",
+            "labels": {"app": "db"},
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}", "note": "kept"},
+        },
+        "immutable": true, "data": {"b": "Yg==", "a": "/w=="}, "type": "kubernetes.io/basic-auth",
+    }));
+    let expected = "apiVersion: v1\ndata:\n  a: /w==\n  b: Yg==\nimmutable: true\nkind: Secret\nmetadata:\n  annotations:\n    \
+                    note: kept\n  labels:\n    app: db\n  name: db\n  namespace: prod\ntype: kubernetes.io/basic-auth\n";
+    assert_eq!(plain(&[stored], Format::Yaml).unwrap(), expected);
+}
+
+#[test]
+fn several_are_documents_or_a_list_and_none_is_nothing() {
+    let two = || [one("x", &json!({"k": "v"})), one("z", &json!({}))];
+    let x = "apiVersion: v1\ndata:\n  k: dg==\nkind: Secret\nmetadata:\n  name: x\n  namespace: prod\n";
+    let z = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: z\n  namespace: prod\n";
+    assert_eq!(plain(&two(), Format::Yaml).unwrap(), format!("{x}---\n{z}"));
+    assert_eq!(plain(&[], Format::Yaml).unwrap(), "");
+
+    let list: Value = serde_json::from_str(&plain(&two(), Format::Json).unwrap()).unwrap();
+    assert_eq!((&list["kind"], &list["apiVersion"]), (&json!("List"), &json!("v1")));
+    assert_eq!(list["items"][0]["data"], json!({"k": "dg=="}));
+    assert_eq!(list["items"][1]["metadata"]["name"], "z");
+    // Made by the same writer as a whole.
+    let mut whole = Vec::from(plain(&two(), Format::Json).unwrap());
+    assert_eq!(whole.pop(), Some(b'\n'));
+    let mut pretty = SecretBuffer::default();
+    crate::codec::json::write_pretty(&mut pretty, &list, 4, 0);
+    #[expect(clippy::disallowed_methods, reason = "the test looks at what was exported")]
+    let pretty = pretty.take().expose().to_vec();
+    assert_eq!(whole, pretty);
+    let none: Value = serde_json::from_str(&plain(&[], Format::Json).unwrap()).unwrap();
+    assert_eq!(none["items"], json!([]));
+}
+
+#[test]
+fn text_stands_under_string_data_where_that_is_asked_for() {
+    let mixed = secret(json!({
+        "metadata": {"name": "m", "namespace": "prod"},
+        "data": {"binary": "/w==", "nul": "AA==", "text": "YQpi", "empty": ""},
+    }));
+    let options = Options { string_data: true };
+    let expected = "apiVersion: v1\ndata:\n  binary: /w==\n  nul: AA==\nkind: Secret\nmetadata:\n  name: m\n  namespace: \
+                    prod\nstringData:\n  empty: \"\"\n  text: |-\n    a\n    b\n";
+    assert_eq!(text(&[mixed], Format::Yaml, &options).unwrap(), expected);
+}
+
+#[test]
+fn what_is_no_secret_is_refused_without_its_values() {
+    for wrong in [
+        json!([]),
+        json!({"kind": "ConfigMap", "metadata": {"name": "x"}}),
+        json!({"kind": "Secret"}),
+        json!({"metadata": {}}),
+        json!({"metadata": {"name": "x"}, "data": "hunter2"}),
+        json!({"metadata": {"name": "x"}, "data": {"k": "hunter2!"}}),
+        json!({"metadata": {"name": "x"}, "data": {"k": 1}}),
+        json!({"metadata": {"name": "x"}, "stringData": {"k": ["hunter2"]}}),
+        json!({"metadata": {"name": "x", "labels": {"k": 1}}}),
+    ] {
+        let error = SecretDocument::read(&Document::new(wrong.clone())).err().unwrap_or_else(|| panic!("{wrong}"));
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn base64_with_line_breaks_is_read_as_go_reads_it() {
+    let broken = secret(json!({"metadata": {"name": "x", "namespace": "prod"}, "data": {"k": "aGVs\nbG8=\r\n"}}));
+    assert_eq!(plain(&[broken], Format::Shell).unwrap(), "export k='hello'\n");
+}
+
+#[test]
+fn each_dialect_has_its_quoting() {
+    for (format, value, expected) in [
+        (Format::Shell, "it's", "export K='it'\\''s'\n"),
+        (Format::Shell, "a\nb$c`d`\\", "export K='a\nb$c`d`\\'\n"),
+        (Format::Shell, "", "export K=''\n"),
+        (Format::DockerEnv, " '\"$x#\\ ", "K= '\"$x#\\ \n"),
+        (Format::SystemdEnv, "a\"b\\c`d$e\n;#", "K=\"a\\\"b\\\\c\\`d\\$e\n;#\"\n"),
+        (Format::Dotenv, "a # b $x \"q\"\n\\d", "K='a # b $x \"q\"\n\\d'\n"),
+        (Format::Dotenv, "it's", "K=\"it's\"\n"),
+        (Format::Dotenv, "it's \"$5\"", "K='it\\'s \"$5\"'\n"),
+        (Format::Dotenv, "c:\\", "K='c:\\\\'\n"),
+        (Format::Dotenv, "a\r\nb", "K=\"a\\r\\nb\"\n"),
+    ] {
+        assert_eq!(plain(&[one("x", &json!({"K": value}))], format).unwrap(), expected, "{format}");
+    }
+}
+
+#[test]
+fn what_a_dialect_cannot_carry_is_an_error_that_names_secret_and_key() {
+    let all = [Format::Dotenv, Format::Shell, Format::DockerEnv, Format::SystemdEnv];
+    let text_only = [Format::Dotenv, Format::DockerEnv, Format::SystemdEnv];
+    let long = "x".repeat(65_536);
+    let cases: [(&[Format], &str, &[u8]); 14] = [
+        (&all, "K", b"hunter2\0"),
+        (&text_only, "K", b"hunter2\xff"),
+        (&[Format::Shell, Format::SystemdEnv], "tls.key", b"hunter2"),
+        (&[Format::Shell, Format::SystemdEnv], "1K", b"hunter2"),
+        (&[Format::Shell, Format::SystemdEnv], "api-key", b"hunter2"),
+        (&[Format::Shell], "PPID", b"hunter2"),
+        (&all, "a b", b"hunter2"),
+        (&all, "a=b", b"hunter2"),
+        (&all, "#a", b"hunter2"),
+        (&[Format::DockerEnv], "K", b"hunter2\nb"),
+        (&[Format::DockerEnv], "K", b"hunter2\r"),
+        (&[Format::DockerEnv], "K", long.as_bytes()),
+        (&[Format::SystemdEnv], "K", "hunter2\u{feff}\u{ffff}".as_bytes()),
+        (&[Format::Dotenv], "K", b"hunter2${HOME}"),
+    ];
+    for (formats, key, value) in cases {
+        use base64::Engine as _;
+        let encoded = base64::engine::general_purpose::STANDARD.encode(value);
+        for format in formats {
+            let given = secret(json!({"metadata": {"name": "db", "namespace": "prod"}, "data": {key: encoded}}));
+            let error = plain(&[given], *format).unwrap_err();
+            let shown = error.to_string();
+            assert!(matches!(error, ExportError::NotCarried { .. }), "{format} {key}: {shown}");
+            assert!(shown.contains("prod/db") && shown.contains(key) && !shown.contains("hunter2"), "{shown}");
+        }
+    }
+    let twice = [one("x", &json!({"K": "1"})), one("y", &json!({"K": "2"}))];
+    for format in all {
+        let error = plain(&twice, format).unwrap_err().to_string();
+        assert!(error.contains("prod/x") && error.contains("prod/y"), "{error}");
+    }
+}
