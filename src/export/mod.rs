@@ -1,10 +1,13 @@
 //! Secrets as bytes of other formats.
 //!
-//! Pure: Secrets and options come in, bytes go out. What it never does: change a value so that it fits a
+//! Pure: Secrets, options and randomness come in, bytes go out. What it never does: change a value so that it fits a
 //! format (that is an error which names Secret and key), or put a value into an error.
 
+mod certificate;
 mod environment;
 mod manifests;
+mod primitives;
+mod sealed_secret;
 mod secret;
 
 use std::fmt;
@@ -12,7 +15,9 @@ use std::str::FromStr;
 
 use crate::sensitive::{SecretBuffer, SecretBytes};
 
+pub use certificate::{CertificateError, SealingCertificate};
 pub use manifests::ManifestStream;
+pub use sealed_secret::{EarlierSealedSecret, FINGERPRINTS, Scope, Sealing, UnknownScope};
 pub use secret::SecretDocument;
 
 /// What Secrets can be turned into. The names of `Display` and `FromStr` are the ones users write.
@@ -30,11 +35,14 @@ pub enum Format {
     DockerEnv,
     /// `systemd-env`: what `EnvironmentFile=` reads (systemd.exec(5)).
     SystemdEnv,
+    /// `sealedsecret`: bitnami.com/v1alpha1, for the sealed-secrets controller.
+    SealedSecret,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 6] = [Self::Yaml, Self::Json, Self::Dotenv, Self::Shell, Self::DockerEnv, Self::SystemdEnv];
+    pub const ALL: [Self; 7] =
+        [Self::Yaml, Self::Json, Self::Dotenv, Self::Shell, Self::DockerEnv, Self::SystemdEnv, Self::SealedSecret];
 
     /// Its name.
     #[must_use]
@@ -46,7 +54,14 @@ impl Format {
             Self::Shell => "shell",
             Self::DockerEnv => "docker-env",
             Self::SystemdEnv => "systemd-env",
+            Self::SealedSecret => "sealedsecret",
         }
+    }
+
+    /// Whether what it makes shows the values to whoever reads it.
+    #[must_use]
+    pub const fn shows_values(self) -> bool {
+        !matches!(self, Self::SealedSecret)
     }
 }
 
@@ -58,7 +73,7 @@ impl fmt::Display for Format {
 
 /// No such format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a format; formats are yaml, json, dotenv, shell, docker-env and systemd-env")]
+#[error("not a format; formats are yaml, json, dotenv, shell, docker-env, systemd-env and sealedsecret")]
 pub struct UnknownFormat;
 
 impl FromStr for Format {
@@ -71,10 +86,20 @@ impl FromStr for Format {
 
 /// What a format may need besides the Secrets.
 #[derive(Default)]
-pub struct Options {
+pub struct Options<'a> {
     /// Manifests: values that are text stand under `stringData` as they are, the others under `data`.
     pub string_data: bool,
+    /// How a SealedSecret is sealed.
+    pub sealing: Option<Sealing<'a>>,
 }
+
+/// The source of randomness failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no randomness is to be had")]
+pub struct NoRandomness;
+
+/// Fills its argument with random bytes.
+pub type Random<'a> = &'a mut dyn FnMut(&mut [u8]) -> Result<(), NoRandomness>;
 
 /// Why Secrets were not exported. Secrets are named as `namespace/name`; values never appear.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -112,10 +137,41 @@ pub enum ExportError {
         /// `namespace/name`
         second: String,
     },
+    /// A Secret that a format cannot hold as a whole.
+    #[error("format {format} cannot hold Secret {secret}: {reason}")]
+    NotHeld {
+        /// The format that was asked for.
+        format: Format,
+        /// `namespace/name`
+        secret: String,
+        /// What stands in the way.
+        reason: &'static str,
+    },
+    /// An option is missing.
+    #[error("format {format} needs {what}")]
+    Needs {
+        /// The format that was asked for.
+        format: Format,
+        /// The option.
+        what: &'static str,
+    },
+    /// No randomness.
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
+    /// A primitive refused its input.
+    #[error("encryption failed")]
+    Encryption,
 }
 
 /// Turns Secrets into one file of `format`. Secrets stay in the order in which they are given, keys are sorted.
-pub fn render(secrets: &[SecretDocument], format: Format, options: &Options) -> Result<SecretBytes, ExportError> {
+///
+/// `random` is asked by the formats that encrypt only. (The padding of RSA-OAEP draws its seed from the library that makes it.)
+pub fn render(
+    secrets: &[SecretDocument],
+    format: Format,
+    options: &Options<'_>,
+    random: Random<'_>,
+) -> Result<SecretBytes, ExportError> {
     match format {
         Format::Yaml | Format::Json => {
             let mut out = SecretBuffer::default();
@@ -127,6 +183,11 @@ pub fn render(secrets: &[SecretDocument], format: Format, options: &Options) -> 
             Ok(out.take())
         }
         Format::Dotenv | Format::Shell | Format::DockerEnv | Format::SystemdEnv => environment::render(secrets, format),
+        Format::SealedSecret => {
+            const NEEDS: ExportError =
+                ExportError::Needs { format: Format::SealedSecret, what: "the certificate of a controller" };
+            sealed_secret::render(secrets, options.sealing.as_ref().ok_or(NEEDS)?, random)
+        }
     }
 }
 

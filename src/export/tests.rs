@@ -11,9 +11,21 @@ fn one(name: &str, data: &Value) -> SecretDocument {
     secret(json!({"metadata": {"name": name, "namespace": "prod"}, "stringData": data}))
 }
 
+/// Randomness that is a count.
+fn counting() -> impl FnMut(&mut [u8]) -> Result<(), NoRandomness> {
+    let mut next = 0_u8;
+    move |bytes| {
+        for byte in bytes {
+            next = next.wrapping_add(1);
+            *byte = next;
+        }
+        Ok(())
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "the test looks at what was exported")]
-fn text(secrets: &[SecretDocument], format: Format, options: &Options) -> Result<String, ExportError> {
-    let bytes = render(secrets, format, options)?;
+fn text(secrets: &[SecretDocument], format: Format, options: &Options<'_>) -> Result<String, ExportError> {
+    let bytes = render(secrets, format, options, &mut counting())?;
     Ok(String::from_utf8(bytes.expose().to_vec()).unwrap())
 }
 
@@ -78,7 +90,7 @@ fn text_stands_under_string_data_where_that_is_asked_for() {
         "metadata": {"name": "m", "namespace": "prod"},
         "data": {"binary": "/w==", "nul": "AA==", "text": "YQpi", "empty": ""},
     }));
-    let options = Options { string_data: true };
+    let options = Options { string_data: true, ..Options::default() };
     let expected = "apiVersion: v1\ndata:\n  binary: /w==\n  nul: AA==\nkind: Secret\nmetadata:\n  name: m\n  namespace: \
                     prod\nstringData:\n  empty: \"\"\n  text: |-\n    a\n    b\n";
     assert_eq!(text(&[mixed], Format::Yaml, &options).unwrap(), expected);
@@ -163,4 +175,10 @@ fn what_a_dialect_cannot_carry_is_an_error_that_names_secret_and_key() {
         let error = plain(&twice, format).unwrap_err().to_string();
         assert!(error.contains("prod/x") && error.contains("prod/y"), "{error}");
     }
+}
+
+#[test]
+fn a_format_that_encrypts_says_what_it_needs() {
+    let given = [one("x", &json!({"K": "hunter2"}))];
+    assert!(matches!(plain(&given, Format::SealedSecret), Err(ExportError::Needs { .. })));
 }

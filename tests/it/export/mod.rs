@@ -2,11 +2,12 @@
 
 mod environment;
 mod manifests;
+mod sealed_secrets;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
-use strongroom::export::{ExportError, Format, Options, SecretDocument, render};
+use strongroom::export::{ExportError, Format, NoRandomness, Options, SecretDocument, render};
 use strongroom::sensitive::Document;
 
 /// A Secret in namespace `prod` with these values.
@@ -23,7 +24,11 @@ fn stored(object: Value) -> SecretDocument {
     SecretDocument::read(&Document::new(object)).unwrap()
 }
 
+fn random(bytes: &mut [u8]) -> Result<(), NoRandomness> {
+    getrandom::fill(bytes).map_err(|_| NoRandomness)
+}
+
 #[expect(clippy::disallowed_methods, reason = "the test looks at what was exported")]
-fn export(secrets: &[SecretDocument], format: Format, options: &Options) -> Result<Vec<u8>, ExportError> {
-    Ok(render(secrets, format, options)?.expose().to_vec())
+fn export(secrets: &[SecretDocument], format: Format, options: &Options<'_>) -> Result<Vec<u8>, ExportError> {
+    Ok(render(secrets, format, options, &mut random)?.expose().to_vec())
 }
