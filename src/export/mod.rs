@@ -1,24 +1,29 @@
 //! Secrets as bytes of other formats.
 //!
-//! Pure: Secrets, options and randomness come in, bytes go out. What it never does: change a value so that it fits a
+//! Pure: Secrets, options, time and randomness come in, bytes go out. What it never does: change a value so that it fits a
 //! format (that is an error which names Secret and key), or put a value into an error.
 
+mod age;
 mod certificate;
 mod environment;
 mod manifests;
 mod primitives;
 mod sealed_secret;
 mod secret;
+mod sops;
+mod sops_read;
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::sensitive::{SecretBuffer, SecretBytes};
 
+pub use age::{AgeKeyError, Identity, Recipient};
 pub use certificate::{CertificateError, SealingCertificate};
 pub use manifests::ManifestStream;
 pub use sealed_secret::{EarlierSealedSecret, FINGERPRINTS, Scope, Sealing, UnknownScope};
 pub use secret::SecretDocument;
+pub use sops_read::{SopsError, decrypt as decrypt_sops};
 
 /// What Secrets can be turned into. The names of `Display` and `FromStr` are the ones users write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,12 +42,22 @@ pub enum Format {
     SystemdEnv,
     /// `sealedsecret`: bitnami.com/v1alpha1, for the sealed-secrets controller.
     SealedSecret,
+    /// `sops`: manifests whose values are encrypted to age recipients.
+    Sops,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 7] =
-        [Self::Yaml, Self::Json, Self::Dotenv, Self::Shell, Self::DockerEnv, Self::SystemdEnv, Self::SealedSecret];
+    pub const ALL: [Self; 8] = [
+        Self::Yaml,
+        Self::Json,
+        Self::Dotenv,
+        Self::Shell,
+        Self::DockerEnv,
+        Self::SystemdEnv,
+        Self::SealedSecret,
+        Self::Sops,
+    ];
 
     /// Its name.
     #[must_use]
@@ -55,13 +70,14 @@ impl Format {
             Self::DockerEnv => "docker-env",
             Self::SystemdEnv => "systemd-env",
             Self::SealedSecret => "sealedsecret",
+            Self::Sops => "sops",
         }
     }
 
     /// Whether what it makes shows the values to whoever reads it.
     #[must_use]
     pub const fn shows_values(self) -> bool {
-        !matches!(self, Self::SealedSecret)
+        !matches!(self, Self::SealedSecret | Self::Sops)
     }
 }
 
@@ -73,7 +89,7 @@ impl fmt::Display for Format {
 
 /// No such format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a format; formats are yaml, json, dotenv, shell, docker-env, systemd-env and sealedsecret")]
+#[error("not a format; formats are yaml, json, dotenv, shell, docker-env, systemd-env, sealedsecret and sops")]
 pub struct UnknownFormat;
 
 impl FromStr for Format {
@@ -87,8 +103,12 @@ impl FromStr for Format {
 /// What a format may need besides the Secrets.
 #[derive(Default)]
 pub struct Options<'a> {
-    /// Manifests: values that are text stand under `stringData` as they are, the others under `data`.
+    /// Manifests and SOPS: values that are text stand under `stringData` as they are, the others under `data`.
     pub string_data: bool,
+    /// The time that a SOPS file is marked with, in seconds since the epoch.
+    pub now_seconds: i64,
+    /// To whom SOPS encrypts.
+    pub recipients: &'a [Recipient],
     /// How a SealedSecret is sealed.
     pub sealing: Option<Sealing<'a>>,
 }
@@ -188,6 +208,7 @@ pub fn render(
                 ExportError::Needs { format: Format::SealedSecret, what: "the certificate of a controller" };
             sealed_secret::render(secrets, options.sealing.as_ref().ok_or(NEEDS)?, random)
         }
+        Format::Sops => sops::render(secrets, options, random),
     }
 }
 

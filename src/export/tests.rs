@@ -180,5 +180,79 @@ fn what_a_dialect_cannot_carry_is_an_error_that_names_secret_and_key() {
 #[test]
 fn a_format_that_encrypts_says_what_it_needs() {
     let given = [one("x", &json!({"K": "hunter2"}))];
+    assert!(matches!(plain(&given, Format::Sops), Err(ExportError::Needs { .. })));
     assert!(matches!(plain(&given, Format::SealedSecret), Err(ExportError::Needs { .. })));
+    let identity = Identity::make(&mut counting()).unwrap();
+    let recipients = [identity.recipient()];
+    let options = Options { recipients: &recipients, ..Options::default() };
+    let mut broken = |_: &mut [u8]| Err(NoRandomness);
+    assert!(matches!(render(&given, Format::Sops, &options, &mut broken), Err(ExportError::Random(_))));
+}
+
+#[test]
+fn a_sops_file_is_read_back_and_every_change_of_it_is_seen() {
+    let mut random = counting();
+    let identity = Identity::make(&mut random).unwrap();
+    let recipients = [Identity::make(&mut random).unwrap().recipient(), identity.recipient()];
+    let options =
+        Options { recipients: &recipients, string_data: true, now_seconds: 1_700_000_000, ..Options::default() };
+    let secrets = [
+        secret(json!({
+            "metadata": {"name": "x", "namespace": "prod", "labels": {"data": "l", "app": "a"}}, "immutable": true,
+            "data": {"binary": "/w==", "yes": "YQ==", "0o17": "Yg==", "empty": ""},
+        })),
+        one("y", &json!({"K": "a\nb"})),
+    ];
+    let file = text(&secrets, Format::Sops, &options).unwrap();
+    assert!(
+        !file.contains("/w==") && file.contains("name: x") && file.contains("lastmodified: \"2023-11-14T22:13:20Z\"")
+    );
+    let read = |file: &str| decrypt_sops(file.as_bytes(), std::slice::from_ref(&identity));
+    let documents = read(&file).unwrap();
+    let back: Vec<_> = documents.iter().map(|document| SecretDocument::read(document).unwrap()).collect();
+    assert_eq!(plain(&back, Format::Yaml).unwrap(), plain(&secrets, Format::Yaml).unwrap());
+
+    let stranger = Identity::make(&mut random).unwrap();
+    assert!(matches!(decrypt_sops(file.as_bytes(), &[stranger]), Err(SopsError::NoIdentity)));
+    for (from, to) in [
+        ("name: x", "name: z"),
+        ("immutable: true", "immutable: false"),
+        ("  \"yes\"", "  no"),
+        ("app: a", "app: a\n    b: b"),
+        ("2023-11-14T22:13:20Z", "2023-11-14T22:13:21Z"),
+        ("data:\n", "data:\n  more: x\n"),
+        ("kind: Secret\n", "kind: Secret\npgp: x\n"),
+    ] {
+        let changed = file.replace(from, to);
+        assert_ne!(changed, file, "{from}");
+        assert!(matches!(read(&changed), Err(SopsError::Mac | SopsError::Value(_))), "{from}");
+    }
+    let pgp = file.replace("  version:", "  pgp:\n  - fp: x\n  version:");
+    assert!(matches!(read(&pgp), Err(SopsError::OtherKeys("pgp"))));
+    let other = file.replace("type:str", "type:bytes");
+    assert!(matches!(read(&other), Err(SopsError::Type { .. })));
+    let twice = file.replace("kind: Secret\n", "kind: Secret\nkind: Secret\n");
+    assert!(matches!(read(&twice), Err(SopsError::Duplicate(_))));
+    assert!(matches!(read("a: b\n"), Err(SopsError::NotSops(_))));
+    assert!(matches!(read("a: [\n"), Err(SopsError::Parse(_))));
+}
+
+#[test]
+fn age_keys_are_read_as_they_are_written() {
+    let identity = Identity::make(&mut counting()).unwrap();
+    let written = identity.reveal();
+    let read: Identity = written.parse().unwrap();
+    assert!(read.recipient() == identity.recipient() && written.starts_with("AGE-SECRET-KEY-1") && written.len() == 74);
+    let recipient = identity.recipient().to_string();
+    assert!(recipient.parse::<Recipient>().is_ok_and(|read| read == identity.recipient()) && recipient.len() == 62);
+    // The example of the specification's own tool.
+    assert!("age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p".parse::<Recipient>().is_ok());
+    for wrong in
+        ["", "age1", &recipient.to_uppercase(), &recipient[1..], &format!("{recipient}q"), written.as_str(), "age1pq1x"]
+    {
+        assert_eq!(wrong.parse::<Recipient>().err(), Some(AgeKeyError::Recipient));
+    }
+    for wrong in ["", &recipient, &written[1..]] {
+        assert_eq!(wrong.parse::<Identity>().err(), Some(AgeKeyError::Identity));
+    }
 }

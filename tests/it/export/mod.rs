@@ -3,6 +3,7 @@
 mod environment;
 mod manifests;
 mod sealed_secrets;
+mod sops;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
