@@ -8,6 +8,7 @@ mod certificate;
 mod environment;
 mod manifests;
 mod primitives;
+mod references;
 mod sealed_secret;
 mod secret;
 mod sops;
@@ -21,6 +22,7 @@ use crate::sensitive::{SecretBuffer, SecretBytes};
 pub use age::{AgeKeyError, Identity, Recipient};
 pub use certificate::{CertificateError, SealingCertificate};
 pub use manifests::ManifestStream;
+pub use references::ExternalStore;
 pub use sealed_secret::{EarlierSealedSecret, FINGERPRINTS, Scope, Sealing, UnknownScope};
 pub use secret::SecretDocument;
 pub use sops_read::{SopsError, decrypt as decrypt_sops};
@@ -44,11 +46,15 @@ pub enum Format {
     SealedSecret,
     /// `sops`: manifests whose values are encrypted to age recipients.
     Sops,
+    /// `external-secret`: external-secrets.io/v1, by which an operator fetches the Secrets from this server.
+    ExternalSecret,
+    /// `pod`: the parts of a Pod that uses the Secrets.
+    Pod,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Yaml,
         Self::Json,
         Self::Dotenv,
@@ -57,6 +63,8 @@ impl Format {
         Self::SystemdEnv,
         Self::SealedSecret,
         Self::Sops,
+        Self::ExternalSecret,
+        Self::Pod,
     ];
 
     /// Its name.
@@ -71,13 +79,15 @@ impl Format {
             Self::SystemdEnv => "systemd-env",
             Self::SealedSecret => "sealedsecret",
             Self::Sops => "sops",
+            Self::ExternalSecret => "external-secret",
+            Self::Pod => "pod",
         }
     }
 
     /// Whether what it makes shows the values to whoever reads it.
     #[must_use]
     pub const fn shows_values(self) -> bool {
-        !matches!(self, Self::SealedSecret | Self::Sops)
+        !matches!(self, Self::SealedSecret | Self::Sops | Self::ExternalSecret | Self::Pod)
     }
 }
 
@@ -89,7 +99,9 @@ impl fmt::Display for Format {
 
 /// No such format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a format; formats are yaml, json, dotenv, shell, docker-env, systemd-env, sealedsecret and sops")]
+#[error(
+    "not a format; formats are yaml, json, dotenv, shell, docker-env, systemd-env, sealedsecret, sops, external-secret and pod"
+)]
 pub struct UnknownFormat;
 
 impl FromStr for Format {
@@ -111,6 +123,8 @@ pub struct Options<'a> {
     pub recipients: &'a [Recipient],
     /// How a SealedSecret is sealed.
     pub sealing: Option<Sealing<'a>>,
+    /// How an operator in a cluster reaches this server.
+    pub external_store: Option<ExternalStore<'a>>,
 }
 
 /// The source of randomness failed.
@@ -209,6 +223,12 @@ pub fn render(
             sealed_secret::render(secrets, options.sealing.as_ref().ok_or(NEEDS)?, random)
         }
         Format::Sops => sops::render(secrets, options, random),
+        Format::ExternalSecret => {
+            const NEEDS: ExportError =
+                ExportError::Needs { format: Format::ExternalSecret, what: "the URL and authorities of this server" };
+            Ok(references::external_secrets(secrets, options.external_store.as_ref().ok_or(NEEDS)?))
+        }
+        Format::Pod => references::pod(secrets),
     }
 }
 

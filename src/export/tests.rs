@@ -190,6 +190,45 @@ fn a_format_that_encrypts_says_what_it_needs() {
 }
 
 #[test]
+fn an_operator_is_told_where_to_fetch_the_secrets() {
+    let external_store =
+        ExternalStore { url: "https://s:6443", authorities: b"PEM", name: "strongroom", token_secret: "access" };
+    let options = Options { external_store: Some(external_store), ..Options::default() };
+    let given = secret(json!({
+        "metadata": {"name": "db", "namespace": "prod", "labels": {"app": "db"}}, "type": "example.com/t", "immutable": true,
+        "stringData": {"k": "hunter2"},
+    }));
+    let expected = "apiVersion: external-secrets.io/v1\nkind: SecretStore\nmetadata:\n  name: strongroom\n  namespace: \
+                    prod\nspec:\n  provider:\n    kubernetes:\n      auth:\n        token:\n          bearerToken:\n            \
+                    key: token\n            name: access\n      remoteNamespace: prod\n      server:\n        caBundle: \
+                    UEVN\n        url: https://s:6443\n---\napiVersion: external-secrets.io/v1\nkind: \
+                    ExternalSecret\nmetadata:\n  name: db\n  namespace: prod\nspec:\n  dataFrom:\n  - extract:\n      key: \
+                    db\n  refreshInterval: 1h0m0s\n  secretStoreRef:\n    kind: SecretStore\n    name: strongroom\n  target:\n    \
+                    immutable: true\n    name: db\n    template:\n      metadata:\n        labels:\n          app: db\n      \
+                    type: example.com/t\n";
+    assert_eq!(text(&[given], Format::ExternalSecret, &options).unwrap(), expected);
+}
+
+#[test]
+fn a_pod_uses_secrets_of_its_namespace_under_names_that_differ() {
+    let elsewhere = secret(json!({"metadata": {"name": "x", "namespace": "test"}}));
+    let refused = plain(&[one("x", &json!({"K": "hunter2"})), elsewhere], Format::Pod).unwrap_err();
+    assert!(matches!(refused, ExportError::NotHeld { .. }) && refused.to_string().contains("test/x"));
+    let same = plain(&[one("x", &json!({"a.b": "hunter2", "A_B": "hunter2"}))], Format::Pod).unwrap_err();
+    assert!(matches!(same, ExportError::KeyTwice { .. }) && !same.to_string().contains("hunter2"));
+}
+
+#[test]
+fn a_file_that_sops_made_is_read() {
+    let identity = "AGE-SECRET-KEY-1QYPQXPQ9QCRSSZG2PVXQ6RS0ZQG3YYC5Z5TPWXQERGD3C8G7RUSQGPQYEE".parse().unwrap();
+    let documents = decrypt_sops(include_bytes!("../../tests/it/export/sops_3.11.0.yaml"), &[identity]).unwrap();
+    let read = SecretDocument::read(&documents[0]).unwrap();
+    let expected = "apiVersion: v1\ndata:\n  a: dHdvCmxpbmVzCg==\n  bytes: AP/+\n  none: \"\"\n  z: bGFzdCBjb21lcyBmaXJzdA==\nimmutable: \
+                    true\nkind: Secret\nmetadata:\n  labels:\n    count: \"1\"\n  name: known\n  namespace: prod\n";
+    assert_eq!((documents.len(), plain(&[read], Format::Yaml).unwrap()), (1, expected.to_owned()));
+}
+
+#[test]
 fn a_sops_file_is_read_back_and_every_change_of_it_is_seen() {
     let mut random = counting();
     let identity = Identity::make(&mut random).unwrap();

@@ -1,13 +1,14 @@
-//! Manifests are, byte for byte, what kubectl prints for the same input.
+//! Manifests are, byte for byte, what kubectl prints for the same input; the parts of a Pod are what it reads.
 
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use strongroom::codec::yaml;
 use strongroom::export::{Format, Options};
 
-use super::{encoded, export, stored};
+use super::{encoded, export, secret, stored};
 use crate::support::{clients, kubectl};
 
 const LIMIT: Duration = Duration::from_mins(2);
@@ -135,4 +136,40 @@ fn manifests_are_what_kubectl_prints() {
             }
         }
     }
+}
+
+#[test]
+fn a_pod_with_the_exported_parts_is_one() {
+    let keys = ["USER", "password", "tls.key", "1st", "api-key"].map(|key| (key, "v"));
+    let long = "a".repeat(200);
+    let secrets = [
+        secret("db", &keys),
+        secret("my.app", &[("K", "v")]),
+        secret("my-app", &[("L", "v")]),
+        secret(&long, &[("M", "v")]),
+    ];
+    let parts = export(&secrets, Format::Pod, &Options::default()).unwrap();
+    let mut pod = yaml::parse(&parts).unwrap().value;
+    pod["apiVersion"] = "v1".into();
+    pod["kind"] = "Pod".into();
+    pod["metadata"] = json!({"name": "p", "namespace": "prod"});
+    let written = yaml::to_string(&pod);
+    for kubectl in kubectl::all() {
+        let mut command = Command::new(kubectl.program());
+        // Decodes a Pod as what it is, without a server: a field that it does not know would be gone.
+        command.args(["set", "image", "--local", "-f", "-", "-o", "json", "app=example.com/app:1"]);
+        let output = clients::run(command.env("KUBECONFIG", "/dev/null"), written.as_bytes(), LIMIT);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let read: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(read["spec"]["volumes"], pod["spec"]["volumes"]);
+        for field in ["env", "envFrom", "volumeMounts"] {
+            assert_eq!(read["spec"]["containers"][0][field], pod["spec"]["containers"][0][field], "{field}");
+        }
+    }
+    let names: Vec<&str> =
+        pod["spec"]["volumes"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["db", "my-app", "secret-2", "secret-3"]);
+    let env: Vec<&str> =
+        pod["spec"]["containers"][0]["env"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!(env, ["_1ST", "API_KEY", "TLS_KEY"]);
 }
