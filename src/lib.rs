@@ -11,6 +11,7 @@ pub mod codec;
 pub mod config;
 pub mod crypto;
 pub mod export;
+pub mod import;
 pub mod kube_client;
 pub mod model;
 pub mod objects;

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use strongroom::export::{ExportError, Format, Options};
+use strongroom::sensitive::SecretBytes;
 
 use super::{export, secret};
 use crate::support::clients;
@@ -117,6 +118,49 @@ fn python_dotenv_reads_every_value_back() {
     for (index, value) in taken.iter().enumerate() {
         assert_eq!(read[&format!("K{index}")].as_bytes(), value);
     }
+}
+
+#[test]
+fn what_is_imported_is_what_python_dotenv_reads() {
+    const FILES: usize = 2000;
+    let Some(python) = clients::find("STRONGROOM_TEST_PYTHON", &["python3"]) else { return };
+    let line = prop_oneof![
+        6 => proptest::collection::vec(piece(), 0..6).prop_map(|pieces| [b"K=".to_vec(), pieces.concat()].concat()),
+        2 => proptest::sample::select(vec!["export A = 'x'", "# c", " B=\"y\\n\" # c", "'C'=z", "D", "E= #", "F=#", "A=a #b"])
+            .prop_map(|text| text.as_bytes().to_vec()),
+    ];
+    let file = proptest::collection::vec(line, 0..4).prop_map(|lines| String::from_utf8(lines.join(&b'\n')).unwrap());
+    let mut runner = TestRunner::default();
+    let files: Vec<String> = (0..FILES).map(|_| file.new_tree(&mut runner).unwrap().current()).collect();
+    // Text mode makes one character of every kind of line break.
+    let script = "
+import dotenv.parser, io, json, sys
+def read(text):
+    text = io.TextIOWrapper(io.BytesIO(text.encode()), encoding='utf-8')
+    bindings = list(dotenv.parser.parse_stream(text))
+    if any(b.error or (b.key is not None and b.value is None) for b in bindings):
+        return None
+    return {b.key: b.value for b in bindings if b.key is not None}
+json.dump([read(text) for text in json.load(sys.stdin)], sys.stdout)
+";
+    let input = serde_json::to_vec(&files).unwrap();
+    let output = clients::run(Command::new(python).args(["-c", script]), &input, LIMIT);
+    if String::from_utf8_lossy(&output.stderr).contains("ModuleNotFoundError") {
+        return clients::missing("the Python package python-dotenv");
+    }
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let theirs: Vec<Option<BTreeMap<String, String>>> = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(theirs.iter().flatten().count() > FILES / 4);
+    for (file, theirs) in files.iter().zip(theirs) {
+        assert_eq!(imported(file), theirs, "{file:?}");
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test looks at what was imported")]
+fn imported(file: &str) -> Option<BTreeMap<String, String>> {
+    let text = |value: SecretBytes| String::from_utf8(value.expose().to_vec()).unwrap();
+    let values = strongroom::import::dotenv(file.as_bytes()).ok()?;
+    Some(values.into_iter().map(|(key, value)| (key, text(value))).collect())
 }
 
 #[test]
