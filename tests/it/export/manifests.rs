@@ -139,6 +139,39 @@ fn manifests_are_what_kubectl_prints() {
 }
 
 #[test]
+fn what_describes_a_secret_is_written_as_kubectl_writes_it() {
+    let object = |name: &str| {
+        json!({
+            "metadata": {
+                "name": name, "namespace": "prod", "uid": "u", "resourceVersion": "7", "labels": {"k10": "1", "k9": "true", "a": ""},
+                "annotations": {"note": "x", "text": "a\nb: <é> \u{1f512}\n", "z/y": "it's # 'quoted'"},
+            },
+            "immutable": true, "type": "example.com/1", "data": encoded(&[("b", "1"), ("a", "2")]),
+        })
+    };
+    let secrets = [stored(object("one")), stored(object("two"))];
+    for kubectl in kubectl::all().into_iter().filter(|kubectl| minor(kubectl.program()) >= FIRST_CLEAN) {
+        for (format, secrets) in
+            [(Format::Yaml, &secrets[..]), (Format::Yaml, &secrets[..1]), (Format::Json, &secrets[..1])]
+        {
+            let ours = export(secrets, format, &Options::default()).unwrap();
+            let mut command = Command::new(kubectl.program());
+            // Decodes Secrets, changes nothing, and prints them, all without a server.
+            command.args(["annotate", "--local", "--overwrite", "note=x", "-o", format.name(), "-f", "-"]);
+            let output = clients::run(command.env("KUBECONFIG", "/dev/null"), &ours, LIMIT);
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            if format == Format::Json {
+                // This command sorts the fields; the order of `create secret` is that of Go's type.
+                let read = |text: &[u8]| serde_json::from_slice::<Value>(text).unwrap();
+                assert_eq!(read(&ours), read(&output.stdout));
+            } else {
+                assert_eq!(String::from_utf8(ours).unwrap(), String::from_utf8(output.stdout).unwrap());
+            }
+        }
+    }
+}
+
+#[test]
 fn a_pod_with_the_exported_parts_is_one() {
     let keys = ["USER", "password", "tls.key", "1st", "api-key"].map(|key| (key, "v"));
     let long = "a".repeat(200);
