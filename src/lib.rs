@@ -10,6 +10,8 @@ pub mod clock;
 pub mod codec;
 pub mod config;
 pub mod crypto;
+pub mod export;
+pub mod import;
 pub mod kube_client;
 pub mod model;
 pub mod objects;

@@ -42,6 +42,58 @@ impl SecretBytes {
     }
 }
 
+/// Secret bytes that are being written: wiped on drop, and where it grows, no copy of the former place is left behind.
+#[derive(Default)]
+pub struct SecretBuffer(Zeroizing<Vec<u8>>);
+
+impl SecretBuffer {
+    /// Room for `capacity` bytes before it has to grow.
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self(Zeroizing::new(Vec::with_capacity(capacity)))
+    }
+
+    /// Appends `bytes`.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        let needed = self.0.len().saturating_add(bytes.len());
+        if needed > self.0.capacity() {
+            // `Vec` would free its former place as it is.
+            let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(self.0.capacity().saturating_mul(2))));
+            larger.extend_from_slice(&self.0);
+            self.0 = larger;
+        }
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// Appends `text`.
+    pub fn push_str(&mut self, text: &str) {
+        self.extend(text.as_bytes());
+    }
+
+    /// Appends one character.
+    pub fn push(&mut self, c: char) {
+        self.extend(c.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+
+    /// Number of bytes written.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing was written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What was written, and begins anew with nothing.
+    #[must_use]
+    pub fn take(&mut self) -> SecretBytes {
+        SecretBytes(std::mem::take(&mut self.0))
+    }
+}
+
 /// A JSON tree that may hold secret values (an API object, a patch). Every string in it is wiped on drop.
 pub struct Document(Value);
 
@@ -90,6 +142,22 @@ pub fn wipe(value: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test looks at what it wrote")]
+    fn a_buffer_holds_what_was_written_however_it_grew() {
+        let mut buffer = SecretBuffer::default();
+        let mut expected = String::new();
+        for c in "a€\u{1f512}\n".chars().cycle().take(999) {
+            buffer.push(c);
+            buffer.push_str("xy");
+            expected.push(c);
+            expected.push_str("xy");
+        }
+        assert_eq!(buffer.len(), expected.len());
+        assert_eq!(buffer.take().expose(), expected.as_bytes());
+        assert!(buffer.is_empty());
+    }
 
     #[test]
     fn wiping_leaves_nothing_of_a_tree() {

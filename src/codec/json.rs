@@ -11,6 +11,7 @@ use serde_json::{Map, Number, Value};
 use super::{
     go_text,
     report::{MAX_NODES, ParseError, Place, Reports, Syntax},
+    text::Text,
 };
 
 /// A body that is JSON.
@@ -52,8 +53,21 @@ pub fn to_vec(value: &Value) -> Vec<u8> {
 #[must_use]
 pub fn to_pretty(value: &Value) -> Vec<u8> {
     let mut out = String::new();
-    write(&mut out, value, Some(0));
+    write(&mut out, value, Some(Indent { column: 0, step: 2 }));
     out.into_bytes()
+}
+
+/// JSON indented by `step` spaces a level, appended to `out`, whose last line is indented by `column`; without a line
+/// break at the end.
+pub fn write_pretty(out: &mut impl Text, value: &Value, step: usize, column: usize) {
+    write(out, value, Some(Indent { column, step }));
+}
+
+/// Where the closing bracket of a value stands, and how much further right what is inside.
+#[derive(Clone, Copy)]
+struct Indent {
+    column: usize,
+    step: usize,
 }
 
 /// Go's sentence for a syntax error, less the character it quotes.
@@ -171,9 +185,9 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 }
 
-/// Writes `value`; `indent` is the column of its closing bracket when the output is indented.
-fn write(out: &mut String, value: &Value, indent: Option<usize>) {
-    let inner = indent.map(|column| column + 2);
+/// Writes `value`, in one line if there is no `indent`.
+fn write(out: &mut impl Text, value: &Value, indent: Option<Indent>) {
+    let inner = indent.map(|Indent { column, step }| Indent { column: column + step, step });
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(true) => out.push_str("true"),
@@ -205,28 +219,28 @@ fn write(out: &mut String, value: &Value, indent: Option<usize>) {
     }
 }
 
-fn separate(out: &mut String, index: usize, indent: Option<usize>) {
+fn separate(out: &mut impl Text, index: usize, indent: Option<Indent>) {
     if index > 0 {
         out.push(',');
     }
     break_line(out, indent);
 }
 
-fn break_line(out: &mut String, indent: Option<usize>) {
-    if let Some(column) = indent {
+fn break_line(out: &mut impl Text, indent: Option<Indent>) {
+    if let Some(Indent { column, .. }) = indent {
         out.push('\n');
-        out.extend(std::iter::repeat_n(' ', column));
+        (0..column).for_each(|_| out.push(' '));
     }
 }
 
-fn write_number(out: &mut String, number: &Number) {
+fn write_number(out: &mut impl Text, number: &Number) {
     match number.as_f64() {
         Some(float) if number.is_f64() => out.push_str(&go_text::json_float(float)),
         _ => out.push_str(&number.to_string()),
     }
 }
 
-fn write_string(out: &mut String, text: &str) {
+fn write_string(out: &mut impl Text, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push('"');
     let mut rest = text;
@@ -249,7 +263,7 @@ fn write_string(out: &mut String, text: &str) {
                 out.push_str("\\u");
                 for shift in [12, 8, 4, 0] {
                     let nibble = (u32::from(c) >> shift) & 0xf;
-                    out.extend(HEX.get(nibble as usize).map(|&digit| char::from(digit)));
+                    out.push(HEX.get(nibble as usize).map_or('0', |&digit| char::from(digit)));
                 }
             }
             None => {}

@@ -5,6 +5,7 @@
 
 pub mod json;
 pub mod protobuf;
+pub mod text;
 pub mod typed;
 pub mod yaml;
 

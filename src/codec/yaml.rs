@@ -8,19 +8,16 @@
 mod emit;
 mod resolve;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt,
-};
+use std::{collections::HashMap, fmt};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use serde_saphyr::granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, Tag};
 
 use self::resolve::Scalar;
 use super::report::{MAX_DEPTH, MAX_NODES, ParseError, Syntax, bounded, has_room};
 use crate::model::field_error::go_quote;
 
-pub use self::emit::to_string;
+pub use self::emit::{in_order, to_string, write};
 
 /// Bytes of text that aliases may copy, so that a small body cannot become a large document.
 const MAX_ALIASED_BYTES: usize = 4 << 20;
@@ -54,17 +51,33 @@ impl fmt::Display for DuplicateKey {
 
 /// Reads the one document of a body.
 pub fn parse(body: &[u8]) -> Result<ParsedYaml, ParseError> {
+    let tree = Tree::read(text_of(body)?, false)?;
+    let mut conversion = Conversion::of(&tree, true);
+    let value = match tree.roots.first() {
+        Some(&root) => conversion.value(root, 0, false)?,
+        None => Value::Null,
+    };
+    Ok(ParsedYaml { value, duplicates: conversion.duplicates })
+}
+
+/// Reads every document of a file; unlike [`parse`], keys stay in the order in which they are written.
+pub fn parse_all(body: &[u8]) -> Result<Vec<ParsedYaml>, ParseError> {
+    let tree = Tree::read(text_of(body)?, true)?;
+    let mut conversion = Conversion::of(&tree, false);
+    let mut documents = Vec::with_capacity(tree.roots.len());
+    for &root in &tree.roots {
+        let value = conversion.value(root, 0, false)?;
+        documents.push(ParsedYaml { value, duplicates: std::mem::take(&mut conversion.duplicates) });
+    }
+    Ok(documents)
+}
+
+fn text_of(body: &[u8]) -> Result<&str, ParseError> {
     let text = std::str::from_utf8(body).map_err(|_| refusal(0, "invalid leading UTF-8 octet"))?;
     if text.chars().any(|c| !is_allowed(c)) {
         return Err(refusal(0, "control characters are not allowed"));
     }
-    let tree = Tree::read(text)?;
-    let mut conversion = Conversion { tree: &tree, nodes: 0, aliased_bytes: 0, duplicates: Vec::new() };
-    let value = match tree.root {
-        Some(root) => conversion.value(root, 0, false)?,
-        None => Value::Null,
-    };
-    Ok(ParsedYaml { value, duplicates: conversion.duplicates })
+    Ok(text)
 }
 
 fn refusal(line: usize, class: &'static str) -> ParseError {
@@ -134,11 +147,12 @@ enum Content<'a> {
 #[derive(Default)]
 struct Tree<'a> {
     nodes: Vec<Node<'a>>,
-    root: Option<NodeId>,
+    /// One for each document.
+    roots: Vec<NodeId>,
 }
 
 impl<'a> Tree<'a> {
-    fn read(text: &'a str) -> Result<Self, ParseError> {
+    fn read(text: &'a str, several: bool) -> Result<Self, ParseError> {
         let mut options = Options::default();
         options.set_emit_comments(false);
         options.emit_anchor_events = true;
@@ -161,7 +175,9 @@ impl<'a> Tree<'a> {
             let (content, anchor) = match event {
                 Event::DocumentStart(..) => {
                     documents += 1;
-                    if documents > 1 {
+                    // An anchor holds in its document only.
+                    anchors.clear();
+                    if documents > 1 && !several {
                         return Err(refusal(line, "expected a single document"));
                     }
                     continue;
@@ -216,7 +232,7 @@ impl<'a> Tree<'a> {
         self.nodes.push(node);
         match parent.and_then(|parent| self.nodes.get_mut(parent)) {
             Some(Node { content: Content::List(children) | Content::Map(children), .. }) => children.push(id),
-            _ => self.root = Some(id),
+            _ => self.roots.push(id),
         }
         id
     }
@@ -252,12 +268,17 @@ fn tag_name(tag: &Tag) -> Option<String> {
 /// Turns the tree into JSON, following aliases and merges.
 struct Conversion<'a> {
     tree: &'a Tree<'a>,
+    sorted: bool,
     nodes: usize,
     aliased_bytes: usize,
     duplicates: Vec<DuplicateKey>,
 }
 
-impl Conversion<'_> {
+impl<'a> Conversion<'a> {
+    fn of(tree: &'a Tree<'a>, sorted: bool) -> Self {
+        Self { tree, sorted, nodes: 0, aliased_bytes: 0, duplicates: Vec::new() }
+    }
+
     fn enter(&mut self, id: NodeId, depth: usize) -> Result<(), ParseError> {
         self.nodes += 1;
         if depth > MAX_DEPTH {
@@ -284,9 +305,12 @@ impl Conversion<'_> {
                 children.iter().map(|&child| self.value(child, depth + 1, aliased)).collect::<Result<_, _>>()
             }
             Content::Map(children) => {
-                let mut map = BTreeMap::new();
+                let mut map = Map::new();
                 self.entries(id, children, &mut map, depth, aliased)?;
-                Ok(Value::Object(map.into_iter().collect()))
+                if self.sorted {
+                    map.sort_keys();
+                }
+                Ok(Value::Object(map))
             }
         }
     }
@@ -296,7 +320,7 @@ impl Conversion<'_> {
         &mut self,
         id: NodeId,
         children: &[NodeId],
-        out: &mut BTreeMap<String, Value>,
+        out: &mut Map<String, Value>,
         depth: usize,
         aliased: bool,
     ) -> Result<(), ParseError> {
@@ -331,7 +355,7 @@ impl Conversion<'_> {
     fn merge(
         &mut self,
         id: NodeId,
-        out: &mut BTreeMap<String, Value>,
+        out: &mut Map<String, Value>,
         depth: usize,
         aliased: bool,
     ) -> Result<(), ParseError> {

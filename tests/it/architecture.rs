@@ -154,6 +154,12 @@ fn the_table_has_no_cycle() {
     assert!(left.is_empty(), "these name each other: {left:?}");
 }
 
+/// Whether a path begins with this crate. A module of the same name in another path is not it.
+fn begins_a_path(tokens: &[String], name: &str) -> bool {
+    let positions = tokens.iter().enumerate().filter(|(_, token)| *token == name);
+    positions.into_iter().any(|(at, _)| at.checked_sub(1).is_none_or(|before| tokens[before] != "::"))
+}
+
 #[test]
 fn crates_are_named_only_at_home() {
     let table = table();
@@ -161,7 +167,7 @@ fn crates_are_named_only_at_home() {
     for (module, path) in sources() {
         let tokens = tokens(&path);
         for (home, row) in table.iter().filter(|(home, _)| **home != module) {
-            for name in row.crates.iter().filter(|name| tokens.contains(name)) {
+            for name in row.crates.iter().filter(|name| begins_a_path(&tokens, name)) {
                 wrong.push(format!("{} names {name}, at home in {home}", path.strip_prefix(root()).unwrap().display()));
             }
         }
@@ -192,6 +198,14 @@ fn every_folder_of_tests_is_part_of_this_binary() {
             assert!(main.contains(&format!("mod {name};")), "tests/it/{name}.rs is not listed in main.rs");
         }
     }
+}
+
+#[test]
+fn a_module_with_the_name_of_a_crate_is_not_the_crate() {
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    assert!(!begins_a_path(&words("other :: hmac :: Key"), "hmac"));
+    assert!(begins_a_path(&words("use hmac :: Key"), "hmac"));
+    assert!(begins_a_path(&words("other :: { hmac , b }"), "hmac"));
 }
 
 #[test]

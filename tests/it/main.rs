@@ -8,6 +8,7 @@ mod authorization;
 mod bad_input;
 mod cli;
 mod crash;
+mod export;
 mod identities;
 mod leaks;
 mod readme;

@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use serde_json::{Map, Value};
 
 use super::resolve;
-use crate::codec::go_text;
+use crate::codec::{go_text, text::Text};
 
 /// Spaces per level; the sequence under a key is not indented.
 const INDENT: usize = 2;
@@ -19,14 +19,20 @@ const MAX_SIMPLE_KEY_BYTES: usize = 128;
 /// The document in block style, keys in natural order, with a line break at the end.
 #[must_use]
 pub fn to_string(value: &Value) -> String {
-    let mut emitter = Emitter { out: String::new(), column: 0, whitespace: true, indention: true };
-    emitter.node(value, None, false);
-    emitter.break_line(None);
-    emitter.out
+    let mut out = String::new();
+    write(&mut out, value);
+    out
 }
 
-struct Emitter {
-    out: String,
+/// The same, appended to `out`, which stands at the start of a line.
+pub fn write(out: &mut impl Text, value: &Value) {
+    let mut emitter = Emitter { out, column: 0, whitespace: true, indention: true };
+    emitter.node(value, None, false);
+    emitter.break_line(None);
+}
+
+struct Emitter<'a, T: Text> {
+    out: &'a mut T,
     column: usize,
     /// The last thing written was white space.
     whitespace: bool,
@@ -47,7 +53,7 @@ fn deeper(indent: Option<usize>) -> usize {
     indent.map_or(0, |column| column + INDENT)
 }
 
-impl Emitter {
+impl<T: Text> Emitter<'_, T> {
     fn node(&mut self, value: &Value, indent: Option<usize>, in_map: bool) {
         match value {
             Value::Null => self.plain("null"),
@@ -74,7 +80,7 @@ impl Emitter {
             }
             Value::Object(map) => {
                 let column = deeper(indent);
-                for (key, entry) in sorted(map) {
+                for (key, entry) in in_order(map) {
                     self.break_line(Some(column));
                     if key.contains(is_break) || key.len() > MAX_SIMPLE_KEY_BYTES {
                         self.indicator("?", true, false, true);
@@ -298,11 +304,12 @@ fn look(text: &str) -> Look {
     }
 }
 
-/// Entries in the natural order of keys.
+/// The entries of a map in the order in which they are written: the natural order of keys.
 ///
 /// The order compares numbers inside keys and is not quite transitive, so it is not fit for `sort_by`; a
 /// merge sort ends whatever it answers.
-fn sorted(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
+#[must_use]
+pub fn in_order(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
     let mut runs: Vec<Vec<(&String, &Value)>> = map.iter().map(|entry| vec![entry]).collect();
     while runs.len() > 1 {
         let mut merged = Vec::with_capacity(runs.len().div_ceil(2));

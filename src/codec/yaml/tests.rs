@@ -294,6 +294,19 @@ fn awkward_value() -> impl Strategy<Value = Value> {
     })
 }
 
+#[test]
+fn every_document_of_a_file_is_read_in_the_order_of_its_keys() {
+    let file = b"b: 1\na: &x {d: 2, c: 3}\nb: 4\n---\n# nothing\n---\nz: {x: 1, w: 2}\n";
+    let documents = parse_all(file).unwrap();
+    let shown: Vec<String> = documents.iter().map(|parsed| parsed.value.to_string()).collect();
+    assert_eq!(shown, [r#"{"b":4,"a":{"d":2,"c":3}}"#, "null", r#"{"z":{"x":1,"w":2}}"#]);
+    let duplicates: Vec<usize> = documents.iter().map(|parsed| parsed.duplicates.len()).collect();
+    assert_eq!(duplicates, [1, 0, 0]);
+    // An anchor ends with its document.
+    assert!(parse_all(b"a: &x 1\n---\nb: *x\n").is_err());
+    assert!(parse_all(b"").unwrap().is_empty());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 

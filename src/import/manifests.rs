@@ -1,0 +1,80 @@
+//! Secret manifests: one JSON object, or any number of YAML documents; lists of Secrets are taken apart.
+
+use serde_json::Value;
+
+use crate::codec::{ParseError, json, yaml};
+use crate::export::{ExportError, SecretDocument};
+use crate::sensitive::Document;
+
+/// Why manifests were not read. Documents and items are counted from 1.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// Neither YAML nor JSON.
+    #[error("the file cannot be read: {0}")]
+    Parse(#[from] ParseError),
+    /// A key is set twice, and which one is meant cannot be known.
+    #[error("document {document} sets a key twice: {key}")]
+    Duplicate {
+        /// Which.
+        document: usize,
+        /// Path or line.
+        key: String,
+    },
+    /// Another object, or a Secret that is wrong.
+    #[error("document {document}{}: {error}", item.map(|item| format!(", item {item}")).unwrap_or_default())]
+    Secret {
+        /// Which.
+        document: usize,
+        /// Which of a list.
+        item: Option<usize>,
+        /// What is wrong.
+        error: ExportError,
+    },
+}
+
+/// Every Secret of a file, in its order.
+pub fn read(file: &[u8]) -> Result<Vec<SecretDocument>, ManifestError> {
+    let mut secrets = Vec::new();
+    for (document, index) in parse(file)?.into_iter().zip(1..) {
+        for (secret, item) in taken_apart(document) {
+            let read = SecretDocument::read(&secret);
+            secrets.push(read.map_err(|error| ManifestError::Secret { document: index, item, error })?);
+        }
+    }
+    Ok(secrets)
+}
+
+fn parse(file: &[u8]) -> Result<Vec<Document>, ManifestError> {
+    let mut documents = Vec::new();
+    let mut duplicate = None;
+    if file.trim_ascii_start().starts_with(b"{") {
+        let parsed = json::parse(file)?;
+        duplicate = parsed.duplicates.into_iter().next().map(|key| (1, key));
+        documents.push(Document::new(parsed.value));
+    } else {
+        for (parsed, index) in yaml::parse_all(file)?.into_iter().zip(1..) {
+            duplicate = duplicate.or_else(|| parsed.duplicates.first().map(|key| (index, key.to_string())));
+            documents.push(Document::new(parsed.value));
+        }
+    }
+    match duplicate {
+        Some((document, key)) => Err(ManifestError::Duplicate { document, key }),
+        None => Ok(documents),
+    }
+}
+
+/// The items of a `List` or `SecretList`, which is emptied; else the document itself. An empty document is nothing.
+#[expect(clippy::disallowed_methods, reason = "items are moved into documents of their own")]
+fn taken_apart(mut document: Document) -> Vec<(Document, Option<usize>)> {
+    let kind = document.expose().get("kind").and_then(Value::as_str);
+    if document.expose().is_null() {
+        return Vec::new();
+    }
+    if !matches!(kind, Some("List" | "SecretList")) {
+        return vec![(document, None)];
+    }
+    match document.expose_mut().get_mut("items") {
+        Some(Value::Array(items)) => items.drain(..).map(Document::new).zip((1..).map(Some)).collect(),
+        _ => Vec::new(),
+    }
+}
