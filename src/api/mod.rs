@@ -6,6 +6,8 @@ mod asked;
 mod audit_log;
 mod body;
 pub mod discovery;
+mod export_order;
+mod exports;
 mod guard;
 mod health;
 mod impersonation;

@@ -12,6 +12,7 @@ mod audit;
 mod connection;
 mod credential;
 mod duration;
+mod export;
 mod healthcheck;
 mod home_options;
 mod kubeconfig;
@@ -69,6 +70,8 @@ enum Command {
     Token(token::Token),
     /// Ask who may do what, and why
     Access(access::Access),
+    /// Write Secrets as manifests, environment files, SealedSecrets or SOPS files
+    Export(Box<export::Export>),
     /// Read the audit log
     Audit(audit::Audit),
     /// Give kubectl a token; `login` sets it up
@@ -133,6 +136,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::User(command) => command.run(&environment),
         Command::Token(command) => command.run(&environment),
         Command::Access(command) => command.run(&environment),
+        Command::Export(command) => command.run(&environment),
         Command::Audit(command) => command.run(&environment),
         Command::Credential(command) => command.run(&environment),
         Command::Admin(command) => command.run(&environment),

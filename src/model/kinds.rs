@@ -539,6 +539,21 @@ pub static CERTIFICATE_REVOCATION: Kind = Kind {
     ..CREATE_ONLY
 };
 
+/// SecretExport: Secrets of a namespace as a file of another format.
+pub static SECRET_EXPORT: Kind = Kind {
+    id: 116,
+    group: OWN_GROUP,
+    version: OWN_VERSION,
+    api_version: OWN_API_VERSION,
+    kind: "SecretExport",
+    list_kind: "SecretExportList",
+    plural: "secretexports",
+    singular: "secretexport",
+    namespaced: true,
+    message: &schema::SECRET_EXPORT,
+    ..CREATE_ONLY
+};
+
 /// Every kind that has a path of its own, stored ones first.
 pub static KINDS: &[&Kind] = &[
     &SECRET,
@@ -558,6 +573,7 @@ pub static KINDS: &[&Kind] = &[
     &ACCESS_EXPLANATION,
     &RESOURCE_ACCESS_REVIEW,
     &GRANT_USAGE_REVIEW,
+    &SECRET_EXPORT,
 ];
 
 /// The kinds without a path of their own: what subresources take and return.

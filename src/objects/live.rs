@@ -67,7 +67,7 @@ impl Loaded {
     }
 
     /// Memory of its stored form.
-    pub(super) fn stored_bytes(&self) -> usize {
+    pub fn stored_bytes(&self) -> usize {
         self.row.sealed.meta().len() + self.row.sealed.data().len()
     }
 

@@ -77,6 +77,8 @@ const ROLES: &[RoleRow] = &[
             Resources { verbs: &["impersonate"], group: "", resources: &["serviceaccounts"] },
             Resources { verbs: WRITE, group: "", resources: &["secrets", "serviceaccounts"] },
             Resources { verbs: &["create"], group: "", resources: &["serviceaccounts/token"] },
+            // No more than reading the Secrets one by one, which is asked for each of them besides.
+            Resources { verbs: &["create"], group: OURS, resources: &["secretexports"] },
         ],
     ),
     part(

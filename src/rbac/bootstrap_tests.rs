@@ -69,6 +69,7 @@ fn view_edit_and_admin_build_on_each_other() {
         ("patch t serviceaccounts a", false, true, true, true),
         ("create t serviceaccounts/token a", false, true, true, true),
         ("impersonate t serviceaccounts a", false, true, true, true),
+        ("create t secretexports.strongroom.dev -", false, true, true, true),
         (&format!("update t roles.{rbac} a"), false, false, true, true),
         (&format!("create t rolebindings.{rbac} -"), false, false, true, true),
         ("create t localsubjectaccessreviews.authorization.k8s.io -", false, false, true, true),

@@ -7,7 +7,7 @@ mod sessions;
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&[&str]; 30] = [
+const COMMANDS: [&[&str]; 31] = [
     &[],
     &["serve"],
     &["healthcheck"],
@@ -29,6 +29,7 @@ const COMMANDS: [&[&str]; 30] = [
     &["access", "explain"],
     &["access", "who-can"],
     &["access", "unused"],
+    &["export"],
     &["audit"],
     &["audit", "tail"],
     &["audit", "query"],

@@ -10,6 +10,10 @@ use crate::model::validation::name_rule;
 use crate::model::validation::names::NameRule;
 use crate::pki::client::{CLIENT_MAX_TTL_SECONDS, CLIENT_MIN_TTL_SECONDS, SERIAL_TEXT_MAX_BYTES};
 
+/// The formats of exports, in the order of the alphabet.
+const FORMATS: [&str; 10] =
+    ["docker-env", "dotenv", "external-secret", "json", "pod", "sealedsecret", "shell", "sops", "systemd-env", "yaml"];
+
 macro_rules! dns_label {
     () => {
         "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -178,6 +182,8 @@ pub fn text(message: &str, field: &str) -> Text {
         ("Subject", "apiGroup") => Text::one_of(&["", RBAC_GROUP]),
         ("Secret", "stringData") | ("PasswordRequestSpec", "password") => Text { write_only: true, ..Text::default() },
         ("CertificateRevocationSpec", "serialNumber") => Text::like(SERIAL).at_most(SERIAL_TEXT_MAX_BYTES),
+        ("SecretExportSpec", "format") => Text::one_of(&FORMATS),
+        ("SealedSecretOptions", "scope") => Text::one_of(&["cluster-wide", "namespace-wide", "strict"]),
         ("Status", "status") => Text::one_of(&["Failure", "Success"]),
         _ => Text::default(),
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::table::{self, IncludeObject};
 use crate::model::defaults;
-use crate::model::kinds::Kind;
+use crate::model::kinds::{self, Kind};
 use crate::model::schema::{Message, OBJECT_META};
 
 /// The namespace of every example.
@@ -77,6 +77,7 @@ pub fn input(kind: &Kind) -> Value {
         "CertificateRevocation" => json!({"spec": {"serialNumber": SERIAL}}),
         "AccessExplanation" => json!({"spec": {"user": "jane", "resourceAttributes": secret_attributes()}}),
         "GrantUsageReview" => json!({"spec": {"sinceSeconds": 7_776_000}}),
+        "SecretExport" => json!({"spec": {"names": [name(&kinds::SECRET)], "format": "yaml"}}),
         _ => json!({}),
     };
     extend(&mut object, fields);
@@ -152,6 +153,11 @@ fn answered(kind: &Kind) -> Value {
                 "unused": [grant()],
             });
             (input(kind).get("spec").cloned(), status)
+        }
+        "SecretExport" => {
+            metadata = json!({"namespace": NAMESPACE, "creationTimestamp": null});
+            let file = "apiVersion: v1\ndata:\n  username: YWRtaW4=\nkind: Secret\nmetadata:\n  name: my-secret\n  namespace: default\n";
+            (input(kind).get("spec").cloned(), json!({"document": file, "secrets": [name(&kinds::SECRET)]}))
         }
         _ => (input(kind).get("spec").cloned(), json!({"allowed": true})),
     };

@@ -39,6 +39,26 @@ pub fn of(message: &str) -> Vec<Schema> {
             let person = Rule::default().is("kind", &["Group", "User"]);
             vec![OneOfBuilder::new().item(account).item(person).into()]
         }
+        "SecretExportSpec" => {
+            let named = Rule::default().items("names").no("selector");
+            let selected = Rule::default().object("selector").no_items("names");
+            let formats = [
+                (&["json", "yaml"][..], None, true),
+                (&["docker-env", "dotenv", "pod", "shell", "systemd-env"], None, false),
+                (&["sealedsecret"], Some("sealedSecret"), false),
+                (&["sops"], Some("sops"), true),
+                (&["external-secret"], Some("externalStore"), false),
+            ];
+            let mut choice = OneOfBuilder::new();
+            for (names, wanted, has_string_data) in formats {
+                let others = ["sealedSecret", "sops", "externalStore"].into_iter();
+                let others = others.filter(|other| Some(*other) != wanted);
+                let rule = others.fold(Rule::default().is("format", names), Rule::no);
+                let rule = wanted.into_iter().fold(rule, Rule::object);
+                choice = choice.item(if has_string_data { rule } else { rule.without("stringData") });
+            }
+            vec![OneOfBuilder::new().item(named).item(selected).into(), choice.into()]
+        }
         "DeleteOptions" => {
             let (orphans, policy) = ("orphanDependents", "propagationPolicy");
             let policies = AnyOfBuilder::new().item(Rule::default().no(orphans)).item(Rule::default().no(policy));
@@ -94,6 +114,13 @@ impl Rule {
     /// It is absent or null.
     pub fn no(self, field: &str) -> Self {
         Self(self.0.property(field, Object::with_type(Type::Null)))
+    }
+
+    /// It is absent, null or false.
+    pub fn without(self, field: &str) -> Self {
+        let values =
+            ObjectBuilder::new().schema_type(SchemaType::AnyValue).enum_values(Some([json!(false), Value::Null]));
+        Self(self.0.property(field, values))
     }
 
     /// It is absent, null or empty.

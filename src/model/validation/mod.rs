@@ -7,6 +7,7 @@
 //! Order of a write: [`warnings_create`], [`super::defaults::apply_defaults`], name and namespace,
 //! [`super::defaults::prepare_for_create`], uid and times, [`validate_create`]; likewise for an update.
 
+pub mod exports;
 pub mod metadata;
 pub mod names;
 pub mod namespace;

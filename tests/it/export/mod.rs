@@ -1,7 +1,9 @@
 //! Each format of an export, re-read by the tool it is for.
 
+mod command;
 mod environment;
 mod manifests;
+mod requests;
 mod sealed_secrets;
 mod sops;
 

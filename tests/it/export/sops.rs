@@ -14,14 +14,14 @@ use crate::support::clients;
 
 const LIMIT: Duration = Duration::from_mins(2);
 
-struct Sops {
+pub struct Sops {
     program: PathBuf,
-    identity: Identity,
+    pub identity: Identity,
     folder: tempfile::TempDir,
 }
 
 impl Sops {
-    fn find() -> Option<Self> {
+    pub fn find() -> Option<Self> {
         let program = clients::find("STRONGROOM_TEST_SOPS", &["sops"])?;
         clients::drives(&format!("sops: {}", program.display()));
         let identity = Identity::make(&mut random).unwrap();
@@ -35,7 +35,7 @@ impl Sops {
         clients::run(&mut command, b"", LIMIT)
     }
 
-    fn decrypt(&self, content: &[u8]) -> Result<Vec<u8>, String> {
+    pub fn decrypt(&self, content: &[u8]) -> Result<Vec<u8>, String> {
         let file = self.folder.path().join("encrypted.yaml");
         fs::write(&file, content).unwrap();
         let output = self.run(&["decrypt"], &file);

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::json;
 
@@ -37,16 +37,6 @@ impl Place {
     }
 }
 
-/// Runs `strongroom` at a terminal of its own, where each question gets its answer. What the terminal showed; `None`
-/// without a Python to do it.
-fn type_at(person: &Person, arguments: &[&str], answers: &[(&str, &str)]) -> Option<Ended> {
-    let python = clients::find("STRONGROOM_TEST_PYTHON", &["python3"])?;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/identities/at_terminal.py");
-    let mut all = vec!["-B", script.to_str().unwrap(), env!("CARGO_BIN_EXE_strongroom")];
-    all.extend(arguments);
-    Some(Ended::of(&mut person.program(python, &all), &json!(answers).to_string()))
-}
-
 /// Every file that the commands have left, with its mode and content.
 fn files(person: &Person) -> Vec<(PathBuf, u32, String)> {
     let (mut folders, mut files) = (vec![person.home().to_owned()], Vec::new());
@@ -71,13 +61,13 @@ fn a_password_is_asked_for_at_the_terminal_and_neither_shown_nor_kept() {
     let Place { site, ada, .. } = &place;
     let without_terminal = ada.run(&place.login()).not_done();
     assert!(without_terminal.contains("--password-stdin"), "{without_terminal}");
-    let Some(refused) = type_at(ada, &place.login(), &[("Password for ada", "not the one")]) else { return };
+    let Some(refused) = ada.type_at(&place.login(), &[("Password for ada", "not the one")]) else { return };
     assert!(refused.code == 1 && refused.stdout.contains("invalid credentials"), "{}", refused.stdout);
     assert!(!refused.stdout.contains("not the one"), "{}", refused.stdout);
     assert!(files(ada).iter().all(|(_, _, content)| !content.contains("sr_rt_")));
 
     let old = password_of("ada");
-    let shown = type_at(ada, &place.login(), &[("Password for ada", &old)]).unwrap().done();
+    let shown = ada.type_at(&place.login(), &[("Password for ada", &old)]).unwrap().done();
     assert!(shown.contains("Signed in as ada") && !shown.contains("bridges"), "{shown}");
     for (path, mode, content) in files(ada) {
         assert_eq!(mode, 0o600, "{}", path.display());
@@ -109,15 +99,15 @@ fn ones_own_password_is_asked_for_once_and_the_new_one_twice() {
     }
     let passwd = ["user", "passwd"];
     let differ = [("Your password", old.as_str()), ("New password", NEW), ("Again", "another thing entirely")];
-    let Some(differ) = type_at(ada, &passwd, &differ) else { return };
+    let Some(differ) = ada.type_at(&passwd, &differ) else { return };
     assert!(differ.code == 1 && differ.stdout.contains("differ"), "{}", differ.stdout);
     elsewhere.run(&["whoami"]).done();
     let wrong = [("Your password", "not the old one"), ("New password", NEW), ("Again", NEW)];
-    let wrong = type_at(ada, &passwd, &wrong).unwrap();
+    let wrong = ada.type_at(&passwd, &wrong).unwrap();
     assert!(wrong.code == 1 && wrong.stdout.contains("invalid credentials"), "{}", wrong.stdout);
 
     let right = [("Your password", old.as_str()), ("New password", NEW), ("Again", NEW)];
-    let shown = type_at(ada, &passwd, &right).unwrap().done();
+    let shown = ada.type_at(&passwd, &right).unwrap().done();
     assert!(!shown.contains("lantern") && !shown.contains("bridges"), "{shown}");
     elsewhere.run(&["whoami"]).not_done();
     assert!(ada.run(&["whoami"]).done().contains("ada"), "this session goes on");

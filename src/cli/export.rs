@@ -1,0 +1,205 @@
+//! `strongroom export`: Secrets of a namespace as a file of another format.
+//!
+//! What it never does: put values on a terminal unasked, or write over a file that is there.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde_json::{Map, Value, json};
+
+use super::CliError;
+use super::connection::{ConnectionOptions, body, read_bounded};
+use super::output::{print, several_lines};
+use crate::config::Environment;
+use crate::export::Format;
+use crate::kube_client::{Request, encode_segment};
+use crate::model::kinds::{OWN_API_VERSION, SECRET_EXPORT};
+use crate::model::selector::{LabelSelector, Operator};
+use crate::sensitive::Document;
+use crate::server::private_files::create_new;
+
+const CERTIFICATES_MAX_BYTES: u64 = 1024 * 1024;
+
+/// Options of `export`.
+#[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of a command line")]
+pub struct Export {
+    /// Names of the Secrets
+    #[arg(value_name = "NAME", required_unless_present_any = ["selector", "all"])]
+    names: Vec<String>,
+    /// Secrets with these labels, such as app=web,tier!=test
+    #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with_all = ["names", "all"])]
+    selector: Option<String>,
+    /// All Secrets of the namespace
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
+    /// Their namespace [default: that of the context]
+    #[arg(short, long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+    /// What is written: yaml, json, dotenv, shell, docker-env, systemd-env, sealedsecret, sops, external-secret or pod
+    #[arg(short, long, value_name = "FORMAT", default_value = "yaml")]
+    format: Format,
+    /// New file to write it to, which only you can read [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Show values on the terminal
+    #[arg(long)]
+    reveal: bool,
+    /// yaml, json and sops: text under stringData as it is
+    #[arg(long)]
+    string_data: bool,
+    /// sealedsecret: the controller's certificate, as `kubeseal --fetch-cert` prints it
+    #[arg(long, value_name = "FILE", help_heading = "Formats")]
+    certificate: Option<PathBuf>,
+    /// sealedsecret: where it can be unsealed
+    #[arg(long, value_enum, value_name = "SCOPE", requires = "certificate", help_heading = "Formats")]
+    scope: Option<ScopeName>,
+    /// sealedsecret: take a certificate that has expired
+    #[arg(long, requires = "certificate", help_heading = "Formats")]
+    allow_expired: bool,
+    /// sops: who can decrypt it, age1…; may be repeated
+    #[arg(long, value_name = "RECIPIENT", help_heading = "Formats")]
+    age_recipient: Vec<String>,
+    /// external-secret: the server as the cluster reaches it, https://…
+    #[arg(long, value_name = "URL", requires = "store_ca_file", help_heading = "Formats")]
+    store_url: Option<String>,
+    /// external-secret: the authorities of its certificate, PEM
+    #[arg(long, value_name = "FILE", requires = "store_url", help_heading = "Formats")]
+    store_ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    connection: ConnectionOptions,
+}
+
+// The variants have no documentation of their own: clap would make long help of it.
+
+/// Where a SealedSecret can be unsealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ScopeName {
+    Strict,
+    NamespaceWide,
+    ClusterWide,
+}
+
+impl Export {
+    #[expect(clippy::disallowed_methods, reason = "the file is what was asked for")]
+    pub(super) fn run(self, environment: &Environment) -> Result<(), CliError> {
+        let shows = self.output.is_none() && std::io::stdout().is_terminal();
+        if shows && self.format.shows_values() && !self.reveal {
+            return Err(CliError::NotDone(format!(
+                "format {} shows the values: -o FILE writes them to a file that only you can read, --reveal shows them here",
+                self.format
+            )));
+        }
+        let spec = self.spec()?;
+        let connection = self.connection.connect(environment)?;
+        let namespace = connection.namespace(self.namespace.as_deref());
+        let path = format!("/apis/{OWN_API_VERSION}/namespaces/{}/{}", encode_segment(namespace), SECRET_EXPORT.plural);
+        let asked = json!({"apiVersion": OWN_API_VERSION, "kind": SECRET_EXPORT.kind, "spec": spec});
+        let answer = connection.object(Request::post(path, body(&Document::new(asked))))?;
+        let Some(document) = answer.expose().pointer("/status/document").and_then(Value::as_str) else {
+            return Err(CliError::NotDone("the server did not answer with a file".to_owned()));
+        };
+        match &self.output {
+            Some(file) => {
+                create_new(&std::path::absolute(file).unwrap_or_else(|_| file.clone()), document.as_bytes())?;
+                let exported = answer.expose().pointer("/status/secrets").and_then(Value::as_array).map_or(0, Vec::len);
+                print(&format!("{exported} secrets exported to {}\n", file.display()));
+            }
+            None if shows => print(&zeroize::Zeroizing::new(several_lines(document))),
+            None => {
+                let mut output = std::io::stdout().lock();
+                output.write_all(document.as_bytes()).and_then(|()| output.flush()).map_err(|error| {
+                    CliError::NotDone(format!("the file could not be written to standard output: {error}"))
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn spec(&self) -> Result<Value, CliError> {
+        let mut spec = Map::new();
+        let mut put = |field: &str, value: Value| drop(spec.insert(field.to_owned(), value));
+        put("format", self.format.name().into());
+        match &self.selector {
+            _ if self.all => put("selector", json!({})),
+            Some(text) => put("selector", selector(text)?),
+            None => put("names", json!(self.names)),
+        }
+        if self.string_data {
+            put("stringData", true.into());
+        }
+        if let Some(file) = &self.certificate {
+            let scope = self.scope.and_then(|scope| Some(scope.to_possible_value()?.get_name().to_owned()));
+            let options = json!({
+                "certificates": pem(file)?, "scope": scope.unwrap_or_default(), "allowExpired": self.allow_expired,
+            });
+            put("sealedSecret", options);
+        }
+        if !self.age_recipient.is_empty() {
+            put("sops", json!({"ageRecipients": self.age_recipient}));
+        }
+        if let (Some(url), Some(file)) = (&self.store_url, &self.store_ca_file) {
+            put("externalStore", json!({"url": url, "authorities": pem(file)?}));
+        }
+        Ok(Value::Object(spec))
+    }
+}
+
+/// Certificates are public; a file that holds a key besides is sent nowhere.
+#[expect(clippy::disallowed_methods, reason = "certificates are public, and what is not one is refused")]
+fn pem(file: &Path) -> Result<String, CliError> {
+    let bytes = read_bounded(file, CERTIFICATES_MAX_BYTES)?;
+    let text = std::str::from_utf8(bytes.expose()).unwrap_or_default();
+    if text.contains("PRIVATE KEY") {
+        return Err(CliError::NotDone(format!("{} holds a private key: give the certificates alone", file.display())));
+    }
+    Ok(text.to_owned())
+}
+
+/// A selector as kubectl takes it, as the API's objects have it.
+fn selector(text: &str) -> Result<Value, CliError> {
+    let refuse = |why: String| CliError::NotDone(format!("--selector: {why}"));
+    let parsed = LabelSelector::parse(text).map_err(|error| refuse(error.to_string()))?;
+    let expressions = parsed.requirements().iter().map(|requirement| {
+        let key = &requirement.key;
+        let compared =
+            |operator: &str, values: Vec<&String>| json!({"key": key, "operator": operator, "values": values});
+        Ok(match &requirement.operator {
+            Operator::Exists => json!({"key": key, "operator": "Exists"}),
+            Operator::DoesNotExist => json!({"key": key, "operator": "DoesNotExist"}),
+            Operator::Equals(value) => compared("In", vec![value]),
+            Operator::NotEquals(value) => compared("NotIn", vec![value]),
+            Operator::In(values) => compared("In", values.iter().collect()),
+            Operator::NotIn(values) => compared("NotIn", values.iter().collect()),
+            Operator::GreaterThan(_) | Operator::LessThan(_) => {
+                return Err(refuse("< and > cannot be asked for here".to_owned()));
+            }
+        })
+    });
+    Ok(json!({"matchExpressions": expressions.collect::<Result<Vec<Value>, CliError>>()?}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_selector_asks_the_same_in_both_forms() {
+        for text in ["app=web", "app!=web", "a in (b,c),d notin (e)", "x,!y", "app=web,tier!=test"] {
+            let object = selector(text).unwrap();
+            let again = LabelSelector::from_api(&object, "").unwrap();
+            let labels =
+                |at: usize| move |key: &str| [None, Some("web"), Some("b"), Some("test")][(key.len() + at) % 4];
+            for at in 0..4 {
+                assert_eq!(
+                    again.matches(labels(at)),
+                    LabelSelector::parse(text).unwrap().matches(labels(at)),
+                    "{text}"
+                );
+            }
+        }
+        assert!(selector("a>1").is_err() && selector("a=b=c").is_err());
+        assert_eq!(selector("").unwrap(), json!({"matchExpressions": []}));
+    }
+}

@@ -1,0 +1,160 @@
+//! `secretexports` of the real server: who may have which Secrets as a file, what is refused, and what is recorded.
+
+use serde_json::{Value, json};
+
+use crate::support::actors::{self, acting_as, bind, role, rule, rule_for, secret, secrets};
+use crate::support::app::App;
+use crate::support::canary::{Canary, found_in_files};
+use crate::support::http::{Client, Response};
+use crate::support::kubectl;
+
+const OWN_GROUP: &str = "strongroom.dev";
+
+fn path(namespace: &str) -> String {
+    format!("/apis/{OWN_GROUP}/v1alpha1/namespaces/{namespace}/secretexports")
+}
+
+fn export(client: &mut Client, spec: &Value) -> Response {
+    client.json("POST", &path("default"), &json!({"spec": spec}))
+}
+
+fn document(answer: &Response) -> String {
+    answer.json()["status"]["document"].as_str().unwrap_or_else(|| panic!("{}", answer.text())).to_owned()
+}
+
+/// A server with Secrets `a` and `b` (label `app=web`) and `c` in namespace `default`.
+fn server() -> (App, Client) {
+    let app = App::start();
+    let mut admin = Client::admin(&app);
+    for (name, labels) in [("a", json!({"app": "web"})), ("b", json!({"app": "web"})), ("c", json!({}))] {
+        let key = format!("KEY_{}", name.to_uppercase());
+        let object =
+            json!({"metadata": {"name": name, "labels": labels}, "stringData": {key: format!("value {name}")}});
+        admin.json("POST", &secrets("default"), &object).ok();
+    }
+    (app, admin)
+}
+
+#[test]
+fn what_is_exported_is_what_kubectl_writes_for_the_same_secret() {
+    let (app, mut admin) = server();
+    secret(&mut admin, "default", "plain", &json!({"password": "it's \"quoted\": yes\n", "n": "012"}));
+    let exported = document(&export(&mut admin, &json!({"names": ["plain"], "format": "yaml"})).ok());
+    for kubectl in kubectl::all() {
+        let from = ["--from-literal", "password=it's \"quoted\": yes\n", "--from-literal", "n=012"];
+        let arguments = ["create", "secret", "generic", "plain", "-n", "default", "--dry-run=client", "-o", "yaml"];
+        let written = kubectl.run(&app, &[&arguments[..], &from[..]].concat()).ok();
+        // Before 1.34 kubectl writes a creationTimestamp of null.
+        let written = written.replace("  creationTimestamp: null\n", "");
+        assert_eq!(exported, written);
+        kubectl.run(&app, &["delete", "secret", "plain"]).ok();
+        kubectl.feed(&app, &["create", "-f", "-"], &exported).ok();
+    }
+}
+
+#[test]
+fn secrets_are_chosen_by_name_in_the_order_given_or_by_labels() {
+    let (_app, mut admin) = server();
+    let named = export(&mut admin, &json!({"names": ["c", "a"], "format": "dotenv"})).ok();
+    assert_eq!(document(&named), "KEY_C='value c'\nKEY_A='value a'\n");
+    assert_eq!(named.json()["status"]["secrets"], json!(["c", "a"]));
+    let web = json!({"matchLabels": {"app": "web"}});
+    let selected = export(&mut admin, &json!({"selector": web, "format": "shell"})).ok();
+    assert_eq!(selected.json()["status"]["secrets"], json!(["a", "b"]));
+    let all = export(&mut admin, &json!({"selector": {}, "format": "json"})).ok();
+    let list: Value = serde_json::from_str(&document(&all)).unwrap();
+    assert_eq!((&list["kind"], list["items"].as_array().unwrap().len()), (&json!("List"), 3));
+    let none = export(&mut admin, &json!({"selector": {"matchLabels": {"app": "none"}}, "format": "yaml"})).ok();
+    assert_eq!(document(&none), "");
+}
+
+#[test]
+fn what_cannot_be_is_refused_and_names_the_field_or_the_key() {
+    let (_app, mut admin) = server();
+    let mut object = json!({"metadata": {"name": "binary"}, "data": {"k": "AP8="}});
+    admin.json("POST", &secrets("default"), &object).ok();
+    object["metadata"]["name"] = "again".into();
+    object["data"] = json!({"KEY_A": "eA=="});
+    admin.json("POST", &secrets("default"), &object).ok();
+    for (spec, code, expected) in [
+        (json!({"format": "yaml"}), 422, "spec.names: Required value"),
+        (json!({"names": ["a"]}), 422, "spec.format: Required value"),
+        (json!({"names": ["a"], "format": "xml"}), 422, "spec.format: Unsupported value: \"xml\""),
+        (json!({"names": ["a"], "format": "sops"}), 422, "spec.sops: Required value"),
+        (json!({"names": ["none"], "format": "yaml"}), 404, "secrets \"none\" not found"),
+        (json!({"names": ["binary"], "format": "shell"}), 422, "key k of Secret default/binary"),
+        (
+            json!({"names": ["a", "again"], "format": "dotenv"}),
+            422,
+            "key KEY_A is in Secret default/a and in Secret default/again",
+        ),
+    ] {
+        let answer = export(&mut admin, &spec);
+        assert_eq!(answer.status, code, "{spec}: {}", answer.text());
+        assert!(answer.json()["message"].as_str().unwrap().contains(expected), "{spec}: {}", answer.text());
+        assert!(!answer.text().contains("value a"));
+    }
+}
+
+#[test]
+fn every_secret_must_be_the_callers_to_get_and_the_choice_by_labels_theirs_to_list() {
+    let (_app, mut admin) = server();
+    let exports = rule(&["create"], OWN_GROUP, &["secretexports"]);
+    role(&mut admin, "default", "one", &[exports.clone(), rule_for(&["get"], "", &["secrets"], &["a", "gone"])]);
+    bind(&mut admin, "default", "one", "Role/one", "User/one");
+    role(
+        &mut admin,
+        "default",
+        "lister",
+        &[exports, rule(&["list"], "", &["secrets"]), rule_for(&["get"], "", &["secrets"], &["a"])],
+    );
+    bind(&mut admin, "default", "lister", "Role/lister", "User/lister");
+    role(&mut admin, "default", "reader", &[rule(&["get", "list"], "", &["secrets"])]);
+    bind(&mut admin, "default", "reader", "Role/reader", "User/reader");
+    bind(&mut admin, "default", "editor", "ClusterRole/edit", "User/editor");
+    let (by_name, by_label) =
+        (|names: &[&str]| json!({"names": names, "format": "yaml"}), json!({"selector": {}, "format": "yaml"}));
+    let as_user = |name: &str| acting_as(&admin, name, &[]);
+    for (user, spec, code, text) in [
+        ("one", by_name(&["a"]), 201, ""),
+        ("one", by_name(&["a", "b"]), 403, "cannot get resource \"secrets\""),
+        // Whether it is there is not told.
+        ("one", by_name(&["a", "zzz"]), 403, "cannot get resource \"secrets\""),
+        ("one", by_name(&["gone"]), 404, "not found"),
+        ("one", by_label.clone(), 403, "cannot list resource \"secrets\""),
+        ("lister", by_label.clone(), 403, "secrets \"b\" is forbidden"),
+        ("lister", json!({"selector": {"matchLabels": {"app": "none"}}, "format": "yaml"}), 201, ""),
+        ("reader", by_name(&["a"]), 403, "cannot create resource \"secretexports\""),
+        ("editor", by_label, 201, ""),
+    ] {
+        let answer = export(&mut as_user(user), &spec);
+        assert_eq!(answer.status, code, "{user} {spec}: {}", answer.text());
+        assert!(answer.text().contains(&text.replace('"', "\\\"")), "{user} {spec}: {}", answer.text());
+        assert!(code == 201 || !answer.text().contains("KEY_"), "{}", answer.text());
+    }
+}
+
+#[test]
+fn an_export_is_recorded_with_the_names_of_the_secrets_and_no_value() {
+    let app = App::start();
+    let mut admin = Client::admin(&app);
+    let canary = Canary::new("an exported value");
+    secret(&mut admin, "default", "db", &json!({"k": canary.value}));
+    let ada = &mut actors::signed_in(&mut admin, "ada", &[]);
+    bind(&mut admin, "default", "ada", "ClusterRole/edit", "User/ada");
+    let answer = export(ada, &json!({"names": ["db"], "format": "yaml", "stringData": true})).ok();
+    assert!(document(&answer).contains(&canary.value));
+    let refused = export(ada, &json!({"names": ["db"], "format": "docker-env", "stringData": true}));
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    let id = answer.header("audit-id").unwrap();
+    let list = admin.get("/strongroom/v1/audit?limit=1000").ok().json();
+    let of_it: Vec<&Value> = list["items"].as_array().unwrap().iter().filter(|event| event["auditID"] == id).collect();
+    assert_eq!(of_it.len(), 1);
+    let event = of_it[0];
+    assert_eq!((&event["user"]["username"], &event["verb"]), (&json!("ada"), &json!("create")));
+    assert_eq!(event["objectRef"]["resource"], "secretexports");
+    assert_eq!(event["annotations"]["strongroom.dev/exported-secrets"], "1: db");
+    assert!(event["annotations"]["authorization.k8s.io/reason"].as_str().unwrap().contains("edit"), "{event}");
+    assert!(canary.find(admin.get("/metrics").ok().text().as_bytes()).is_none());
+    assert_eq!(found_in_files(&[canary], app.home()), [""; 0]);
+}
