@@ -12,6 +12,8 @@ use crate::model::field_error::FieldError;
 /// What the SecretStore is called, and the Secret with the token for this server.
 const STORE_NAME: &str = "strongroom";
 const TOKEN_SECRET: &str = "strongroom-token";
+/// Each costs an encryption, and lines in the file.
+const RECIPIENTS_MAX: usize = 100;
 
 /// What was asked for.
 pub struct Order {
@@ -139,6 +141,10 @@ fn recipients(options: &Value, errors: &mut Vec<FieldError>) -> Vec<Recipient> {
     if listed.is_empty() {
         errors.push(FieldError::required(field, "without one nobody could decrypt the file"));
     }
+    if listed.len() > RECIPIENTS_MAX {
+        errors.push(FieldError::too_many(field, listed.len(), RECIPIENTS_MAX));
+        return Vec::new();
+    }
     let read = |(at, recipient): (usize, &Value)| {
         Recipient::from_str(recipient.as_str().unwrap_or_default())
             .map_err(|why| errors.push(FieldError::forbidden(format!("{field}[{at}]"), why.to_string())))
@@ -220,6 +226,13 @@ mod tests {
         let broken = json!({"format": "sealedsecret", "sealedSecret": {"certificates": "x", "scope": "world"}});
         let text = refused(&broken);
         assert!(text.contains("spec.sealedSecret.certificates: Forbidden: ") && text.contains("\"world\""), "{text}");
+    }
+
+    #[test]
+    fn recipients_are_bounded() {
+        let many = vec!["x"; RECIPIENTS_MAX + 1];
+        let text = refused(&json!({"format": "sops", "sops": {"ageRecipients": many}}));
+        assert_eq!(text, "spec.sops.ageRecipients: Too many: 101: must have at most 100 items");
     }
 
     #[test]

@@ -3,10 +3,15 @@
 //! What it never does: render a Secret that the caller may not `get`, or say of such a one whether it is there. Which
 //! Secrets were given out is part of the request's record.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
 
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::{HttpResponse, web};
+use bytes::Bytes;
 use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::asked::Asked;
 use super::audit_log::blocking;
@@ -27,7 +32,12 @@ const EXPORTED: &str = "strongroom.dev/exported-secrets";
 /// Names in the annotation; the number says how many more there are.
 const NAMES_IN_RECORD: usize = 100;
 /// What is rendered at once, in bytes of what is stored.
-const EXPORT_MAX_BYTES: usize = 64 * 1024 * 1024;
+const EXPORT_MAX_BYTES: usize = 32 * 1024 * 1024;
+
+/// Values that are rendered at once: one costs an encryption in some formats.
+const EXPORT_MAX_VALUES: usize = 100_000;
+/// Exports that are rendered or sent at once.
+pub const EXPORTS_AT_ONCE: usize = 4;
 
 #[expect(clippy::disallowed_methods, reason = "the file is told to who may get each of the Secrets in it")]
 pub(super) async fn create(
@@ -38,15 +48,13 @@ pub(super) async fn create(
     let asked = Asked::read(context, permit, &SECRET_EXPORT, payload).await?;
     let object = asked.document.expose();
     let order = Order::read(object, context.state.clock.unix_seconds()).map_err(invalid)?;
-    let chosen = match selection(object).map_err(invalid)? {
-        Selection::Names(names) => named(context, permit, &names)?,
-        Selection::Labels(labels) => selected(context, permit, labels)?,
+    let selection = selection(object).map_err(invalid)?;
+    let turn = Arc::clone(&context.state.exports).try_acquire_owned();
+    let turn = turn.map_err(|_| Failure::too_many("other exports are under way", 1))?;
+    let chosen = match selection {
+        Selection::Names(names) => named(context, permit, &names).await?,
+        Selection::Labels(labels) => selected(context, permit, labels).await?,
     };
-    let size: usize = chosen.iter().map(Loaded::stored_bytes).sum();
-    if size > EXPORT_MAX_BYTES {
-        let text = format!("{size} bytes of Secrets are more than the {EXPORT_MAX_BYTES} that are exported at once");
-        return Err(Failure::too_large(text));
-    }
     let names: Vec<String> = chosen.iter().map(|loaded| loaded.name().to_owned()).collect();
     let objects = Arc::clone(&context.state.objects);
     let file = blocking(move || render(&objects, &chosen, &order)).await??;
@@ -58,27 +66,83 @@ pub(super) async fn create(
         "spec": object.get("spec").cloned().unwrap_or_default(),
         "status": {"document": document, "secrets": names},
     }));
-    Ok(respond::value(&asked.style, 201, body.expose(), &asked.warnings))
+    let response = respond::value(&asked.style, 201, body.expose(), &asked.warnings);
+    Ok(response.map_body(|_, sent| Held { sent, _turn: turn }.boxed()))
+}
+
+/// An answer that counts as under way until it is sent: those who read slowly do not pile up.
+struct Held {
+    sent: BoxBody,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl MessageBody for Held {
+    type Error = Box<dyn std::error::Error>;
+
+    fn size(&self) -> BodySize {
+        self.sent.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.sent).poll_next(task)
+    }
+}
+
+/// What has been chosen so far, as long as it is not too much.
+#[derive(Default)]
+struct Chosen {
+    secrets: Vec<Loaded>,
+    bytes: usize,
+    values: usize,
+}
+
+impl Chosen {
+    fn add(&mut self, loaded: Loaded) -> Result<(), Failure> {
+        self.bytes += loaded.stored_bytes();
+        self.values += loaded.data_keys();
+        if self.bytes > EXPORT_MAX_BYTES || self.values > EXPORT_MAX_VALUES {
+            let text = format!(
+                "more than {EXPORT_MAX_BYTES} bytes or {EXPORT_MAX_VALUES} values are not exported at once: choose fewer Secrets"
+            );
+            return Err(Failure::too_large(text));
+        }
+        self.secrets.push(loaded);
+        Ok(())
+    }
 }
 
 /// The Secrets of these names. All rights are asked for before the first one is looked for.
-fn named(context: &Context<'_>, permit: &Permit, names: &[String]) -> Result<Vec<Loaded>, Failure> {
+async fn named(context: &Context<'_>, permit: &Permit, names: &[String]) -> Result<Vec<Loaded>, Failure> {
     let permits = names.iter().map(|name| may_get(context, permit, name)).collect::<Result<Vec<_>, _>>()?;
-    let load = |permit: &Permit| context.state.objects.get(Request { permit, facts: &context.facts });
-    permits.iter().map(|permit| load(permit).map_err(Failure::from)).collect()
+    let (objects, facts) = (Arc::clone(&context.state.objects), context.facts.clone());
+    let chosen = blocking(move || {
+        let mut chosen = Chosen::default();
+        for permit in &permits {
+            chosen.add(objects.get(Request { permit, facts: &facts })?)?;
+        }
+        Ok::<_, Failure>(chosen.secrets)
+    });
+    chosen.await?
 }
 
 /// The Secrets with these labels, for a caller who may see which ones those are.
-fn selected(context: &Context<'_>, permit: &Permit, labels: LabelSelector) -> Result<Vec<Loaded>, Failure> {
+async fn selected(context: &Context<'_>, permit: &Permit, labels: LabelSelector) -> Result<Vec<Loaded>, Failure> {
     let list = allowed(context, Attributes::object("list", &SECRET, permit.namespace(), ""))?;
-    let page = PageRequest { labels, ..PageRequest::default() };
-    let page = context.state.objects.list(Request { permit: &list, facts: &context.facts }, &page)?;
-    if page.withheld > 0 {
-        // Whoever exports all must not take a part for the whole.
-        return Err(Error::Integrity(Resource::new(&SECRET, "")).into());
-    }
-    let open = |revision: &u64| context.state.objects.open_page(&page, *revision);
-    let chosen = page.rows.iter().map(open).collect::<Result<Vec<_>, Error>>()?;
+    let (objects, facts) = (Arc::clone(&context.state.objects), context.facts.clone());
+    let chosen = blocking(move || {
+        let page = PageRequest { labels, ..PageRequest::default() };
+        let page = objects.list(Request { permit: &list, facts: &facts }, &page)?;
+        if page.withheld > 0 {
+            // Whoever exports all must not take a part for the whole.
+            return Err(Failure::from(Error::Integrity(Resource::new(&SECRET, ""))));
+        }
+        let mut chosen = Chosen::default();
+        for revision in &page.rows {
+            chosen.add(objects.open_page(&page, *revision)?)?;
+        }
+        Ok(chosen.secrets)
+    });
+    let chosen = chosen.await??;
     for loaded in &chosen {
         may_get(context, permit, loaded.name())?;
     }

@@ -33,6 +33,7 @@ mod watch;
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use tokio::sync::Semaphore;
 
 use self::guard::Changes;
 use self::metrics::Metrics;
@@ -87,6 +88,8 @@ pub struct State {
     pub mutation_records: MutationRecords,
     /// Checks what is recorded.
     pub verify_audit: VerifyAudit,
+    /// Places of exports that are rendered or sent.
+    exports: Arc<Semaphore>,
 }
 
 /// What only the owner of the home can do or read for the API.
@@ -137,6 +140,7 @@ impl State {
             client_authority,
             mutation_records,
             verify_audit,
+            exports: Arc::new(Semaphore::new(exports::EXPORTS_AT_ONCE)),
         }
     }
 

@@ -51,6 +51,8 @@ impl FromStr for Recipient {
 
     fn from_str(text: &str) -> Result<Self, AgeKeyError> {
         let bytes = bech32_bytes(text, RECIPIENT_HRP).filter(|_| text.starts_with("age1"));
+        // A point of low order agrees with nobody.
+        let bytes = bytes.filter(|bytes| x25519(&[1; 32], bytes).is_some());
         Ok(Self(*bytes.ok_or(AgeKeyError::Recipient)?))
     }
 }
@@ -231,4 +233,20 @@ fn line(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     let (line, rest) = bytes.split_at_checked(end)?;
     Some((std::str::from_utf8(line).ok()?, rest.split_first()?.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_that_agrees_with_nobody_is_no_recipient() {
+        let mut one = [0; 32];
+        one[0] = 1;
+        for low_order in [[0; 32], one] {
+            let text = Recipient(low_order).to_string();
+            assert!(bech32_bytes(&text, RECIPIENT_HRP).is_some(), "it is written well");
+            assert!(text.parse::<Recipient>().is_err(), "{text}");
+        }
+    }
 }

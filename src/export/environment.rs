@@ -171,6 +171,10 @@ fn dotenv(out: &mut SecretBuffer, key: &str, value: &str) -> Result<(), &'static
     if value.contains("${") {
         return Err("readers replace ${…} by another variable, and there is no way to stop them");
     }
+    if value.ends_with('\\') {
+        // Before the closing quote, python-dotenv took it for an escape until 1.2.4, however it was written.
+        return Err("the value ends with a backslash, which readers take for part of the closing quote");
+    }
     out.push_str(key);
     if value.contains('\r') {
         // Python reads a bare carriage return as a line feed.
@@ -191,8 +195,8 @@ fn dotenv(out: &mut SecretBuffer, key: &str, value: &str) -> Result<(), &'static
         return Ok(());
     }
     out.push_str("='");
-    // A backslash alone is a backslash for all; before another, a quote or the end it is an escape for some.
-    let escaped = value.contains('\'') || value.contains("\\\\") || value.ends_with('\\');
+    // A backslash alone is a backslash for all; before another or a quote it is an escape for some.
+    let escaped = value.contains('\'') || value.contains("\\\\");
     for c in value.chars() {
         if escaped && matches!(c, '\'' | '\\') {
             out.push('\\');

@@ -131,7 +131,7 @@ fn each_dialect_has_its_quoting() {
         (Format::Dotenv, "a # b $x \"q\"\n\\d", "K='a # b $x \"q\"\n\\d'\n"),
         (Format::Dotenv, "it's", "K=\"it's\"\n"),
         (Format::Dotenv, "it's \"$5\"", "K='it\\'s \"$5\"'\n"),
-        (Format::Dotenv, "c:\\", "K='c:\\\\'\n"),
+        (Format::Dotenv, "\\\\x", "K='\\\\\\\\x'\n"),
         (Format::Dotenv, "a\r\nb", "K=\"a\\r\\nb\"\n"),
     ] {
         assert_eq!(plain(&[one("x", &json!({"K": value}))], format).unwrap(), expected, "{format}");
@@ -143,7 +143,7 @@ fn what_a_dialect_cannot_carry_is_an_error_that_names_secret_and_key() {
     let all = [Format::Dotenv, Format::Shell, Format::DockerEnv, Format::SystemdEnv];
     let text_only = [Format::Dotenv, Format::DockerEnv, Format::SystemdEnv];
     let long = "x".repeat(65_536);
-    let cases: [(&[Format], &str, &[u8]); 14] = [
+    let cases: [(&[Format], &str, &[u8]); 15] = [
         (&all, "K", b"hunter2\0"),
         (&text_only, "K", b"hunter2\xff"),
         (&[Format::Shell, Format::SystemdEnv], "tls.key", b"hunter2"),
@@ -158,6 +158,7 @@ fn what_a_dialect_cannot_carry_is_an_error_that_names_secret_and_key() {
         (&[Format::DockerEnv], "K", long.as_bytes()),
         (&[Format::SystemdEnv], "K", "hunter2\u{feff}\u{ffff}".as_bytes()),
         (&[Format::Dotenv], "K", b"hunter2${HOME}"),
+        (&[Format::Dotenv], "K", b"hunter2\\"),
     ];
     for (formats, key, value) in cases {
         use base64::Engine as _;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -95,16 +95,27 @@ fn a_shell_reads_every_value_back() {
     }
 }
 
-#[test]
-fn python_dotenv_reads_every_value_back() {
-    let Some(python) = clients::find("STRONGROOM_TEST_PYTHON", &["python3"]) else { return };
+/// A Python that has python-dotenv, and the version of that.
+fn python_with_dotenv() -> Option<(PathBuf, [u32; 3])> {
+    let python = clients::find("STRONGROOM_TEST_PYTHON", &["python3"])?;
     let version =
         Command::new(&python).args(["-c", "import dotenv.version; print(dotenv.version.__version__)"]).output();
     let Some(version) = version.ok().filter(|output| output.status.success()) else {
-        return clients::missing("the Python package python-dotenv");
+        clients::missing("the Python package python-dotenv");
+        return None;
     };
-    clients::drives(&format!("python-dotenv {}", String::from_utf8_lossy(&version.stdout).trim()));
-    let refusable = |value: &[u8]| !is_text(value) || holds(value, "${") || (holds(value, "\r") && holds(value, "$"));
+    let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
+    clients::drives(&format!("python-dotenv {version}"));
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or_default());
+    Some((python, std::array::from_fn(|_| parts.next().unwrap_or_default())))
+}
+
+#[test]
+fn python_dotenv_reads_every_value_back() {
+    let Some((python, _)) = python_with_dotenv() else { return };
+    let refusable = |value: &[u8]| {
+        !is_text(value) || holds(value, "${") || (holds(value, "\r") && holds(value, "$")) || value.ends_with(b"\\")
+    };
     let (taken, file) = carried(Format::Dotenv, refusable);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(".env");
@@ -123,7 +134,11 @@ fn python_dotenv_reads_every_value_back() {
 #[test]
 fn what_is_imported_is_what_python_dotenv_reads() {
     const FILES: usize = 2000;
-    let Some(python) = clients::find("STRONGROOM_TEST_PYTHON", &["python3"]) else { return };
+    let Some((python, version)) = python_with_dotenv() else { return };
+    if version < [1, 2, 4] {
+        // Earlier ones read comments behind an empty value, and backslashes before a quote, in another way.
+        return clients::missing("python-dotenv of 1.2.4 or later");
+    }
     let line = prop_oneof![
         6 => proptest::collection::vec(piece(), 0..6).prop_map(|pieces| [b"K=".to_vec(), pieces.concat()].concat()),
         2 => proptest::sample::select(vec!["export A = 'x'", "# c", " B=\"y\\n\" # c", "'C'=z", "D", "E= #", "F=#", "A=a #b"])
@@ -145,9 +160,6 @@ json.dump([read(text) for text in json.load(sys.stdin)], sys.stdout)
 ";
     let input = serde_json::to_vec(&files).unwrap();
     let output = clients::run(Command::new(python).args(["-c", script]), &input, LIMIT);
-    if String::from_utf8_lossy(&output.stderr).contains("ModuleNotFoundError") {
-        return clients::missing("the Python package python-dotenv");
-    }
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let theirs: Vec<Option<BTreeMap<String, String>>> = serde_json::from_slice(&output.stdout).unwrap();
     assert!(theirs.iter().flatten().count() > FILES / 4);

@@ -1,10 +1,13 @@
 //! `secretexports` of the real server: who may have which Secrets as a file, what is refused, and what is recorded.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::actors::{self, acting_as, bind, role, rule, rule_for, secret, secrets};
 use crate::support::app::App;
 use crate::support::canary::{Canary, found_in_files};
+use crate::support::clients::eventually;
 use crate::support::http::{Client, Response};
 use crate::support::kubectl;
 
@@ -157,4 +160,38 @@ fn an_export_is_recorded_with_the_names_of_the_secrets_and_no_value() {
     assert!(event["annotations"]["authorization.k8s.io/reason"].as_str().unwrap().contains("edit"), "{event}");
     assert!(canary.find(admin.get("/metrics").ok().text().as_bytes()).is_none());
     assert_eq!(found_in_files(&[canary], app.home()), [""; 0]);
+}
+
+#[test]
+fn more_than_fits_at_once_is_refused_and_those_who_read_slowly_do_not_pile_up() {
+    let app = App::start();
+    let mut admin = Client::admin(&app);
+    let many = json!({"names": (0..35).map(|number| format!("large-{number}")).collect::<Vec<_>>(), "format": "json"});
+    let mut few = many.clone();
+    few["names"].as_array_mut().unwrap().truncate(24);
+    for number in 0..35 {
+        secret(&mut admin, "default", &format!("large-{number}"), &json!({"k": "x".repeat(1_000_000)}));
+    }
+    let refused = export(&mut admin, &many);
+    assert_eq!(refused.status, 413);
+
+    // Each asks for more than lies in the buffers of a connection, and reads nothing behind the head.
+    let body = json!({"spec": few}).to_string();
+    let length = body.len().to_string();
+    let headers = [("Content-Type", "application/json"), ("Content-Length", length.as_str())];
+    let mut stalled = Vec::new();
+    for _ in 0..4 {
+        let mut connection = admin.connect().unwrap();
+        connection.write(admin.head("POST", &path("default"), &headers).as_bytes()).unwrap();
+        connection.write(body.as_bytes()).unwrap();
+        assert_eq!(connection.head().unwrap().status, 201);
+        stalled.push(connection);
+    }
+    let one = json!({"names": ["large-0"], "format": "json"});
+    let busy = export(&mut admin, &one);
+    assert_eq!((busy.status, busy.header("retry-after")), (429, Some("1")));
+    drop(stalled);
+    let done =
+        eventually(Duration::from_secs(30), || Some(export(&mut admin, &one)).filter(|answer| answer.status == 201));
+    assert_eq!(done.expect("there is room again").json()["status"]["secrets"], json!(["large-0"]));
 }
