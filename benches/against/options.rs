@@ -57,6 +57,8 @@ pub enum Measure {
     Audit,
     /// Reads beside very many who sign in
     Logins,
+    /// Many Secrets as one file
+    Export,
     /// An empty home: memory and start
     Empty,
     /// A home with very many Secrets
@@ -75,6 +77,7 @@ impl Options {
                 Measure::Watch,
                 Measure::Audit,
                 Measure::Logins,
+                Measure::Export,
             ];
         }
         self.measures.clone()
@@ -105,6 +108,7 @@ impl fmt::Display for Measure {
             Self::Watch => "watch",
             Self::Audit => "audit",
             Self::Logins => "logins",
+            Self::Export => "export",
             Self::Empty => "empty",
             Self::Scale => "scale",
         })

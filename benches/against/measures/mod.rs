@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod empty;
+pub mod export;
 pub mod get;
 pub mod list;
 pub mod logins;
