@@ -50,7 +50,7 @@ pub(super) async fn create(
     let order = Order::read(object, context.state.clock.unix_seconds()).map_err(invalid)?;
     let selection = selection(object).map_err(invalid)?;
     let turn = Arc::clone(&context.state.exports).try_acquire_owned();
-    let turn = turn.map_err(|_| Failure::too_many("other exports are under way", 1))?;
+    let turn = turn.map_err(|_| busy())?;
     let chosen = match selection {
         Selection::Names(names) => named(context, permit, &names).await?,
         Selection::Labels(labels) => selected(context, permit, labels).await?,
@@ -101,10 +101,7 @@ impl Chosen {
         self.bytes += loaded.stored_bytes();
         self.values += loaded.data_keys();
         if self.bytes > EXPORT_MAX_BYTES || self.values > EXPORT_MAX_VALUES {
-            let text = format!(
-                "more than {EXPORT_MAX_BYTES} bytes or {EXPORT_MAX_VALUES} values are not exported at once: choose fewer Secrets"
-            );
-            return Err(Failure::too_large(text));
+            return Err(too_much());
         }
         self.secrets.push(loaded);
         Ok(())
@@ -170,14 +167,27 @@ fn render(objects: &Objects, chosen: &[Loaded], order: &Order) -> Result<SecretB
 }
 
 /// 422: these Secrets and this format do not go together.
-fn refused(error: &ExportError) -> Failure {
+pub(super) fn refused(error: &ExportError) -> Failure {
     if matches!(error, ExportError::Random(_) | ExportError::Encryption) {
         return Failure::internal();
     }
     invalid(vec![FieldError::forbidden("spec.format", error.to_string())])
 }
 
-fn invalid(errors: Vec<FieldError>) -> Failure {
+/// As many exports as are let be are under way.
+pub(super) fn busy() -> Failure {
+    Failure::too_many("other exports are under way", 1)
+}
+
+/// More than is rendered at once.
+pub(super) fn too_much() -> Failure {
+    Failure::too_large(format!(
+        "more than {EXPORT_MAX_BYTES} bytes or {EXPORT_MAX_VALUES} values are not exported at once: choose fewer Secrets"
+    ))
+}
+
+/// What is wrong with the request.
+pub(super) fn invalid(errors: Vec<FieldError>) -> Failure {
     Error::Invalid(Resource::new(&SECRET_EXPORT, ""), errors).into()
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::examples;
 use super::routes::Route;
 use crate::api::body::{self, BODY_MAX_BYTES, Format};
+use crate::api::exports;
 use crate::api::negotiate::{self, Offer};
 use crate::api::recorded;
 use crate::api::request_info::{Query, request_info};
@@ -16,8 +17,9 @@ use crate::api::table::IncludeObject;
 use crate::audit::Refused;
 use crate::auth::policy_problem;
 use crate::codec;
+use crate::export::{self, ExportError};
 use crate::model::field_error::FieldError;
-use crate::model::kinds::{self, NAMESPACE, Verb};
+use crate::model::kinds::{self, NAMESPACE, SECRET, SECRET_EXPORT, Verb};
 use crate::model::selector::LabelSelector;
 use crate::model::user::{GROUP_AUTHENTICATED, User};
 use crate::model::validation::options::{self, FieldValidation};
@@ -33,6 +35,44 @@ pub type Case = (&'static str, Failure);
 
 /// The failures of one code of an operation. At least one.
 pub fn of(route: &Route, code: u16) -> Vec<Case> {
+    if route.kind.id == SECRET_EXPORT.id
+        && let Some(more) = of_exports(code)
+    {
+        let usual = if matches!(code, 404 | 500) { Vec::new() } else { of_any(route, code) };
+        return usual.into_iter().chain(more).collect();
+    }
+    of_any(route, code)
+}
+
+/// What an export may be answered with because of the Secrets in it.
+fn of_exports(code: u16) -> Option<Vec<Case>> {
+    let secret = || Resource::new(&SECRET, examples::name(&SECRET));
+    let title = format!("{}/{}", examples::NAMESPACE, examples::name(&SECRET));
+    let cases = match code {
+        403 => {
+            let get = Attributes::object("get", &SECRET, examples::NAMESPACE, examples::name(&SECRET));
+            vec![("secret", Failure::forbidden(&Denial::of_request(&writer(), &get, "")))]
+        }
+        404 => vec![("missing", Error::NotFound(secret()).into())],
+        413 => vec![("secrets", exports::too_much())],
+        422 => {
+            let carried = ExportError::NotCarried {
+                format: export::Format::Dotenv,
+                secret: title,
+                key: "tls.key".to_owned(),
+                reason: "the value is not UTF-8 text",
+            };
+            let none = FieldError::required("spec.names", "names or a selector must be given");
+            vec![("names", exports::invalid(vec![none])), ("value", exports::refused(&carried))]
+        }
+        429 => vec![("exports", exports::busy())],
+        500 => vec![("integrity", Error::Integrity(secret()).into()), ("internal", Failure::internal())],
+        _ => return None,
+    };
+    Some(cases)
+}
+
+fn of_any(route: &Route, code: u16) -> Vec<Case> {
     match code {
         400 => bad_request(route),
         403 => forbidden(route),

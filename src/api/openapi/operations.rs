@@ -10,7 +10,7 @@ use super::responses::{JSON, Shared, YAML, header, response};
 use super::routes::Route;
 use super::schemas::{patch_name, reference, text};
 use super::{examples, failures, parameters};
-use crate::model::kinds::{Kind, Verb};
+use crate::model::kinds::{self, Kind, Verb};
 
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
@@ -54,6 +54,7 @@ fn summary(route: &Route) -> String {
         Verb::List | Verb::Watch => format!("List or watch {kind}s"),
         Verb::Get => format!("Read {sub}a {kind}"),
         Verb::Create if route.sub.is_some() => format!("Make a {} of a {kind}", route.sub.map_or("", |sub| sub.name)),
+        Verb::Create if route.kind.id == kinds::SECRET_EXPORT.id => "Export Secrets of a namespace".to_owned(),
         Verb::Create if !route.kind.stored => format!("Ask a {kind}"),
         Verb::Create => format!("Create a {kind}"),
         Verb::Update => format!("Replace {sub}a {kind}"),

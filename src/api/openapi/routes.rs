@@ -4,7 +4,7 @@ use utoipa::openapi::path::HttpMethod;
 
 use super::examples;
 use crate::api::kube_openapi::subresource_kind;
-use crate::model::kinds::{KINDS, Kind, Subresource, Verb};
+use crate::model::kinds::{KINDS, Kind, SECRET_EXPORT, Subresource, Verb};
 
 /// One operation. A watch is a list with a parameter, so `Watch` has none of its own.
 #[derive(Debug, Clone, Copy)]
@@ -139,7 +139,11 @@ impl Route {
                 codes.extend([409, 410, 504]);
             }
         }
-        if self.kind.stored {
+        if self.kind.id == SECRET_EXPORT.id {
+            // Of the Secrets that are read.
+            codes.push(404);
+        }
+        if self.kind.stored || self.kind.id == SECRET_EXPORT.id {
             codes.push(500);
         }
         codes.sort_unstable();
