@@ -1,3 +1,5 @@
+//! What each format looks like, and what it refuses.
+
 use serde_json::{Value, json};
 
 use super::*;

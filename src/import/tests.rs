@@ -1,3 +1,5 @@
+//! What is read of manifests and `.env` files, and what is refused.
+
 use super::*;
 use crate::export::{Format, NoRandomness, Options, render};
 
