@@ -10,7 +10,7 @@ use std::task::{Context as TaskContext, Poll};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::{HttpResponse, web};
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::asked::Asked;
@@ -22,6 +22,7 @@ use crate::export::{self, ExportError, NoRandomness, SecretDocument};
 use crate::model::field_error::FieldError;
 use crate::model::kinds::{self, SECRET, SECRET_EXPORT};
 use crate::model::selector::LabelSelector;
+use crate::model::validation::NAMESPACE_MISMATCH;
 use crate::model::validation::exports::{Selection, selection};
 use crate::objects::{Error, Loaded, Objects, PageRequest, Request, Resource};
 use crate::rbac::{self, Attributes, Permit};
@@ -47,6 +48,10 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, Failure> {
     let asked = Asked::read(context, permit, &SECRET_EXPORT, payload).await?;
     let object = asked.document.expose();
+    let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
+    if !namespace.is_empty() && namespace != permit.namespace() {
+        return Err(Failure::bad_request(NAMESPACE_MISMATCH));
+    }
     let order = Order::read(object, context.state.clock.unix_seconds()).map_err(invalid)?;
     let selection = selection(object).map_err(invalid)?;
     let turn = Arc::clone(&context.state.exports).try_acquire_owned();

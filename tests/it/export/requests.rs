@@ -100,6 +100,18 @@ fn what_cannot_be_is_refused_and_names_the_field_or_the_key() {
 }
 
 #[test]
+fn an_export_is_of_the_namespace_that_it_is_sent_to() {
+    let (_app, mut admin) = server();
+    let spec = json!({"names": ["a"], "format": "yaml"});
+    for (namespace, code) in [("default", 201), ("", 201), ("prod", 400)] {
+        let body = json!({"metadata": {"namespace": namespace}, "spec": spec});
+        assert_eq!(admin.json("POST", &path("default"), &body).status, code, "{namespace}");
+    }
+    let elsewhere = admin.json("POST", &path("prod"), &json!({"spec": spec}));
+    assert_eq!(elsewhere.status, 404, "{}", elsewhere.text());
+}
+
+#[test]
 fn every_secret_must_be_the_callers_to_get_and_the_choice_by_labels_theirs_to_list() {
     let (_app, mut admin) = server();
     let exports = rule(&["create"], OWN_GROUP, &["secretexports"]);
