@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::export::{ExternalStore, Format, Options, Recipient, Scope, Sealing, SealingCertificate};
 use crate::model::field_error::FieldError;
+use crate::model::validation::names;
 
 /// What the SecretStore is called, and the Secret with the token for this server.
 const STORE_NAME: &str = "strongroom";
@@ -165,6 +166,11 @@ fn store(options: &Value, errors: &mut Vec<FieldError>) -> Store {
         errors.push(FieldError::forbidden("spec.externalStore.authorities", "holds no certificate in PEM form"));
     }
     let (name, token_secret) = (or("name", STORE_NAME), or("tokenSecret", TOKEN_SECRET));
+    for (field, name) in [("name", &name), ("tokenSecret", &token_secret)] {
+        let problems = names::dns1123_subdomain(name);
+        errors
+            .extend(problems.iter().map(|why| FieldError::invalid(format!("spec.externalStore.{field}"), name, *why)));
+    }
     Store { url, authorities, name, token_secret }
 }
 
@@ -218,6 +224,9 @@ mod tests {
         ] {
             assert_eq!(refused(&spec), expected, "{spec}");
         }
+        let store = json!({"url": "https://x", "authorities": "-----BEGIN CERTIFICATE-----", "name": "A b"});
+        let text = refused(&json!({"format": "external-secret", "externalStore": store}));
+        assert!(text.starts_with("spec.externalStore.name: Invalid value: \"A b\": "), "{text}");
         assert!(refused(&json!({})).starts_with("spec.format: Required value: supported formats: yaml, json, "));
         assert!(
             refused(&json!({"format": "xml"}))
