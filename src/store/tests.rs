@@ -439,6 +439,30 @@ async fn a_commit_that_fails_changes_nothing_and_closes_the_store_for_writing() 
     assert!(matches!(put(&store, "z", Expect::Absent).await, Err(CommitError::Unavailable(_))));
 }
 
+#[tokio::test]
+async fn whoever_is_refused_for_a_change_finds_it_made() {
+    let home = Home::make().await;
+    let store = home.open().await;
+    put(&store, "a", Expect::Absent).await.unwrap();
+    // Both wait together, so that one transaction takes them.
+    let loser = async {
+        let refused = put(&store, "a", Expect::Revision(1)).await;
+        (refused, store.find(SECRET.id, "n", "a").unwrap().unwrap().revision)
+    };
+    let (won, lost) = tokio::join!(put(&store, "a", Expect::Revision(1)), loser);
+    assert_eq!((won, lost), (Ok(2), (Err(CommitError::Conflict), 2)));
+}
+
+#[tokio::test]
+async fn nobody_is_refused_for_a_change_that_failed() {
+    let home = Home::make().await;
+    let store = home.open().await;
+    put(&store, "a", Expect::Absent).await.unwrap();
+    home.sql("DROP TABLE versions");
+    let (first, second) = tokio::join!(put(&store, "b", Expect::Absent), put(&store, "b", Expect::Absent));
+    assert!(matches!((first, second), (Err(CommitError::Unavailable(_)), Err(CommitError::Unavailable(_)))));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writers_of_one_name_follow_each_other_and_lose_nothing() {
     let home = Home::make().await;

@@ -85,6 +85,9 @@ struct Batch {
     /// What the batch has made of names so far; `None` is deleted.
     overlay: HashMap<(u8, String, String), Option<Entry>>,
     pending: Vec<Pending>,
+    /// What was refused in the light of changes that are not yet on the disk: told of when they are, so that whoever
+    /// tries again finds what stood in the way, and nobody hears of a change that then fails.
+    refused: Vec<(oneshot::Sender<Result<Committed, CommitError>>, CommitError)>,
     bytes: usize,
 }
 
@@ -182,11 +185,12 @@ impl Writer {
             state: StateOverlay::new(),
             overlay: HashMap::new(),
             pending: Vec::new(),
+            refused: Vec::new(),
             bytes: 0,
         };
         let mut other = None;
         self.add(&mut batch, group, reply);
-        while batch.pending.len() < BATCH_GROUPS && batch.bytes < BATCH_BYTES {
+        while batch.pending.len() + batch.refused.len() < BATCH_GROUPS && batch.bytes < BATCH_BYTES {
             match queue.try_recv() {
                 Ok(Command::Commit { group, reply }) => self.add(&mut batch, group, reply),
                 Ok(command) => {
@@ -206,9 +210,10 @@ impl Writer {
     fn add(&self, batch: &mut Batch, group: Group, reply: oneshot::Sender<Result<Committed, CommitError>>) {
         match self.take(batch, group) {
             Ok(rows) => batch.pending.push(Pending { rows, reply }),
-            Err(error) => {
+            Err(error) if batch.pending.is_empty() => {
                 let _ = reply.send(Err(error));
             }
+            Err(error) => batch.refused.push((reply, error)),
         }
     }
 
@@ -312,8 +317,9 @@ impl Writer {
         let now = self.clock.unix_seconds();
         batch.head.time_high_water_unix_seconds = batch.head.time_high_water_unix_seconds.max(now);
         if let Err(why) = self.write(&batch).await {
-            for pending in batch.pending {
-                let _ = pending.reply.send(Err(CommitError::Unavailable(why)));
+            let refused = batch.refused.into_iter().map(|(reply, _)| reply);
+            for reply in batch.pending.into_iter().map(|pending| pending.reply).chain(refused) {
+                let _ = reply.send(Err(CommitError::Unavailable(why)));
             }
             return;
         }
@@ -329,6 +335,9 @@ impl Writer {
         for pending in batch.pending {
             // A caller that went away has lost its answer, not its change.
             let _ = pending.reply.send(Ok(Committed { rows: pending.rows }));
+        }
+        for (reply, error) in batch.refused {
+            let _ = reply.send(Err(error));
         }
     }
 
