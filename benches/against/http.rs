@@ -75,11 +75,18 @@ impl Endpoint {
 
     /// Appends a request to `into`.
     pub fn write_request(&self, method: &str, path: &str, body: &str, into: &mut Vec<u8>) {
+        self.write_typed(method, path, "application/json", body, into);
+    }
+
+    /// Appends a request with a body of this content type to `into`.
+    pub fn write_typed(&self, method: &str, path: &str, content_type: &str, body: &str, into: &mut Vec<u8>) {
         for part in [method, " ", path, " HTTP/1.1\r\n", &self.headers] {
             into.extend_from_slice(part.as_bytes());
         }
         if !body.is_empty() {
-            into.extend_from_slice(b"Content-Type: application/json\r\nContent-Length: ");
+            for part in ["Content-Type: ", content_type, "\r\nContent-Length: "] {
+                into.extend_from_slice(part.as_bytes());
+            }
             into.extend_from_slice(body.len().to_string().as_bytes());
             into.extend_from_slice(b"\r\n");
         }

@@ -34,6 +34,9 @@ pub struct Options {
     /// Let OpenBao audit into a file, as Strongroom audits what changes
     #[arg(long)]
     pub openbao_audit: bool,
+    /// Secrets that are synced
+    #[arg(long, default_value_t = 10_000)]
+    pub synced: u64,
     /// Folder for the homes, on the disk that is to be measured [default: in the target folder]
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -59,6 +62,8 @@ pub enum Measure {
     Logins,
     /// Many Secrets as one file
     Export,
+    /// Secrets into a genuine kube-apiserver, against applying them without a store
+    Sync,
     /// An empty home: memory and start
     Empty,
     /// A home with very many Secrets
@@ -78,6 +83,7 @@ impl Options {
                 Measure::Audit,
                 Measure::Logins,
                 Measure::Export,
+                Measure::Sync,
             ];
         }
         self.measures.clone()
@@ -109,6 +115,7 @@ impl fmt::Display for Measure {
             Self::Audit => "audit",
             Self::Logins => "logins",
             Self::Export => "export",
+            Self::Sync => "sync",
             Self::Empty => "empty",
             Self::Scale => "scale",
         })

@@ -97,6 +97,7 @@ pub(super) fn respond(context: &Context<'_>) -> HttpResponse {
     let rows = state.objects.rows_withheld() as u64;
     single(&mut text, "strongroom_store_rows_withheld", "gauge", "Rows found not to pass authentication.", rows);
     single(&mut text, "strongroom_watches", "gauge", "Open watches.", state.hub.open() as u64);
+    state.sync_metrics.write(&mut text);
     let dropped = state.hub.dropped();
     single(&mut text, "strongroom_watches_dropped_total", "counter", "Watches ended for not keeping up.", dropped);
     respond::finished(&context.style, 200, "text/plain; version=0.0.4; charset=utf-8", text.into_bytes(), &[])

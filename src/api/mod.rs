@@ -17,6 +17,7 @@ mod negotiate;
 mod objects;
 mod openapi;
 mod recorded;
+mod renderings;
 mod request_info;
 mod respond;
 mod reviews;
@@ -51,6 +52,7 @@ use crate::model::validation::options;
 use crate::objects::watch::Hub;
 use crate::objects::{Access, Objects};
 use crate::rbac::{self, Attributes, Permit};
+use crate::sync::{self, Room};
 
 pub use self::audit_log::{MutationRecords, VerifyAudit};
 pub use self::guard::Changes as AccessChanges;
@@ -88,6 +90,10 @@ pub struct State {
     pub mutation_records: MutationRecords,
     /// Checks what is recorded.
     pub verify_audit: VerifyAudit,
+    /// What SecretSyncs want, for those who write it elsewhere.
+    pub room: Room,
+    /// Counters of sync.
+    pub sync_metrics: Arc<sync::Metrics>,
     /// Places of exports that are rendered or sent.
     exports: Arc<Semaphore>,
 }
@@ -102,6 +108,10 @@ pub struct Home {
     pub mutation_records: MutationRecords,
     /// Checks what is recorded.
     pub verify_audit: VerifyAudit,
+    /// What SecretSyncs want, for those who write it elsewhere.
+    pub room: Room,
+    /// Counters of sync.
+    pub sync_metrics: Arc<sync::Metrics>,
 }
 
 /// What the API does that can be switched.
@@ -124,7 +134,7 @@ impl State {
         settings: Settings,
         home: Home,
     ) -> Self {
-        let Home { rotate_admin, client_authority, mutation_records, verify_audit } = home;
+        let Home { rotate_admin, client_authority, mutation_records, verify_audit, room, sync_metrics } = home;
         let (health, metrics, changes) = (Arc::default(), Arc::default(), Arc::default());
         Self {
             objects,
@@ -140,6 +150,8 @@ impl State {
             client_authority,
             mutation_records,
             verify_audit,
+            room,
+            sync_metrics,
             exports: Arc::new(Semaphore::new(exports::EXPORTS_AT_ONCE)),
         }
     }

@@ -19,7 +19,7 @@ use crate::auth::{LoginError, MintError, RevokeError, RevokedCertificate, TokenR
 use crate::clock::rfc3339;
 use crate::model::defaults;
 use crate::model::field_error::FieldError;
-use crate::model::kinds::{self, Kind};
+use crate::model::kinds::{self, Kind, SECRET_SYNC_RENDERING};
 use crate::model::validation::reviews::{self, BoundKind, Refusal};
 use crate::objects::{Error, Request, Resource};
 use crate::pki::client::{
@@ -44,6 +44,9 @@ pub(super) async fn create(
     kind: &'static Kind,
     payload: web::Payload,
 ) -> Result<HttpResponse, Failure> {
+    if kind.id == SECRET_SYNC_RENDERING.id {
+        return super::renderings::create(context, permit, payload).await;
+    }
     let asked = Asked::read(context, permit, kind, payload).await?;
     match kind.kind {
         "TokenRequest" => token(context, permit, asked),

@@ -50,6 +50,8 @@ enum Layout {
     ServiceAccount,
     Binding,
     User,
+    Cluster,
+    SecretSync,
     /// Roles, and every kind without a layout of its own.
     Plain,
 }
@@ -62,6 +64,8 @@ impl Layout {
             ("", "ServiceAccount") => Self::ServiceAccount,
             ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => Self::Binding,
             ("strongroom.dev", "User") => Self::User,
+            ("strongroom.dev", "Cluster") => Self::Cluster,
+            ("strongroom.dev", "SecretSync") => Self::SecretSync,
             _ => Self::Plain,
         }
     }
@@ -97,6 +101,22 @@ pub fn columns(kind: &Kind) -> Value {
             column("Groups", "", "The groups that the user belongs to.", 0),
             column("Disabled", "", "Whether the user is shut out.", 0),
             column("Password Set", "", "How long ago the password was set.", 0),
+            age(),
+        ]),
+        Layout::Cluster => json!([
+            name,
+            column("Healthy", "", "Whether the cluster answers and takes the credential.", 0),
+            column("Reason", "", "Why, in one word.", 0),
+            column("Version", "", "What the cluster says its version is.", 0),
+            age(),
+        ]),
+        Layout::SecretSync => json!([
+            name,
+            column("Source", "", "Which Secrets are sent.", 0),
+            column("Targets", "", "How many objects in clusters are as they are to be, of how many.", 0),
+            column("Ready", "", "Whether all of them are.", 0),
+            column("Reason", "", "Why not, in one word.", 0),
+            column("Last Sync", "", "How long ago everything was last looked at or changed.", 0),
             age(),
         ]),
         Layout::Plain => json!([name, column("Created At", "date", CREATED_AT, 0)]),
@@ -141,6 +161,17 @@ pub fn row(
             let password = since("/status/passwordSetAt").unwrap_or_else(|| "<none>".to_owned());
             json!([name, groups.join(","), disabled.to_string(), password, age()])
         }
+        Layout::Cluster => {
+            let (status, reason) = condition(object, "Healthy");
+            json!([name, status, reason, text(object, "/status/serverVersion"), age()])
+        }
+        Layout::SecretSync => {
+            let count = |field: &str| object.pointer(field).and_then(Value::as_i64).unwrap_or_default();
+            let targets = format!("{}/{}", count("/status/targetsReady"), count("/status/targetsTotal"));
+            let (status, reason) = condition(object, "Ready");
+            let last = since("/status/lastSyncTime").unwrap_or_else(|| "<never>".to_owned());
+            json!([name, text(object, "/status/source"), targets, status, reason, last, age()])
+        }
         Layout::Plain => match text(object, "/metadata/creationTimestamp") {
             // Go's zero time.
             "" => json!([name, "0001-01-01T00:00:00Z"]),
@@ -184,6 +215,15 @@ fn column(name: &str, format: &str, description: &str, priority: u8) -> Value {
 
 fn text<'v>(object: &'v Value, pointer: &str) -> &'v str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Status and reason of a condition.
+fn condition<'v>(object: &'v Value, kind: &str) -> (&'v str, &'v str) {
+    let conditions = object.get("status").map_or(&[][..], |status| items(status, "conditions"));
+    conditions
+        .iter()
+        .find(|condition| text(condition, "/type") == kind)
+        .map_or(("Unknown", ""), |condition| (text(condition, "/status"), text(condition, "/reason")))
 }
 
 fn items<'v>(object: &'v Value, field: &str) -> &'v [Value] {

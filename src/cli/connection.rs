@@ -136,6 +136,11 @@ impl Connection {
         })
     }
 
+    /// Lets `work` ask the server, and waits for what comes of it.
+    pub(super) fn wait_for<T>(&self, work: impl AsyncFnOnce(&Client) -> T) -> T {
+        self.runtime.block_on(work(&self.client))
+    }
+
     /// Hands each line of an answer that goes on to `take`, until that says no or the answer ends.
     pub(super) fn each_line(
         &self,
@@ -249,7 +254,7 @@ fn find(source: ConnectionSource) -> Result<(Client, String), CliError> {
         ConnectionSource::Server { server, ca_file, token_file } => {
             let trust = ca_file.as_deref().map(trust_file).transpose()?.unwrap_or_default();
             let token = trimmed(&read_bounded(&token_file, TOKEN_FILE_MAX_BYTES)?);
-            let endpoint = Endpoint { server, trust, server_name: None, token: Some(token) };
+            let endpoint = Endpoint { server, trust, server_name: None, token: Some(token), certificate: None };
             Ok((Client::new(endpoint)?, "--server or STRONGROOM_SERVER".to_owned()))
         }
         ConnectionSource::Kubeconfig { files, context } => {
@@ -285,7 +290,7 @@ fn of_home(paths: &HomePaths) -> Result<(Client, String), CliError> {
     let file = admin_kubeconfig(paths)?;
     let trust = file.trust.map(|pem| certificates(&SecretBytes::new(pem.into_bytes()))).unwrap_or_default();
     let server = ServerUrl::parse(&path.display().to_string(), &file.server)?;
-    let endpoint = Endpoint { server, trust, server_name: None, token: Some(file.token) };
+    let endpoint = Endpoint { server, trust, server_name: None, token: Some(file.token), certificate: None };
     Ok((Client::new(endpoint)?, path.display().to_string()))
 }
 

@@ -118,7 +118,7 @@ impl Login {
 
 /// How to reach the server of a session before there is a token.
 pub(super) fn endpoint(key: &SessionKey) -> Endpoint {
-    Endpoint { server: key.server.clone(), trust: key.trust.clone(), server_name: None, token: None }
+    Endpoint { server: key.server.clone(), trust: key.trust.clone(), server_name: None, token: None, certificate: None }
 }
 
 /// What kubectl runs for a token.

@@ -1,7 +1,8 @@
 //! The command line: one file per command. Owns standard output and exit codes.
 //!
 //! Exit codes: 0 done, 1 not done (the reason is on standard error), 2 the command line or a setting is wrong.
-//! `access explain` ends with 1 too where something is denied.
+//! `access explain` ends with 1 too where something is denied, `sync plan` with 2 where changes are pending, `sync run` and
+//! `sync status` with 3 where not everything is in sync.
 //!
 //! What it never does: take a secret as an argument, or print one, but for the token that `token create` and
 //! `credential` are asked for.
@@ -9,6 +10,7 @@
 mod access;
 mod admin;
 mod audit;
+mod cluster;
 mod connection;
 mod credential;
 mod duration;
@@ -22,6 +24,7 @@ mod output;
 mod password;
 mod serve;
 mod session;
+mod sync;
 mod token;
 mod user;
 mod whoami;
@@ -40,6 +43,8 @@ use crate::server::{self, ClientError, ServeError};
 
 const NOT_DONE: u8 = 1;
 const USAGE: u8 = 2;
+const PENDING: u8 = 2;
+const PARTIAL: u8 = 3;
 
 /// Kubernetes Secrets without the cluster.
 #[derive(Parser)]
@@ -72,6 +77,10 @@ enum Command {
     Access(access::Access),
     /// Write Secrets as manifests, environment files, SealedSecrets or SOPS files
     Export(Box<export::Export>),
+    /// Send Secrets to clusters
+    Sync(Box<sync::Sync>),
+    /// Prepare clusters that Secrets are sent to
+    Cluster(Box<cluster::Cluster>),
     /// Read the audit log
     Audit(audit::Audit),
     /// Give kubectl a token; `login` sets it up
@@ -103,6 +112,12 @@ enum CliError {
     /// Something is denied, which was asked about and told.
     #[error("denied")]
     Denied,
+    /// Changes would be made, which was asked about and told.
+    #[error("changes are pending")]
+    Pending,
+    /// A part was done, and what was not is told.
+    #[error("not everything is in sync")]
+    Partial,
 }
 
 /// Runs the command that the process was started with.
@@ -113,6 +128,8 @@ pub fn main() -> ExitCode {
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(CliError::Denied) => ExitCode::from(NOT_DONE),
+        Err(CliError::Pending) => ExitCode::from(PENDING),
+        Err(CliError::Partial) => ExitCode::from(PARTIAL),
         Err(error) => {
             // What a server says is shown as kubectl shows it.
             let prefix = if matches!(error, CliError::Server(_)) { "" } else { "strongroom: " };
@@ -137,6 +154,8 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Token(command) => command.run(&environment),
         Command::Access(command) => command.run(&environment),
         Command::Export(command) => command.run(&environment),
+        Command::Sync(command) => command.run(&environment),
+        Command::Cluster(command) => command.run(&environment),
         Command::Audit(command) => command.run(&environment),
         Command::Credential(command) => command.run(&environment),
         Command::Admin(command) => command.run(&environment),
@@ -197,6 +216,12 @@ mod tests {
             "strongroom audit tail -f -n 5",
             "strongroom audit query -n prod --since 1h --decision forbid -o json",
             "strongroom credential --server https://h:1 --user ada --ca-sha256 00",
+            "strongroom serve --no-sync",
+            "strongroom sync run db -n prod --once --wait --timeout 90s --force",
+            "strongroom sync run -A --wait",
+            "strongroom sync plan --home h",
+            "strongroom sync status -A",
+            "strongroom cluster rbac --sync prod/db --cluster east --service-account infra/writer",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
@@ -216,6 +241,9 @@ mod tests {
             "strongroom whoami --token x",
             "strongroom access unused --since 0d",
             "strongroom access explain get",
+            "strongroom sync run --force",
+            "strongroom sync run db -A",
+            "strongroom cluster rbac",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -80,6 +80,9 @@ pub struct Serve {
     cache_size: Option<usize>,
     #[command(flatten)]
     audit: AuditOptions,
+    /// Do not write into clusters what SecretSyncs want: a job does it [env: STRONGROOM_SYNC=off]
+    #[arg(long)]
+    no_sync: bool,
 }
 
 impl Serve {
@@ -110,6 +113,7 @@ impl Serve {
             max_watches_per_user: self.max_watches_per_user,
             cache_size_mib: self.cache_size,
             audit: self.audit.into_flags(),
+            no_sync: self.no_sync,
         };
         let config = ServeConfig::resolve(flags, environment)?;
         Ok(server::run(config, Arc::new(SystemClock), print)?)

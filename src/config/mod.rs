@@ -112,9 +112,12 @@ pub struct ServeFlags {
     pub cache_size_mib: Option<usize>,
     /// `--audit-…`
     pub audit: AuditFlags,
+    /// `--no-sync`
+    pub no_sync: bool,
 }
 
 /// Everything `serve` needs to know.
+#[expect(clippy::struct_excessive_bools, reason = "independent switches")]
 pub struct ServeConfig {
     /// Where the home's files are.
     pub home: HomePaths,
@@ -148,6 +151,8 @@ pub struct ServeConfig {
     pub cache: CacheSize,
     /// How the audit log is kept.
     pub audit: AuditConfig,
+    /// Whether what SecretSyncs want is written into clusters.
+    pub sync: bool,
 }
 
 impl ServeConfig {
@@ -193,6 +198,7 @@ impl ServeConfig {
         )?;
         let cache = CacheSize::resolve(flags.cache_size_mib, environment)?;
         let audit = AuditConfig::resolve(flags.audit, environment)?;
+        let sync = !flags.no_sync && environment.switch("STRONGROOM_SYNC")?.unwrap_or(true);
         Ok(Self {
             home,
             listen,
@@ -210,6 +216,7 @@ impl ServeConfig {
             limits,
             cache,
             audit,
+            sync,
         })
     }
 }

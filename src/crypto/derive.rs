@@ -9,6 +9,7 @@ use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use super::bytes::length_prefix;
 use super::errors::{RandomError, RingError};
 
 /// HKDF `info` of a slot's wrapping key and commitment; the slot's associated data follows it.
@@ -128,7 +129,7 @@ fn expand(input: &[u8], salt: &[u8], info: &[&[u8]], output: &mut [u8]) {
 pub(super) struct Mac(Hmac<Sha256>);
 
 impl Mac {
-    fn new(key: &KeyBytes) -> Self {
+    pub(super) fn new(key: &KeyBytes) -> Self {
         // HMAC pads a short key with zeros to the block: padding here has the same result and cannot fail.
         let mut block = Zeroizing::new([0; 64]);
         if let Some(start) = block.first_chunk_mut() {
@@ -141,6 +142,16 @@ impl Mac {
     pub(super) fn of(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut state = self.0.clone();
         for part in parts {
+            state.update(part);
+        }
+        state.finalize().into_bytes().into()
+    }
+
+    /// The MAC of `LP(part) ‖ …`. The parts are taken where they lie: they may be secret, and no copy is made.
+    pub(super) fn of_prefixed(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut state = self.0.clone();
+        for part in parts {
+            state.update(&length_prefix(part));
             state.update(part);
         }
         state.finalize().into_bytes().into()

@@ -276,11 +276,7 @@ impl Keyring {
 
     /// The mark by which an object in a cluster is known to be ours: `HMAC(k_sync_mac, LP(part) ‖ …)`.
     pub fn sync_mac(&self, parts: &[&[u8]]) -> [u8; 32] {
-        let mut message = Vec::new();
-        for part in parts {
-            put_prefixed(&mut message, part);
-        }
-        self.ready.sync.of(&[&message])
+        self.ready.sync.of_prefixed(parts)
     }
 
     pub(super) fn store_id_bytes(&self) -> &[u8; 16] {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 use kube::Config;
@@ -32,8 +34,18 @@ pub struct Endpoint {
     pub trust: Vec<Vec<u8>>,
     /// The name that the server's certificate must be for, where that is not the host.
     pub server_name: Option<String>,
-    /// The bearer token; none asks without a credential.
+    /// The bearer token; none asks without one.
     pub token: Option<SecretBytes>,
+    /// The client certificate to present.
+    pub certificate: Option<Certificate>,
+}
+
+/// A client certificate and its key.
+pub struct Certificate {
+    /// The certificate, then those that lead to its authority, PEM.
+    pub chain_pem: Vec<u8>,
+    /// Its key, PEM.
+    pub key_pem: SecretBytes,
 }
 
 /// A server that can be asked. Made and used inside a tokio runtime.
@@ -70,6 +82,10 @@ impl Client {
         config.root_cert = Some(endpoint.trust).filter(|trust| !trust.is_empty());
         config.tls_server_name = endpoint.server_name;
         config.auth_info.token = endpoint.token.as_ref().map(bearer).transpose()?;
+        if let Some(certificate) = &endpoint.certificate {
+            config.auth_info.client_certificate_data = Some(STANDARD.encode(&certificate.chain_pem));
+            config.auth_info.client_key_data = Some(key_data(&certificate.key_pem));
+        }
         Self::of_config(config)
     }
 
@@ -118,17 +134,13 @@ impl Client {
                 .send(http_request(request, &self.server)?)
                 .await
                 .map_err(|error| ConnectError::of_kube(&self.server, &error))?;
-            let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()?.parse().ok());
-            let (length, retry_after_seconds): (Option<u64>, _) = (header("content-length"), header("retry-after"));
-            if length.is_some_and(|length| length > ANSWER_MAX_BYTES) {
+            let head = Head::of(&response);
+            if head.length.is_some_and(|length| length > ANSWER_MAX_BYTES) {
                 return Err(ConnectError::TooLong(self.server.clone()));
             }
-            let code = response.status().as_u16();
-            let warnings =
-                response.headers().get_all("warning").iter().filter_map(|value| warning(value.to_str().ok()?));
-            let warnings = warnings.collect();
             let bytes = response.into_body().collect_bytes().await;
             let bytes = bytes.map_err(|error| ConnectError::of_kube(&self.server, &error))?;
+            let Head { code, retry_after_seconds, warnings, .. } = head;
             Ok(Answer { code, retry_after_seconds, warnings, body: take(bytes) })
         };
         tokio::time::timeout(ANSWER_TIMEOUT, exchange).await.unwrap_or_else(|_| {
@@ -170,10 +182,36 @@ impl Lines {
     }
 }
 
+/// What an answer begins with.
+struct Head {
+    code: u16,
+    length: Option<u64>,
+    retry_after_seconds: Option<u64>,
+    warnings: Vec<String>,
+}
+
+impl Head {
+    fn of<B>(response: &http::Response<B>) -> Self {
+        let number = |name| response.headers().get(name).and_then(|value| value.to_str().ok()?.parse().ok());
+        let warnings = response.headers().get_all("warning").iter().filter_map(|value| warning(value.to_str().ok()?));
+        Self {
+            code: response.status().as_u16(),
+            length: number("content-length"),
+            retry_after_seconds: number("retry-after"),
+            warnings: warnings.collect(),
+        }
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "the token moves into the client's own secret type")]
 fn bearer(token: &SecretBytes) -> Result<SecretString, ConnectError> {
     let text = std::str::from_utf8(token.expose()).map_err(|_| ConnectError::Unusable("the token".to_owned()))?;
     Ok(SecretString::from(text))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the key moves into the client's own secret type")]
+fn key_data(key: &SecretBytes) -> SecretString {
+    SecretString::from(STANDARD.encode(key.expose()))
 }
 
 /// A body that is wiped once it was sent.

@@ -4,6 +4,8 @@ use crate::sensitive::SecretBytes;
 
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
+const APPLY_PATCH: &str = "application/apply-patch+yaml";
+const STRATEGIC_PATCH: &str = "application/strategic-merge-patch+json";
 
 /// What is asked of a server. Answers are asked for as JSON.
 pub struct Request {
@@ -31,9 +33,30 @@ impl Request {
         Self::new("PATCH", path.into(), MERGE_PATCH, Some(body))
     }
 
+    /// Server-side apply (KEP-555). The body is JSON, which is YAML.
+    pub fn apply(path: impl Into<String>, body: SecretBytes) -> Self {
+        Self::new("PATCH", path.into(), APPLY_PATCH, Some(body))
+    }
+
+    /// Changes some fields, with Kubernetes' rules for lists.
+    pub fn strategic_patch(path: impl Into<String>, body: SecretBytes) -> Self {
+        Self::new("PATCH", path.into(), STRATEGIC_PATCH, Some(body))
+    }
+
+    /// Deletes, under conditions: the body is a `DeleteOptions`.
+    pub fn delete_if(path: impl Into<String>, options: SecretBytes) -> Self {
+        Self::new("DELETE", path.into(), JSON, Some(options))
+    }
+
     /// Deletes.
     pub fn delete(path: impl Into<String>) -> Self {
         Self::new("DELETE", path.into(), JSON, None)
+    }
+
+    /// The same request once more, without its body.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self { query: self.query.clone(), path: self.path.clone(), body: None, ..*self }
     }
 
     /// Adds a parameter to the query.

@@ -36,6 +36,9 @@ pub fn apply_defaults(kind: &'static Kind, object: &mut Value) {
         }
         kind_id::SERVICE_ACCOUNT => reduce_secrets(object),
         kind_id::ROLE_BINDING | kind_id::CLUSTER_ROLE_BINDING => default_groups(object),
+        kind_id::CLUSTER if object.pointer("/spec/kubeconfigSecretRef").is_some_and(Value::is_object) => {
+            default_text(child(child(object, "spec"), "kubeconfigSecretRef"), "key", "kubeconfig");
+        }
         _ => {}
     }
     deduplicate_owners(object);
@@ -56,7 +59,7 @@ pub fn apply_token_request_defaults(object: &mut Value) {
 
 /// What only a create does: fields of the server are taken from the client, a Namespace starts active and held by
 /// `kubernetes`, an object of the cluster has no namespace. To be called before uid and times are set, and after
-/// the name is known. A User's status is the server's.
+/// the name is known. A User's status is the server's; so is that of a kind with a generation, which is 1.
 pub fn prepare_for_create(kind: &'static Kind, object: &mut Value) {
     if !object.is_object() {
         return;
@@ -69,8 +72,11 @@ pub fn prepare_for_create(kind: &'static Kind, object: &mut Value) {
             meta.shift_remove("namespace");
         }
     }
-    if kind.id == kind_id::USER {
+    if kind.id == kind_id::USER || kind.has_generation() {
         remove(object, "status");
+    }
+    if kind.has_generation() {
+        insert(child(object, "metadata"), "generation", Value::from(1));
     }
     if kind.id == kind_id::NAMESPACE {
         label_with_name(object);
@@ -115,6 +121,9 @@ pub fn prepare_for_update(kind: &'static Kind, subresource: &str, new: &mut Valu
     if kind.id == kind_id::USER && subresource != "password" {
         restore(new, old, "status");
     }
+    if kind.has_generation() && old.is_object() {
+        prepare_generation(kind, subresource, new, old);
+    }
     if kind.id == kind_id::NAMESPACE {
         if subresource != "finalize" {
             let finalizers = old.get("spec").and_then(|spec| spec.get("finalizers")).cloned();
@@ -127,6 +136,41 @@ pub fn prepare_for_update(kind: &'static Kind, subresource: &str, new: &mut Valu
         if subresource != "status" {
             restore(new, old, "status");
         }
+    }
+}
+
+/// Of a kind with a status of its own: what `subresource` does not own is as it was, and where something else than
+/// metadata and status changes, the generation rises. Source: `customresource/strategy.go` of Kubernetes.
+fn prepare_generation(kind: &'static Kind, subresource: &str, new: &mut Value, old: &Value) {
+    if subresource == "status" {
+        let status = new.get("status").cloned();
+        let managed = new.pointer("/metadata/managedFields").cloned();
+        let revision = new.pointer("/metadata/resourceVersion").cloned();
+        *new = old.clone();
+        match status {
+            Some(status) => insert(new, "status", status),
+            None => remove(new, "status"),
+        }
+        for (key, value) in [("managedFields", managed), ("resourceVersion", revision)] {
+            if let Some(value) = value {
+                insert(child(new, "metadata"), key, value);
+            }
+        }
+        return;
+    }
+    restore(new, old, "status");
+    // Both as they are stored: what only looks different is no change.
+    let wanted = |object: &Value| {
+        let mut object = object.clone();
+        omit_empty(kind.message, &mut object);
+        for key in ["metadata", "status", "kind", "apiVersion"] {
+            remove(&mut object, key);
+        }
+        object
+    };
+    if wanted(new) != wanted(old) {
+        let generation = meta(old).get("generation").and_then(Value::as_i64).unwrap_or_default();
+        insert(child(new, "metadata"), "generation", Value::from(generation + 1));
     }
 }
 

@@ -2,6 +2,9 @@
 //!
 //! Adding a kind is one row here and one message in `schema`.
 
+mod own;
+
+pub use self::own::*;
 use super::schema::{self, Message};
 
 /// A verb of the Kubernetes API, as discovery and RBAC name it.
@@ -125,6 +128,12 @@ impl Kind {
     /// Whether its objects hold values that are kept apart from everything else of them (`data` of a Secret).
     pub fn holds_values(&self) -> bool {
         self.message.field("data").is_some_and(|field| matches!(field.ty, schema::Type::MapOfBytes))
+    }
+
+    /// Whether its objects count the changes of what is wanted (`metadata.generation`), and status is apart from it, as
+    /// with custom resources.
+    pub fn has_generation(&self) -> bool {
+        matches!(self.id, 9 | 10)
     }
 
     /// The subresource of this name.
@@ -415,145 +424,6 @@ pub static TOKEN_REQUEST: Kind = Kind {
     ..CREATE_ONLY
 };
 
-/// The group of our own kinds.
-pub const OWN_GROUP: &str = "strongroom.dev";
-/// Its version.
-pub const OWN_VERSION: &str = "v1alpha1";
-/// Both.
-pub const OWN_API_VERSION: &str = "strongroom.dev/v1alpha1";
-
-const USER_SUBRESOURCES: &[Subresource] = &[
-    Subresource { name: "certificate", group: "", version: "", kind: "CertificateRequest", verbs: &[Verb::Create] },
-    Subresource {
-        name: "certificaterevocation",
-        group: "",
-        version: "",
-        kind: "CertificateRevocation",
-        verbs: &[Verb::Create],
-    },
-    Subresource { name: "password", group: "", version: "", kind: "PasswordRequest", verbs: &[Verb::Create] },
-];
-
-/// User: somebody who signs in with a password or a client certificate.
-pub static USER: Kind = Kind {
-    id: 8,
-    group: OWN_GROUP,
-    version: OWN_VERSION,
-    api_version: OWN_API_VERSION,
-    kind: "User",
-    list_kind: "UserList",
-    plural: "users",
-    singular: "user",
-    short_names: &[],
-    namespaced: false,
-    stored: true,
-    create_on_update: false,
-    delete_returns_object: false,
-    verbs: STORED_VERBS,
-    subresources: USER_SUBRESOURCES,
-    message: &schema::USER,
-};
-
-/// AccessExplanation: why somebody may do something, or what is missing.
-pub static ACCESS_EXPLANATION: Kind = Kind {
-    id: 110,
-    group: OWN_GROUP,
-    version: OWN_VERSION,
-    api_version: OWN_API_VERSION,
-    kind: "AccessExplanation",
-    list_kind: "AccessExplanationList",
-    plural: "accessexplanations",
-    singular: "accessexplanation",
-    message: &schema::ACCESS_EXPLANATION,
-    ..CREATE_ONLY
-};
-
-/// ResourceAccessReview: who may do something.
-pub static RESOURCE_ACCESS_REVIEW: Kind = Kind {
-    id: 111,
-    group: OWN_GROUP,
-    version: OWN_VERSION,
-    api_version: OWN_API_VERSION,
-    kind: "ResourceAccessReview",
-    list_kind: "ResourceAccessReviewList",
-    plural: "resourceaccessreviews",
-    singular: "resourceaccessreview",
-    message: &schema::RESOURCE_ACCESS_REVIEW,
-    ..CREATE_ONLY
-};
-
-/// GrantUsageReview: which grants the audit log never saw used.
-pub static GRANT_USAGE_REVIEW: Kind = Kind {
-    id: 112,
-    group: OWN_GROUP,
-    version: OWN_VERSION,
-    api_version: OWN_API_VERSION,
-    kind: "GrantUsageReview",
-    list_kind: "GrantUsageReviewList",
-    plural: "grantusagereviews",
-    singular: "grantusagereview",
-    message: &schema::GRANT_USAGE_REVIEW,
-    ..CREATE_ONLY
-};
-
-/// PasswordRequest: what `users/password` takes and returns. Like [`TOKEN_REQUEST`] it has no path of its own.
-pub static PASSWORD_REQUEST: Kind = Kind {
-    id: 113,
-    group: OWN_GROUP,
-    version: OWN_VERSION,
-    api_version: OWN_API_VERSION,
-    kind: "PasswordRequest",
-    list_kind: "PasswordRequestList",
-    plural: "passwordrequests",
-    singular: "passwordrequest",
-    message: &schema::PASSWORD_REQUEST,
-    ..CREATE_ONLY
-};
-
-/// CertificateRequest: what `users/certificate` takes and returns. Like [`TOKEN_REQUEST`] it has no path of its own.
-pub static CERTIFICATE_REQUEST: Kind = Kind {
-    id: 114,
-    group: OWN_GROUP,
-    version: OWN_VERSION,
-    api_version: OWN_API_VERSION,
-    kind: "CertificateRequest",
-    list_kind: "CertificateRequestList",
-    plural: "certificaterequests",
-    singular: "certificaterequest",
-    message: &schema::CERTIFICATE_REQUEST,
-    ..CREATE_ONLY
-};
-
-/// CertificateRevocation: what `users/certificaterevocation` takes and returns. Like [`TOKEN_REQUEST`] it has no path of
-/// its own.
-pub static CERTIFICATE_REVOCATION: Kind = Kind {
-    id: 115,
-    group: OWN_GROUP,
-    version: OWN_VERSION,
-    api_version: OWN_API_VERSION,
-    kind: "CertificateRevocation",
-    list_kind: "CertificateRevocationList",
-    plural: "certificaterevocations",
-    singular: "certificaterevocation",
-    message: &schema::CERTIFICATE_REVOCATION,
-    ..CREATE_ONLY
-};
-
-/// SecretExport: Secrets of a namespace as a file of another format.
-pub static SECRET_EXPORT: Kind = Kind {
-    id: 116,
-    group: OWN_GROUP,
-    version: OWN_VERSION,
-    api_version: OWN_API_VERSION,
-    kind: "SecretExport",
-    list_kind: "SecretExportList",
-    plural: "secretexports",
-    singular: "secretexport",
-    namespaced: true,
-    message: &schema::SECRET_EXPORT,
-    ..CREATE_ONLY
-};
-
 /// Every kind that has a path of its own, stored ones first.
 pub static KINDS: &[&Kind] = &[
     &SECRET,
@@ -564,6 +434,8 @@ pub static KINDS: &[&Kind] = &[
     &CLUSTER_ROLE,
     &CLUSTER_ROLE_BINDING,
     &USER,
+    &CLUSTER,
+    &SECRET_SYNC,
     &TOKEN_REVIEW,
     &SELF_SUBJECT_REVIEW,
     &SELF_SUBJECT_ACCESS_REVIEW,
@@ -578,7 +450,7 @@ pub static KINDS: &[&Kind] = &[
 
 /// The kinds without a path of their own: what subresources take and return.
 pub static REQUEST_KINDS: &[&Kind] =
-    &[&TOKEN_REQUEST, &PASSWORD_REQUEST, &CERTIFICATE_REQUEST, &CERTIFICATE_REVOCATION];
+    &[&TOKEN_REQUEST, &PASSWORD_REQUEST, &CERTIFICATE_REQUEST, &CERTIFICATE_REVOCATION, &SECRET_SYNC_RENDERING];
 
 /// The kinds that decide who may do what, and who is who.
 pub static ACCESS_KINDS: &[&Kind] = &[&ROLE, &ROLE_BINDING, &CLUSTER_ROLE, &CLUSTER_ROLE_BINDING, &USER];
@@ -593,6 +465,8 @@ const STORED_NAMES: &[(u8, &str)] = &[
     (6, "rbac.authorization.k8s.io/ClusterRole"),
     (7, "rbac.authorization.k8s.io/ClusterRoleBinding"),
     (8, "strongroom.dev/User"),
+    (9, "strongroom.dev/Cluster"),
+    (10, "strongroom.dev/SecretSync"),
 ];
 
 /// The kind behind `/apis/GROUP/VERSION/PLURAL` (`group` empty for core).

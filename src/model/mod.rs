@@ -5,6 +5,7 @@ pub mod defaults;
 pub mod field_error;
 pub mod kinds;
 pub mod schema;
+pub mod secret_sync;
 pub mod selector;
 pub mod user;
 pub mod validation;

@@ -27,6 +27,12 @@ impl Objects {
         old: Option<&Value>,
         new: &Value,
     ) -> Result<(), Error> {
+        if kind.id == kinds::CLUSTER.id {
+            return self.admit_cluster(request, old, new);
+        }
+        if kind.id == kinds::SECRET_SYNC.id {
+            return self.admit_sync(request, old, new);
+        }
         if !kinds::decides_access(kind.id) {
             return Ok(());
         }

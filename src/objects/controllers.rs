@@ -24,7 +24,14 @@ const COMPONENT: &str = "namespace-controller";
 
 /// Follows the feed until the store closes it. `trust` is the certificate (PEM) by which clients know the server, once
 /// that is known; it goes into the Secrets of service accounts.
-pub async fn run(objects: Arc<Objects>, hub: Arc<Hub>, trust: watch::Receiver<Option<Vec<u8>>>, mut feed: Feed) {
+/// `follower` is told of every change too, after those here have been.
+pub async fn run(
+    objects: Arc<Objects>,
+    hub: Arc<Hub>,
+    trust: watch::Receiver<Option<Vec<u8>>>,
+    mut feed: Feed,
+    follower: Option<mpsc::UnboundedSender<Arc<[Change]>>>,
+) {
     let tokens = objects.make_token.is_some().then(|| {
         let (sender, queue) = mpsc::unbounded_channel();
         tokio::spawn(token_secrets::run(Arc::clone(&objects), trust, queue));
@@ -46,6 +53,9 @@ pub async fn run(objects: Arc<Objects>, hub: Arc<Hub>, trust: watch::Receiver<Op
         }
         for name in names {
             let _ = to_empty.send(name);
+        }
+        if let Some(follower) = &follower {
+            let _ = follower.send(batch);
         }
     }
     emptying.abort();

@@ -137,6 +137,7 @@ impl Objects {
         if kind.id == kinds::USER.id && change.plain.is_none() {
             state.push(StateChange::remove(password_state_key(&uid_text(&change.uid))));
         }
+        state.extend(self.record_of_deletion(kind, &namespace, &name, change.expect, change.plain.is_none()));
         let mut mutations = vec![change.mutation()];
         if is_new_namespace {
             mutations.push(self.default_service_account(&name)?.mutation());

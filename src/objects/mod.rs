@@ -6,10 +6,12 @@
 mod access;
 mod admission;
 mod aggregation;
+mod clusters;
 pub mod controllers;
 mod create;
 mod cursor;
 mod delete;
+mod deleted_sources;
 mod error;
 pub mod fields;
 mod finish;
@@ -29,8 +31,10 @@ use std::sync::Arc;
 
 pub use self::access::Access;
 use self::access::AccessFeed;
+pub use self::clusters::{ClusterError, ClusterTarget};
 pub use self::create::Created;
 pub use self::delete::{CollectionOptions, Deleted};
+pub use self::deleted_sources::DeletedSource;
 pub use self::error::{Error, Resource};
 pub use self::list::{Page, PageRequest};
 pub use self::live::Loaded;

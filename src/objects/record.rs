@@ -410,7 +410,9 @@ fn push_typed(out: &mut Vec<u8>, ty: Type, value: &Value) {
 fn push_message(out: &mut Vec<u8>, message: &'static Message, fields: &Map<String, Value>) {
     out.push(b'{');
     for field in message.fields {
-        if let Some(value) = fields.get(field.json).filter(|value| !is_absent(value)) {
+        // One that Go has by pointer is there though it is empty: a selector without requirements selects everything.
+        let is_kept = |value: &&Value| !is_absent(value) || (field.pointer && value.is_object());
+        if let Some(value) = fields.get(field.json).filter(is_kept) {
             push_string(out, field.json);
             out.push(b':');
             push_typed(out, field.ty, value);

@@ -164,7 +164,8 @@ impl Objects {
             found.extend(checked.unknown.iter().map(|path| format!("unknown field \"{path}\"")));
             strictness(kind, options.field_validation, &found, warnings)?;
             same_identity(request, object, false)?;
-            let locked = revision_lock(kind, object, &live.loaded)?;
+            // The object that was patched names its own revision: only one that the patch names is a condition.
+            let locked = revision_lock(kind, object, &live.loaded)? && names_revision(body.patch_type, patch);
             match self.finish(request, &live, new, tracking, options, warnings).await {
                 Err(Error::Conflict(..)) if !locked => {}
                 other => return other,
@@ -361,6 +362,17 @@ fn revision_lock(kind: &'static Kind, object: &Value, live: &Loaded) -> Result<b
         return Ok(true);
     }
     Err(Error::Conflict(Resource::new(kind, &name_of(object)), MODIFIED.to_owned()))
+}
+
+/// Whether a patch asks for a certain version.
+fn names_revision(patch_type: PatchType, patch: &Value) -> bool {
+    match patch_type {
+        PatchType::Json => patch.as_array().into_iter().flatten().any(|operation| {
+            let path = operation.get("path").and_then(Value::as_str).unwrap_or_default();
+            matches!(path, "" | "/metadata" | "/metadata/resourceVersion")
+        }),
+        _ => text(patch, "resourceVersion").is_some(),
+    }
 }
 
 /// Name and namespace of a body must be those of the URL.

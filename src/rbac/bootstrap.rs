@@ -79,12 +79,18 @@ const ROLES: &[RoleRow] = &[
             Resources { verbs: &["create"], group: "", resources: &["serviceaccounts/token"] },
             // No more than reading the Secrets one by one, which is asked for each of them besides.
             Resources { verbs: &["create"], group: OURS, resources: &["secretexports"] },
+            // Where it leads is another matter: a cluster is used by those alone who are let.
+            Resources { verbs: WRITE, group: OURS, resources: &["secretsyncs"] },
+            Resources { verbs: &["create"], group: OURS, resources: &["secretsyncs/render"] },
         ],
     ),
     part(
         "system:aggregate-to-view",
         "view",
-        &[Resources { verbs: READ, group: "", resources: &["namespaces", "namespaces/status", "serviceaccounts"] }],
+        &[
+            Resources { verbs: READ, group: "", resources: &["namespaces", "namespaces/status", "serviceaccounts"] },
+            Resources { verbs: READ, group: OURS, resources: &["secretsyncs", "secretsyncs/status"] },
+        ],
     ),
     role(
         "system:auth-delegator",

@@ -70,6 +70,11 @@ fn view_edit_and_admin_build_on_each_other() {
         ("create t serviceaccounts/token a", false, true, true, true),
         ("impersonate t serviceaccounts a", false, true, true, true),
         ("create t secretexports.strongroom.dev -", false, true, true, true),
+        ("get t secretsyncs.strongroom.dev a", true, true, true, true),
+        ("update t secretsyncs.strongroom.dev a", false, true, true, true),
+        ("update t secretsyncs/status.strongroom.dev a", false, false, false, true),
+        ("create t secretsyncs/render.strongroom.dev a", false, true, true, true),
+        ("use t clusters.strongroom.dev a", false, false, false, true),
         (&format!("update t roles.{rbac} a"), false, false, true, true),
         (&format!("create t rolebindings.{rbac} -"), false, false, true, true),
         ("create t localsubjectaccessreviews.authorization.k8s.io -", false, false, true, true),
@@ -168,6 +173,9 @@ fn missing_permissions_are_added_and_others_stay() {
     rules.push(json!({"verbs": ["watch"], "apiGroups": [""], "resources": ["namespaces"]}));
     for resource in ["namespaces/status", "serviceaccounts"] {
         rules.push(json!({"verbs": ["get", "watch"], "apiGroups": [""], "resources": [resource]}));
+    }
+    for resource in ["secretsyncs", "secretsyncs/status"] {
+        rules.push(json!({"verbs": ["get", "watch"], "apiGroups": ["strongroom.dev"], "resources": [resource]}));
     }
     let merged = merge(&existing, &wanted).unwrap();
     assert_eq!(merged["rules"], json!(rules));

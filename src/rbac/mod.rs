@@ -36,7 +36,7 @@ pub use self::suggestion::Suggestion;
 pub use self::usage::{UnusedGrant, Usage};
 pub use self::who_can::{Holder, who_can};
 
-use crate::model::kinds::Kind;
+use crate::model::kinds::{CLUSTER, Kind};
 use crate::model::user::User;
 
 /// Proof that `user` was allowed to do what `attributes` say.
@@ -102,6 +102,24 @@ impl Permit {
         };
         Self { user: Arc::clone(&self.user), attributes, grant: self.grant.clone(), is_consequence: true }
     }
+}
+
+/// Proof that somebody may `use` a Cluster now: what opens its kubeconfig, and nothing else.
+pub struct ClusterPermit {
+    name: String,
+}
+
+impl ClusterPermit {
+    /// Name of the Cluster.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// Whether a user may `use` the Cluster of this name.
+pub fn authorize_use(policy: &Policy, user: &Arc<User>, name: &str) -> Result<ClusterPermit, Denial> {
+    authorize(policy, user, Attributes::object("use", &CLUSTER, "", name))
+        .map(|_| ClusterPermit { name: name.to_owned() })
 }
 
 /// Decides, and hands out the permit.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::AbortHandle;
 
 use crate::api;
@@ -24,6 +24,7 @@ use crate::pki::{Authority, CertificateFacts, LEAF_VALID_SECONDS, PkiError, make
 use crate::rbac::Attributes;
 use crate::sensitive::SecretBytes;
 use crate::store::{self, Findings, StateChange, Store};
+use crate::sync::{self, Room};
 
 use super::audit_log;
 use super::kubeconfig::AdminKubeconfig;
@@ -37,7 +38,8 @@ pub struct Assembly {
     store: Store,
     credentials: Credentials,
     audit: Arc<AuditLog>,
-    looking_after_audit: [AbortHandle; 2],
+    /// What goes on until the store is closed.
+    background: Arc<[AbortHandle]>,
     /// See [`Assembly::trust`].
     trust: Arc<watch::Sender<Option<Vec<u8>>>>,
     clock: SharedClock,
@@ -85,6 +87,7 @@ pub async fn create(paths: &HomePaths, keys: &NewKeys) -> Result<(), ServeError>
 }
 
 /// What of the configuration concerns what is assembled here.
+#[expect(clippy::struct_excessive_bools, reason = "independent switches")]
 pub struct Settings {
     /// Memory for sealed objects, in bytes.
     pub cache_bytes: usize,
@@ -104,6 +107,8 @@ pub struct Settings {
     pub password_memory: PasswordMemory,
     /// Issuers of other systems whose tokens are accepted.
     pub outside_issuers: Vec<OutsideIssuer>,
+    /// Whether what SecretSyncs want is written into clusters.
+    pub sync: bool,
 }
 
 /// One of the home's two certificate authorities. Neither signs what the other does.
@@ -190,20 +195,30 @@ impl Assembly {
         let objects = Arc::new(objects);
         let hub = Arc::new(Hub::new(objects.revision(), settings.watches_per_user));
         let (trust, known) = watch::channel(None);
-        tokio::spawn(controllers::run(Arc::clone(&objects), Arc::clone(&hub), known, feed));
+        let (follower, changes) = mpsc::unbounded_channel();
+        let follower = settings.sync.then_some(follower);
+        tokio::spawn(controllers::run(Arc::clone(&objects), Arc::clone(&hub), known, feed, follower));
         let switched = api::Settings { swagger_ui: settings.swagger_ui, redact_lists: settings.redact_lists };
         let own_clock = Arc::clone(&clock);
-        let state = api_state(Arc::clone(&objects), hub, Arc::clone(&audit), clock, switched, credentials.clone());
+        let room = Room::new(Arc::clone(&objects), Arc::clone(&keyring), Arc::clone(&audit), Arc::clone(&clock));
+        let sync_metrics = Arc::new(sync::Metrics::default());
+        let syncing = (room.clone(), Arc::clone(&sync_metrics));
+        let state =
+            api_state(Arc::clone(&objects), hub, Arc::clone(&audit), clock, switched, credentials.clone(), syncing);
         tokio::spawn(api::AccessChanges::run(state.clone()));
         tokio::spawn(api::look_after_credentials(state.clone()));
         report(store.findings(), &state.health);
         bootstrap::run(&objects, &own_clock).await?;
-        let looking_after_audit = [
+        let mut background = vec![
             tokio::spawn(audit_log::look_after(Arc::clone(&audit), store.clone())).abort_handle(),
             tokio::spawn(audit_log::copy_mutations(Arc::clone(&audit), store.clone())).abort_handle(),
         ];
+        if settings.sync {
+            background.push(tokio::spawn(sync::controller::run(room, sync_metrics, changes)).abort_handle());
+        }
+        let background: Arc<[AbortHandle]> = background.into();
         let trust = Arc::new(trust);
-        Ok(Self { store, credentials, audit, looking_after_audit, trust, clock: own_clock, state })
+        Ok(Self { store, credentials, audit, background, trust, clock: own_clock, state })
     }
 
     /// Says by which certificate (PEM) clients know the server; `None` where they need none. Secrets of service
@@ -266,7 +281,7 @@ impl Assembly {
 
     /// Ends the store: what was acknowledged is on the disk and the database file stands alone.
     pub async fn close(self) -> Result<(), ServeError> {
-        self.looking_after_audit.iter().for_each(AbortHandle::abort);
+        self.background.iter().for_each(AbortHandle::abort);
         self.credentials.authenticator.keep().await;
         audit_log::close(&self.audit, &self.store).await;
         self.store.close().await.map_err(ServeError::store)
@@ -385,6 +400,7 @@ fn api_state(
     clock: SharedClock,
     settings: api::Settings,
     credentials: Credentials,
+    (room, sync_metrics): (Room, Arc<sync::Metrics>),
 ) -> api::State {
     let Credentials { authenticator, store, keyring, .. } = credentials.clone();
     let (records, verified) = (store.clone(), store.clone());
@@ -405,7 +421,7 @@ fn api_state(
     let (log, head) = (Arc::clone(&audit), verified);
     let verify_audit: api::VerifyAudit = Arc::new(move || audit_log::verify_open(&log, &head, &keyring));
     let mutation_records: api::MutationRecords = Arc::new(records);
-    let home = api::Home { rotate_admin, client_authority, mutation_records, verify_audit };
+    let home = api::Home { rotate_admin, client_authority, mutation_records, verify_audit, room, sync_metrics };
     api::State::new(objects, hub, authenticator, audit, clock, settings, home)
 }
 

@@ -134,6 +134,7 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
         limits,
         cache,
         audit,
+        sync,
     } = config;
     let outside_issuers = oidc_config.as_deref().map_or(Ok(Vec::new()), outside_issuers::read)?;
     let UnlockedHome { mut lock, keyring, opener } =
@@ -148,6 +149,7 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
         legacy_tokens,
         password_memory,
         outside_issuers,
+        sync,
     };
     let assembly = Assembly::open(&paths, keyring, Arc::clone(&clock), settings).await?;
 

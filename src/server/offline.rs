@@ -85,6 +85,7 @@ pub async fn rotate_admin_token(
         redact_lists: false,
         audit: AuditConfig::default(),
         token_issuer: TokenIssuer::default(),
+        sync: false,
         legacy_tokens: false,
         password_memory: PasswordMemory::default(),
         outside_issuers: Vec::new(),

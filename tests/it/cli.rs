@@ -7,7 +7,7 @@ mod sessions;
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&[&str]; 31] = [
+const COMMANDS: [&[&str]; 37] = [
     &[],
     &["serve"],
     &["healthcheck"],
@@ -30,6 +30,12 @@ const COMMANDS: [&[&str]; 31] = [
     &["access", "who-can"],
     &["access", "unused"],
     &["export"],
+    &["sync"],
+    &["sync", "run"],
+    &["sync", "plan"],
+    &["sync", "status"],
+    &["cluster"],
+    &["cluster", "rbac"],
     &["audit"],
     &["audit", "tail"],
     &["audit", "query"],

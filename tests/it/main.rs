@@ -14,5 +14,6 @@ mod leaks;
 mod readme;
 mod server;
 mod support;
+mod sync;
 mod tamper;
 mod wire;

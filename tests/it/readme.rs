@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::support::apiserver::Cluster;
 use crate::support::app::App;
 use crate::support::clients;
 use crate::support::kubectl::{self, Kubectl};
@@ -30,7 +31,12 @@ fn every_command_of_the_readme_works() {
     assert!(blocks.len() > 10, "the README has lost its tutorial");
     for kubectl in kubectl::all() {
         let app = App::start();
-        let outputs = run(&app, &kubectl, &blocks);
+        let cluster = Cluster::start();
+        // Without a cluster to send it to, no secret is sent to one.
+        let section = section(&readme, "## Send a secret to a cluster");
+        let blocks: Vec<&Block> =
+            blocks.iter().filter(|block| cluster.is_some() || !section.contains(&block.line)).collect();
+        let outputs = run(&app, &kubectl, cluster.as_ref(), &blocks);
         let mut wrong = Vec::new();
         for (block, output) in blocks.iter().zip(&outputs) {
             if let Some(failure) = output.lines().find(|line| line.starts_with("FAILED")) {
@@ -44,8 +50,15 @@ fn every_command_of_the_readme_works() {
     }
 }
 
+/// The lines of a section, from its heading to the next.
+fn section(readme: &str, heading: &str) -> std::ops::Range<usize> {
+    let first = readme.lines().position(|line| line == heading).unwrap();
+    let length = readme.lines().skip(first + 1).position(|line| line.starts_with("## ")).unwrap();
+    first..first + length + 1
+}
+
 /// What each block printed on standard output and standard error.
-fn run(app: &App, kubectl: &Kubectl, blocks: &[Block]) -> Vec<String> {
+fn run(app: &App, kubectl: &Kubectl, cluster: Option<&Cluster>, blocks: &[&Block]) -> Vec<String> {
     let person = tempfile::tempdir().unwrap();
     let file = |name: &str| person.path().join(name);
     for folder in ["bin", "work", ".local/share"] {
@@ -55,6 +68,10 @@ fn run(app: &App, kubectl: &Kubectl, blocks: &[Block]) -> Vec<String> {
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_strongroom"), file("bin/strongroom")).unwrap();
     std::os::unix::fs::symlink(app.home(), file(".local/share/strongroom")).unwrap();
     std::fs::write(file("password"), "seven herons over a slow river\n").unwrap();
+    if let Some(cluster) = cluster {
+        cluster.namespace("shop", &serde_json::json!({}));
+        std::fs::write(file("cluster.kubeconfig"), cluster.admin_kubeconfig()).unwrap();
+    }
     write_program(&file("bin/editor"), "#!/bin/sh\nexec sed -i 's/^type:/immutable: false\\ntype:/' \"$1\"\n");
     // What goes on ends by itself instead of by Ctrl-C, a difference is no failure, and passwords that a person types come
     // from a file.

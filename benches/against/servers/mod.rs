@@ -1,6 +1,7 @@
 //! The servers that are compared, and how each is asked for the same thing.
 
 pub mod bare;
+pub mod cluster;
 mod openbao;
 pub mod strongroom;
 

@@ -31,6 +31,8 @@ pub fn name(kind: &Kind) -> &'static str {
         "ClusterRole" => "secret-auditor",
         "ClusterRoleBinding" => "auditors-read-secrets",
         "User" => "jane",
+        "Cluster" => "east",
+        "SecretSync" => "database",
         _ => "",
     }
 }
@@ -78,6 +80,16 @@ pub fn input(kind: &Kind) -> Value {
         "AccessExplanation" => json!({"spec": {"user": "jane", "resourceAttributes": secret_attributes()}}),
         "GrantUsageReview" => json!({"spec": {"sinceSeconds": 7_776_000}}),
         "SecretExport" => json!({"spec": {"names": [name(&kinds::SECRET)], "format": "yaml"}}),
+        "Cluster" => json!({"spec": {
+            "kubeconfigSecretRef": {"namespace": "infra", "name": "east", "key": "kubeconfig"},
+            "allowedNamespaces": ["team-*"],
+        }}),
+        "SecretSync" => json!({"spec": {
+            "serviceAccountName": "deployer",
+            "source": {"names": [name(&kinds::SECRET)]},
+            "targets": [{"cluster": name(&kinds::CLUSTER), "namespaces": {"names": ["team-a"]}}],
+        }}),
+        "SecretSyncRendering" => json!({"spec": {"cluster": name(&kinds::CLUSTER)}}),
         _ => json!({}),
     };
     extend(&mut object, fields);
@@ -152,6 +164,14 @@ fn answered(kind: &Kind) -> Value {
                 "since": "2025-10-17T09:30:00Z", "observedFrom": "2025-12-01T00:00:00Z", "requests": 4711,
                 "unused": [grant()],
             });
+            (input(kind).get("spec").cloned(), status)
+        }
+        "SecretSyncRendering" => {
+            metadata = json!({"name": name(&kinds::SECRET_SYNC), "namespace": NAMESPACE, "creationTimestamp": CREATED});
+            let secret = name(&kinds::SECRET);
+            let manifest = "{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"metadata\":{\"name\":\"my-secret\",\"namespace\":\"team-a\"}}";
+            let object = json!({"target": 0, "source": secret, "sourceRevision": REVISION, "manifest": manifest});
+            let status = json!({"objects": [object], "problems": [], "sources": [secret], "deletedSources": []});
             (input(kind).get("spec").cloned(), status)
         }
         "SecretExport" => {

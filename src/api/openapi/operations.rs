@@ -53,6 +53,9 @@ fn summary(route: &Route) -> String {
         Verb::List | Verb::Watch if route.kind.namespaced => format!("List or watch the {kind}s of all namespaces"),
         Verb::List | Verb::Watch => format!("List or watch {kind}s"),
         Verb::Get => format!("Read {sub}a {kind}"),
+        Verb::Create if route.sub.is_some_and(|sub| sub.name == "render") => {
+            "Render what a SecretSync wants in a cluster".to_owned()
+        }
         Verb::Create if route.sub.is_some() => format!("Make a {} of a {kind}", route.sub.map_or("", |sub| sub.name)),
         Verb::Create if route.kind.id == kinds::SECRET_EXPORT.id => "Export Secrets of a namespace".to_owned(),
         Verb::Create if !route.kind.stored => format!("Ask a {kind}"),

@@ -10,6 +10,7 @@ mod core;
 mod meta;
 mod rbac;
 mod strongroom;
+mod sync;
 
 pub use self::authn::*;
 pub use self::authz::*;
@@ -17,6 +18,7 @@ pub use self::core::*;
 pub use self::meta::*;
 pub use self::rbac::*;
 pub use self::strongroom::*;
+pub use self::sync::*;
 
 /// A message: what protobuf calls a message, Go a struct and OpenAPI an object schema.
 #[derive(Debug)]

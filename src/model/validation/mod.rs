@@ -7,6 +7,7 @@
 //! Order of a write: [`warnings_create`], [`super::defaults::apply_defaults`], name and namespace,
 //! [`super::defaults::prepare_for_create`], uid and times, [`validate_create`]; likewise for an update.
 
+pub mod cluster;
 pub mod exports;
 pub mod metadata;
 pub mod names;
@@ -24,6 +25,7 @@ use serde_json::{Map, Value};
 
 use super::field_error::FieldError;
 use super::kinds::Kind;
+use super::secret_sync::Spec;
 use names::NameRule;
 
 /// Errors reported of one document; the rest of a hopeless one is not looked at.
@@ -42,6 +44,8 @@ pub(in crate::model) mod kind_id {
     pub const CLUSTER_ROLE: u8 = 6;
     pub const CLUSTER_ROLE_BINDING: u8 = 7;
     pub const USER: u8 = 8;
+    pub const CLUSTER: u8 = 9;
+    pub const SECRET_SYNC: u8 = 10;
 }
 
 /// The errors of an object about to be created, in Kubernetes' order. Empty: it may be stored.
@@ -96,6 +100,13 @@ pub fn validate_update_subresource(
     new: &Value,
     old: &Value,
 ) -> Vec<FieldError> {
+    if kind.has_generation() && subresource == "status" {
+        // What is wanted was judged when it was written, perhaps by other rules.
+        let mut errors = Vec::new();
+        metadata::create(NameRule::AnyPathSegment, kind.namespaced, new, &mut errors);
+        metadata::update(new, old, &mut errors);
+        return errors;
+    }
     if kind.id != kind_id::NAMESPACE || !matches!(subresource, "status" | "finalize") {
         return validate_update(kind, new, old);
     }
@@ -166,6 +177,8 @@ fn whole(kind: &'static Kind, object: &Value, old: Option<&Value>, errors: &mut 
         kind_id::ROLE_BINDING => rbac::binding(object, true, errors),
         kind_id::CLUSTER_ROLE_BINDING => rbac::binding(object, false, errors),
         kind_id::USER => user::user(object, errors),
+        kind_id::CLUSTER => cluster::cluster(object, errors),
+        kind_id::SECRET_SYNC => errors.extend(Spec::parse(object).err().unwrap_or_default()),
         _ => {}
     }
 }

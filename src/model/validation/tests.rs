@@ -279,6 +279,13 @@ fn every_kind_refuses_the_rules_it_would_refuse_on_create() {
         if matches!(kind.id, kind_id::ROLE_BINDING | kind_id::CLUSTER_ROLE_BINDING) {
             object["roleRef"] = json!({ "apiGroup": GROUP, "kind": "ClusterRole", "name": "r" });
         }
+        if kind.id == kind_id::CLUSTER {
+            object["spec"] = json!({ "kubeconfigSecretRef": { "namespace": "n", "name": "s", "key": "k" } });
+        }
+        if kind.id == kind_id::SECRET_SYNC {
+            let targets = json!([{ "cluster": "c" }]);
+            object["spec"] = json!({ "serviceAccountName": "a", "source": { "names": ["s"] }, "targets": targets });
+        }
         let expected = format!("metadata.labels: Invalid value: \"_\": {}", names::label_value("_")[0]);
         assert_eq!(created(kind, &object), expected, "{}", kind.kind);
         assert_eq!(message(&validate_update(kind, &object, &object)), expected, "{}", kind.kind);

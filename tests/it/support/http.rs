@@ -100,8 +100,18 @@ impl Client {
     }
 
     fn over(app: &App, certificate: Option<(&[u8], &[u8])>) -> Self {
+        let address = app.url.strip_prefix("https://").unwrap().parse().unwrap();
+        Self::trusting(address, &app.ca_pem, certificate)
+    }
+
+    /// Speaks to another server, whose authority is this one, without a credential.
+    pub fn of(address: SocketAddr, authority_pem: &[u8]) -> Self {
+        Self::trusting(address, authority_pem, None)
+    }
+
+    fn trusting(address: SocketAddr, authority_pem: &[u8], certificate: Option<(&[u8], &[u8])>) -> Self {
         let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(&app.ca_pem) {
+        for certificate in CertificateDer::pem_slice_iter(authority_pem) {
             roots.add(certificate.unwrap()).unwrap();
         }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -114,7 +124,6 @@ impl Client {
                 builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key).unwrap()).unwrap()
             }
         };
-        let address = app.url.strip_prefix("https://").unwrap().parse().unwrap();
         Self { address, source: None, tls: Some(Arc::new(config)), token: None, headers: Vec::new(), connection: None }
     }
 

@@ -1,6 +1,7 @@
 //! What the tests stand on: the real binary in a home of its own, and genuine clients.
 
 pub mod actors;
+pub mod apiserver;
 pub mod app;
 pub mod browser;
 pub mod canary;

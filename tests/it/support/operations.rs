@@ -38,6 +38,9 @@ pub fn upper(method: &str) -> &'static str {
     }
 }
 
+/// Our own kinds.
+const OURS: &str = "/apis/strongroom.dev/v1alpha1";
+
 /// The content type of a method's bodies.
 pub fn content_type(method: &str) -> &'static str {
     if method.eq_ignore_ascii_case("patch") { "application/merge-patch+json" } else { "application/json" }
@@ -62,6 +65,11 @@ pub fn body(method: &str, template: &str, path: &str) -> String {
     let asked = json!({"verb": "get", "resource": "secrets", "namespace": namespace});
     let document = match (method, collection) {
         ("get" | "delete", _) => return String::new(),
+        ("post", "render") => json!({"spec": {"cluster": "target"}}),
+        ("put", "status") if !template.contains("/namespaces/{name}/status") => {
+            let name = path.rsplit('/').nth(1).unwrap();
+            of_nobody(template.rsplit('/').nth(2).unwrap(), &json!({"name": name}))
+        }
         ("put", "finalize" | "status" | "namespaces") => {
             let name = path.split('/').nth(4).unwrap();
             json!({"metadata": {"name": name}, "spec": {"finalizers": ["kubernetes"]}})
@@ -70,7 +78,7 @@ pub fn body(method: &str, template: &str, path: &str) -> String {
         ("post", "namespaces" | "secrets" | "serviceaccounts" | "users") => {
             json!({"metadata": {"generateName": "new-"}})
         }
-        ("post", "roles" | "clusterroles" | "rolebindings" | "clusterrolebindings") => {
+        ("post", "roles" | "clusterroles" | "rolebindings" | "clusterrolebindings" | "clusters" | "secretsyncs") => {
             of_nobody(collection, &json!({"generateName": "new-"}))
         }
         ("patch", _)
@@ -100,6 +108,13 @@ fn of_nobody(collection: &str, metadata: &Value) -> Value {
         "roles" | "clusterroles" => json!({"metadata": metadata, "rules": []}),
         "rolebindings" => json!({"metadata": metadata, "roleRef": reference("Role")}),
         "clusterrolebindings" => json!({"metadata": metadata, "roleRef": reference("ClusterRole")}),
+        "clusters" => {
+            let reference = json!({"namespace": "t", "name": "a", "key": "none"});
+            json!({"metadata": metadata, "spec": {"kubeconfigSecretRef": reference}})
+        }
+        "secretsyncs" => json!({"metadata": metadata, "spec": {
+            "serviceAccountName": "target", "source": {"names": ["none"]}, "targets": [{"cluster": "target"}],
+        }}),
         _ => json!({"metadata": metadata}),
     }
 }
@@ -112,6 +127,13 @@ pub fn set_up(admin: &mut Client) {
         role(admin, namespace, "nothing", &[]);
     }
     role(admin, "", "nothing", &[]);
+    // What is rendered is read as service account `target`.
+    let rule = json!({"verbs": ["use"], "apiGroups": ["strongroom.dev"], "resources": ["clusters"]});
+    role(admin, "", "uses-clusters", &[rule]);
+    for namespace in ["t", "other"] {
+        let account = format!("ServiceAccount/{namespace}/target");
+        actors::bind(admin, "", &format!("uses-clusters-{namespace}"), "ClusterRole/uses-clusters", &account);
+    }
     make_targets(admin);
 }
 
@@ -122,11 +144,13 @@ pub fn make_targets(admin: &mut Client) {
         (USERS.to_owned(), of_nobody("users", &target)),
         (rbac("", "clusterroles"), of_nobody("clusterroles", &target)),
         (rbac("", "clusterrolebindings"), of_nobody("clusterrolebindings", &target)),
+        (format!("{OURS}/clusters"), of_nobody("clusters", &target)),
     ];
     for namespace in ["t", "other"] {
         targets.push((secrets(namespace), of_nobody("secrets", &json!({"name": "a"}))));
         targets.push((secrets(namespace), of_nobody("secrets", &json!({"name": "b"}))));
         targets.push((format!("/api/v1/namespaces/{namespace}/serviceaccounts"), of_nobody("", &target)));
+        targets.push((format!("{OURS}/namespaces/{namespace}/secretsyncs"), of_nobody("secretsyncs", &target)));
         for resource in ["roles", "rolebindings"] {
             targets.push((rbac(namespace, resource), of_nobody(resource, &target)));
         }

@@ -1,0 +1,290 @@
+//! A genuine Kubernetes API server with etcd behind it and RBAC on, in this machine's own processes.
+//!
+//! No controllers run beside it: a namespace has no service account `default`, and one that is deleted stays. etcd does
+//! not wait for the disk, for nothing here outlives the test.
+
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use strongroom::clock::{Clock as _, SystemClock};
+use strongroom::pki::{Names, encode_certificate, make_authority, make_leaf};
+use tempfile::TempDir;
+
+use super::clients::{drives, eventually, find, wait};
+use super::http::Client;
+
+const START: Duration = Duration::from_mins(2);
+const TOKEN: &str = "the-token-of-the-administrator";
+
+/// A running cluster. Its processes end with it.
+pub struct Cluster {
+    home: TempDir,
+    etcd: Option<Child>,
+    server: Mutex<Option<Child>>,
+    programs: (PathBuf, PathBuf),
+    etcd_address: SocketAddr,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The authority of its certificate, PEM.
+    pub authority: String,
+}
+
+/// A request as the cluster's own audit log has it.
+#[derive(Debug, Clone)]
+pub struct Audited {
+    /// `patch`
+    pub verb: String,
+    /// Name of the user.
+    pub user: String,
+    /// Plural, with the subresource.
+    pub resource: String,
+    /// Namespace of the object.
+    pub namespace: String,
+    /// The code of the answer.
+    pub code: u64,
+}
+
+impl Audited {
+    /// Whether it was to change something.
+    pub fn is_write(&self) -> bool {
+        matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection")
+            && !self.resource.contains("reviews")
+    }
+}
+
+impl Cluster {
+    /// The cluster that tests share; each has namespaces of its own there. `None` where the programs are missing.
+    pub fn shared() -> Option<Arc<Self>> {
+        static SHARED: OnceLock<Mutex<Weak<Cluster>>> = OnceLock::new();
+        let mut shared = SHARED.get_or_init(Mutex::default).lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(cluster) = shared.upgrade() {
+            return Some(cluster);
+        }
+        let cluster = Arc::new(Self::start()?);
+        *shared = Arc::downgrade(&cluster);
+        Some(cluster)
+    }
+
+    /// A cluster of the test's own.
+    pub fn start() -> Option<Self> {
+        let assets = |name: &str| {
+            std::env::var("KUBEBUILDER_ASSETS").map_or_else(|_| name.to_owned(), |at| format!("{at}/{name}"))
+        };
+        let server = find("STRONGROOM_TEST_KUBE_APISERVER", &[&assets("kube-apiserver"), "kube-apiserver"])?;
+        let etcd = find("STRONGROOM_TEST_ETCD", &[&assets("etcd"), "etcd"])?;
+        let version = Command::new(&server).arg("--version").output().unwrap();
+        drives(&format!("kube-apiserver {}", String::from_utf8_lossy(&version.stdout).trim()));
+        let home = tempfile::tempdir().unwrap();
+        let now = SystemClock.unix_seconds();
+        let authority = make_authority(now).unwrap();
+        let leaf = make_leaf(&authority, &Names::local(), now).unwrap();
+        let file = |name: &str, content: &[u8]| std::fs::write(home.path().join(name), content).unwrap();
+        file("server.crt", encode_certificate(&leaf.certificate).as_bytes());
+        file("server.key", private_key(&leaf.key).as_bytes());
+        // Signs tokens of service accounts.
+        let accounts = make_authority(now).unwrap();
+        file("accounts.key", private_key(&accounts.key).as_bytes());
+        file("accounts.crt", encode_certificate(&accounts.certificate).as_bytes());
+        file("tokens.csv", format!("{TOKEN},root,root,\"system:masters\"\n").as_bytes());
+        file(
+            "audit-policy.yaml",
+            b"apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules: [{level: Metadata}]\n",
+        );
+        let [address, etcd_address, peers] = free_addresses();
+        let etcd_child = Command::new(&etcd)
+            .args(["--name", "test", "--unsafe-no-fsync", "--log-level", "error"])
+            .arg("--data-dir")
+            .arg(home.path().join("etcd"))
+            .args(["--listen-client-urls", &format!("http://{etcd_address}")])
+            .args(["--advertise-client-urls", &format!("http://{etcd_address}")])
+            .args(["--listen-peer-urls", &format!("http://{peers}")])
+            .args(["--initial-advertise-peer-urls", &format!("http://{peers}")])
+            .args(["--initial-cluster", &format!("test=http://{peers}")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(home.path().join("etcd.log")).unwrap())
+            .spawn()
+            .unwrap();
+        let cluster = Self {
+            home,
+            etcd: Some(etcd_child),
+            server: Mutex::new(None),
+            programs: (server, etcd),
+            etcd_address,
+            address,
+            authority: encode_certificate(&authority.certificate),
+        };
+        cluster.start_server();
+        Some(cluster)
+    }
+
+    /// Starts the API server again, with all that it had.
+    pub fn start_server(&self) {
+        let path = |name: &str| self.home.path().join(name);
+        let option = |name: &str, file: &str| format!("--{name}={}", path(file).display());
+        let log = File::options().create(true).append(true).open(path("server.log")).unwrap();
+        let child = Command::new(&self.programs.0)
+            .arg(format!("--etcd-servers=http://{}", self.etcd_address))
+            .arg(format!("--bind-address={}", self.address.ip()))
+            .arg(format!("--advertise-address={}", self.address.ip()))
+            .arg(format!("--secure-port={}", self.address.port()))
+            .arg(option("tls-cert-file", "server.crt"))
+            .arg(option("tls-private-key-file", "server.key"))
+            .arg(option("token-auth-file", "tokens.csv"))
+            .arg(option("service-account-key-file", "accounts.crt"))
+            .arg(option("service-account-signing-key-file", "accounts.key"))
+            .arg("--service-account-issuer=https://kubernetes.default.svc")
+            .arg("--service-cluster-ip-range=10.0.0.0/24")
+            .arg("--authorization-mode=RBAC")
+            .arg("--disable-admission-plugins=ServiceAccount")
+            .arg("--enable-priority-and-fairness=false")
+            .arg(option("audit-policy-file", "audit-policy.yaml"))
+            .arg(option("audit-log-path", "audit.log"))
+            .arg(option("cert-dir", "certificates"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        *self.server.lock().unwrap() = Some(child);
+        let ready = eventually(START, || {
+            let ended = self.server.lock().unwrap().as_mut().unwrap().try_wait().unwrap();
+            assert!(ended.is_none(), "the cluster ended: {}", self.log());
+            let answer = self.admin().send("GET", "/readyz", &[], b"").ok()?;
+            (answer.status == 200).then_some(())
+        });
+        ready.unwrap_or_else(|| panic!("the cluster does not start: {}", self.log()));
+    }
+
+    /// Ends the API server at once; etcd goes on.
+    pub fn stop_server(&self) {
+        if let Some(mut child) = self.server.lock().unwrap().take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Speaks to it as a member of `system:masters`.
+    pub fn admin(&self) -> Client {
+        self.client(TOKEN)
+    }
+
+    /// Speaks to it with a token.
+    pub fn client(&self, token: &str) -> Client {
+        Client::of(self.address, self.authority.as_bytes()).with_token(token)
+    }
+
+    /// A kubeconfig, as a cluster's administrator hands it out.
+    pub fn kubeconfig(&self, token: &str) -> String {
+        kubeconfig(&format!("https://{}", self.address), self.authority.as_bytes(), token)
+    }
+
+    /// The kubeconfig of a member of `system:masters`.
+    pub fn admin_kubeconfig(&self) -> String {
+        self.kubeconfig(TOKEN)
+    }
+
+    /// Makes a namespace with labels.
+    pub fn namespace(&self, name: &str, labels: &Value) {
+        let object = json!({"metadata": {"name": name, "labels": labels}});
+        self.admin().json("POST", "/api/v1/namespaces", &object).ok();
+    }
+
+    /// Makes a service account, and a token of it.
+    pub fn account(&self, namespace: &str, name: &str) -> String {
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts");
+        self.admin().json("POST", &path, &json!({"metadata": {"name": name}})).ok();
+        self.token(namespace, name, 3_600)
+    }
+
+    /// A token of a service account.
+    pub fn token(&self, namespace: &str, name: &str, seconds: u64) -> String {
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
+        let request = json!({"spec": {"expirationSeconds": seconds}});
+        let answer = self.admin().json("POST", &path, &request).ok().json();
+        answer["status"]["token"].as_str().unwrap().to_owned()
+    }
+
+    /// What the API server was asked so far, as its audit log says.
+    pub fn audited(&self) -> Vec<Audited> {
+        let log = std::fs::read_to_string(self.home.path().join("audit.log")).unwrap_or_default();
+        let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        events
+            .filter(|event| event["stage"] == "ResponseComplete")
+            .map(|event| {
+                let text =
+                    |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+                let sub = text("/objectRef/subresource");
+                let resource = text("/objectRef/resource");
+                Audited {
+                    verb: text("/verb"),
+                    user: text("/user/username"),
+                    resource: if sub.is_empty() { resource } else { format!("{resource}/{sub}") },
+                    namespace: text("/objectRef/namespace"),
+                    code: event["responseStatus"]["code"].as_u64().unwrap_or_default(),
+                }
+            })
+            .collect()
+    }
+
+    /// The changes to Secrets of a namespace that were asked for so far.
+    pub fn writes(&self, namespace: &str) -> Vec<Audited> {
+        let asked = self.audited().into_iter();
+        asked.filter(|one| one.is_write() && one.resource == "secrets" && one.namespace == namespace).collect()
+    }
+
+    fn log(&self) -> String {
+        let read = |name: &str| std::fs::read_to_string(self.home.path().join(name)).unwrap_or_default();
+        let log = format!("{}{}", read("etcd.log"), read("server.log"));
+        log.lines().rev().take(30).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The folder of its files.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.stop_server();
+        if let Some(mut etcd) = self.etcd.take() {
+            let _ = etcd.kill();
+            let _ = wait(&mut etcd, START);
+        }
+    }
+}
+
+/// A kubeconfig of one context.
+pub fn kubeconfig(server: &str, authority_pem: &[u8], token: &str) -> String {
+    json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "main",
+        "clusters": [{"name": "main", "cluster": {
+            "server": server, "certificate-authority-data": STANDARD.encode(authority_pem),
+        }}],
+        "users": [{"name": "main", "user": {"token": token}}],
+        "contexts": [{"name": "main", "context": {"cluster": "main", "user": "main"}}],
+    })
+    .to_string()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the key of a server of the test's own")]
+fn private_key(key: &strongroom::sensitive::SecretBytes) -> String {
+    let pem = strongroom::pki::encode_private_key(key);
+    String::from_utf8(pem.expose().to_vec()).unwrap()
+}
+
+/// Addresses that nobody listens on now.
+fn free_addresses<const N: usize>() -> [SocketAddr; N] {
+    // All held at once, so that no two are the same.
+    let listeners: Vec<TcpListener> = (0..N).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();
+    addresses.try_into().unwrap()
+}

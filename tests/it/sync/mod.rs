@@ -1,0 +1,7 @@
+//! Secrets in a genuine cluster: every policy, and everything that can be in the way.
+
+mod cluster;
+mod job;
+mod policies;
+mod site;
+mod trouble;
