@@ -11,6 +11,7 @@ mod exports;
 mod guard;
 mod health;
 mod impersonation;
+mod imports;
 mod kube_openapi;
 mod metrics;
 mod negotiate;

@@ -17,6 +17,7 @@ mod duration;
 mod export;
 mod healthcheck;
 mod home_options;
+mod import;
 mod kubeconfig;
 mod login;
 mod logout;
@@ -77,6 +78,8 @@ enum Command {
     Access(access::Access),
     /// Write Secrets as manifests, environment files, SealedSecrets or SOPS files
     Export(Box<export::Export>),
+    /// Take Secrets over from manifests, environment files, SOPS files, folders and clusters
+    Import(Box<import::Import>),
     /// Send Secrets to clusters
     Sync(Box<sync::Sync>),
     /// Prepare clusters that Secrets are sent to
@@ -154,6 +157,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Token(command) => command.run(&environment),
         Command::Access(command) => command.run(&environment),
         Command::Export(command) => command.run(&environment),
+        Command::Import(command) => command.run(&environment),
         Command::Sync(command) => command.run(&environment),
         Command::Cluster(command) => command.run(&environment),
         Command::Audit(command) => command.run(&environment),
@@ -216,6 +220,8 @@ mod tests {
             "strongroom audit tail -f -n 5",
             "strongroom audit query -n prod --since 1h --decision forbid -o json",
             "strongroom credential --server https://h:1 --user ada --ca-sha256 00",
+            "strongroom import a.yaml - .env -n prod --dry-run --overwrite",
+            "strongroom import --from-kubeconfig k --from-context c --from-namespace n -l a=b",
             "strongroom serve --no-sync",
             "strongroom sync run db -n prod --once --wait --timeout 90s --force",
             "strongroom sync run -A --wait",
@@ -241,6 +247,8 @@ mod tests {
             "strongroom whoami --token x",
             "strongroom access unused --since 0d",
             "strongroom access explain get",
+            "strongroom import",
+            "strongroom import a.yaml --from-kubeconfig k",
             "strongroom sync run --force",
             "strongroom sync run db -A",
             "strongroom cluster rbac",

@@ -85,6 +85,23 @@ impl SecretDocument {
         if self.namespace.is_empty() { self.name.clone() } else { format!("{}/{}", self.namespace, self.name) }
     }
 
+    /// Its namespace, where it says one.
+    #[must_use]
+    pub fn namespace_or_none(&self) -> Option<String> {
+        Some(self.namespace.clone()).filter(|namespace| !namespace.is_empty())
+    }
+
+    /// Its values by key.
+    pub fn values(&self) -> impl Iterator<Item = (&String, &SecretBytes)> {
+        self.data.iter()
+    }
+
+    /// The object as the API takes it: every value under `data`.
+    #[must_use]
+    pub fn object(&self) -> Document {
+        self.manifest(false)
+    }
+
     /// The manifest, in the order of fields in which Go writes them.
     pub(super) fn manifest(&self, string_data: bool) -> Document {
         let mut object = Map::new();

@@ -446,6 +446,7 @@ pub static KINDS: &[&Kind] = &[
     &RESOURCE_ACCESS_REVIEW,
     &GRANT_USAGE_REVIEW,
     &SECRET_EXPORT,
+    &SECRET_IMPORT,
 ];
 
 /// The kinds without a path of their own: what subresources take and return.

@@ -74,7 +74,7 @@ impl Change {
         Self { state, ..self }
     }
 
-    fn mutation(self) -> Mutation {
+    pub(super) fn mutation(self) -> Mutation {
         let plain = self.plain;
         Mutation {
             kind_id: self.kind.id,
@@ -202,7 +202,7 @@ impl Objects {
     }
 }
 
-fn commit_error(error: &CommitError, resource: Resource, namespace: &str) -> Error {
+pub(super) fn commit_error(error: &CommitError, resource: Resource, namespace: &str) -> Error {
     match error {
         CommitError::AlreadyExists { terminating } => Error::AlreadyExists(resource, *terminating),
         CommitError::Conflict => Error::Conflict(resource, super::update::MODIFIED.to_owned()),

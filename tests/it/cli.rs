@@ -7,7 +7,7 @@ mod sessions;
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&[&str]; 37] = [
+const COMMANDS: [&[&str]; 38] = [
     &[],
     &["serve"],
     &["healthcheck"],
@@ -30,6 +30,7 @@ const COMMANDS: [&[&str]; 37] = [
     &["access", "who-can"],
     &["access", "unused"],
     &["export"],
+    &["import"],
     &["sync"],
     &["sync", "run"],
     &["sync", "plan"],

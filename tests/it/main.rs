@@ -10,6 +10,7 @@ mod cli;
 mod crash;
 mod export;
 mod identities;
+mod import;
 mod leaks;
 mod readme;
 mod server;

@@ -80,6 +80,10 @@ pub fn input(kind: &Kind) -> Value {
         "AccessExplanation" => json!({"spec": {"user": "jane", "resourceAttributes": secret_attributes()}}),
         "GrantUsageReview" => json!({"spec": {"sinceSeconds": 7_776_000}}),
         "SecretExport" => json!({"spec": {"names": [name(&kinds::SECRET)], "format": "yaml"}}),
+        "SecretImport" => {
+            let secret = json!({"metadata": {"name": name(&kinds::SECRET)}, "data": {"password": "cGEkJHcwcmQ="}});
+            json!({"spec": {"secrets": [secret]}})
+        }
         "Cluster" => json!({"spec": {
             "kubeconfigSecretRef": {"namespace": "infra", "name": "east", "key": "kubeconfig"},
             "allowedNamespaces": ["team-*"],
@@ -165,6 +169,13 @@ fn answered(kind: &Kind) -> Value {
                 "unused": [grant()],
             });
             (input(kind).get("spec").cloned(), status)
+        }
+        "SecretImport" => {
+            metadata = json!({"namespace": NAMESPACE, "creationTimestamp": null});
+            let imported = json!({
+                "name": name(&kinds::SECRET), "outcome": "Created", "keys": [{"key": "password", "after": 8}],
+            });
+            (Some(json!({"secrets": [], "overwrite": false})), json!({"secrets": [imported]}))
         }
         "SecretSyncRendering" => {
             metadata = json!({"name": name(&kinds::SECRET_SYNC), "namespace": NAMESPACE, "creationTimestamp": CREATED});

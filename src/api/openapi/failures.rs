@@ -8,6 +8,7 @@ use super::examples;
 use super::routes::Route;
 use crate::api::body::{self, BODY_MAX_BYTES, Format};
 use crate::api::exports;
+use crate::api::imports;
 use crate::api::negotiate::{self, Offer};
 use crate::api::recorded;
 use crate::api::request_info::{Query, request_info};
@@ -19,7 +20,7 @@ use crate::auth::policy_problem;
 use crate::codec;
 use crate::export::{self, ExportError};
 use crate::model::field_error::FieldError;
-use crate::model::kinds::{self, NAMESPACE, SECRET, SECRET_EXPORT, Verb};
+use crate::model::kinds::{self, NAMESPACE, SECRET, SECRET_EXPORT, SECRET_IMPORT, Verb};
 use crate::model::selector::LabelSelector;
 use crate::model::user::{GROUP_AUTHENTICATED, User};
 use crate::model::validation::options::{self, FieldValidation};
@@ -41,7 +42,39 @@ pub fn of(route: &Route, code: u16) -> Vec<Case> {
         let usual = if matches!(code, 404 | 500) { Vec::new() } else { of_any(route, code) };
         return usual.into_iter().chain(more).collect();
     }
+    if route.kind.id == SECRET_IMPORT.id
+        && let Some(more) = of_imports(code)
+    {
+        let usual = if matches!(code, 404 | 409 | 500) { Vec::new() } else { of_any(route, code) };
+        return usual.into_iter().chain(more).collect();
+    }
     of_any(route, code)
+}
+
+/// What an import may be answered with because of the Secrets in it.
+fn of_imports(code: u16) -> Option<Vec<Case>> {
+    let name = examples::name(&SECRET);
+    let cases = match code {
+        403 => {
+            let get = Attributes::object("get", &SECRET, examples::NAMESPACE, name);
+            vec![("secret", Failure::forbidden(&Denial::of_request(&writer(), &get, "")))]
+        }
+        404 => vec![("namespace", Error::NotFound(Resource::new(&NAMESPACE, examples::NAMESPACE)).into())],
+        409 => {
+            let text = format!("nothing is imported, for these are there and differ: {name}");
+            vec![("different", Error::Conflict(Resource::new(&SECRET_IMPORT, ""), text).into())]
+        }
+        422 => {
+            let none = FieldError::required("spec.secrets", "at least one Secret is needed");
+            vec![("secrets", imports::invalid(vec![none]))]
+        }
+        500 => vec![
+            ("integrity", Error::Integrity(Resource::new(&SECRET, name)).into()),
+            ("internal", Failure::internal()),
+        ],
+        _ => return None,
+    };
+    Some(cases)
 }
 
 /// What an export may be answered with because of the Secrets in it.

@@ -4,7 +4,7 @@ use utoipa::openapi::path::HttpMethod;
 
 use super::examples;
 use crate::api::kube_openapi::subresource_kind;
-use crate::model::kinds::{KINDS, Kind, SECRET_EXPORT, Subresource, Verb};
+use crate::model::kinds::{KINDS, Kind, SECRET_EXPORT, SECRET_IMPORT, Subresource, Verb};
 
 /// One operation. A watch is a list with a parameter, so `Watch` has none of its own.
 #[derive(Debug, Clone, Copy)]
@@ -143,7 +143,11 @@ impl Route {
             // Of the Secrets that are read.
             codes.push(404);
         }
-        if self.kind.stored || self.kind.id == SECRET_EXPORT.id {
+        if self.kind.id == SECRET_IMPORT.id {
+            // Of the namespace, and of what is there already.
+            codes.extend([404, 409]);
+        }
+        if self.kind.stored || [SECRET_EXPORT.id, SECRET_IMPORT.id].contains(&self.kind.id) {
             codes.push(500);
         }
         codes.sort_unstable();

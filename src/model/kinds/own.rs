@@ -202,3 +202,18 @@ pub static SECRET_SYNC_RENDERING: Kind = Kind {
     message: &schema::SECRET_SYNC_RENDERING,
     ..CREATE_ONLY
 };
+
+/// SecretImport: several Secrets at once, all or none.
+pub static SECRET_IMPORT: Kind = Kind {
+    id: 119,
+    group: OWN_GROUP,
+    version: OWN_VERSION,
+    api_version: OWN_API_VERSION,
+    kind: "SecretImport",
+    list_kind: "SecretImportList",
+    plural: "secretimports",
+    singular: "secretimport",
+    namespaced: true,
+    message: &schema::SECRET_IMPORT,
+    ..CREATE_ONLY
+};

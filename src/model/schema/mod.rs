@@ -7,6 +7,7 @@
 mod authn;
 mod authz;
 mod core;
+mod import;
 mod meta;
 mod rbac;
 mod strongroom;
@@ -15,6 +16,7 @@ mod sync;
 pub use self::authn::*;
 pub use self::authz::*;
 pub use self::core::*;
+pub use self::import::*;
 pub use self::meta::*;
 pub use self::rbac::*;
 pub use self::strongroom::*;

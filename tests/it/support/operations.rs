@@ -94,6 +94,9 @@ pub fn body(method: &str, template: &str, path: &str) -> String {
             json!({"spec": {"resourceAttributes": asked}})
         }
         ("post", "password") if template.contains("/users/") => json!({"spec": {"password": actors::PASSWORD}}),
+        ("post", "secretimports") => {
+            json!({"spec": {"secrets": [{"metadata": {"name": "imported"}}], "overwrite": true}})
+        }
         ("post", "secretexports") => json!({"spec": {"names": ["a"], "format": "yaml"}}),
         ("post", "certificaterevocation") => json!({"spec": {"serialNumber": "4a0b"}}),
         _ => panic!("nothing is known to send for {method} {template}"),
