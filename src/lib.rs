@@ -18,6 +18,7 @@ pub mod model;
 pub mod objects;
 pub mod pki;
 pub mod rbac;
+pub mod scan;
 pub mod sensitive;
 pub mod server;
 pub mod store;

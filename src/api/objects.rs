@@ -16,8 +16,8 @@ use super::sight::{self, Sight};
 use super::status::Failure;
 use super::stream::ListBody;
 use super::watch::{WatchStream, WatchWriter, default_lifetime};
-use super::{Context, body, exports, imports, respond, reviews, subresources, table};
-use crate::model::kinds::{KINDS, Kind, SECRET_EXPORT, SECRET_IMPORT, Verb};
+use super::{Context, body, exports, imports, respond, reviews, scans, subresources, table};
+use crate::model::kinds::{KINDS, Kind, SECRET_EXPORT, SECRET_IMPORT, SECRET_SCAN, Verb};
 use crate::model::schema;
 use crate::model::selector::{FieldSelector, LabelSelector};
 use crate::model::validation::names;
@@ -79,6 +79,9 @@ pub(super) async fn route(
     }
     if kind.id == SECRET_EXPORT.id {
         return exports::create(context, &permit, payload).await;
+    }
+    if kind.id == SECRET_SCAN.id {
+        return scans::create(context, &permit, payload).await;
     }
     if kind.id == SECRET_IMPORT.id {
         return imports::create(context, &permit, payload).await;

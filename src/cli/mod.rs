@@ -23,6 +23,7 @@ mod login;
 mod logout;
 mod output;
 mod password;
+mod scan;
 mod serve;
 mod session;
 mod sync;
@@ -80,6 +81,8 @@ enum Command {
     Export(Box<export::Export>),
     /// Take Secrets over from manifests, environment files, SOPS files, folders and clusters
     Import(Box<import::Import>),
+    /// Look for Secret manifests, and for the store's own values, in files and in what is about to be committed
+    Scan(Box<scan::Scan>),
     /// Send Secrets to clusters
     Sync(Box<sync::Sync>),
     /// Prepare clusters that Secrets are sent to
@@ -158,6 +161,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Access(command) => command.run(&environment),
         Command::Export(command) => command.run(&environment),
         Command::Import(command) => command.run(&environment),
+        Command::Scan(command) => command.run(&environment),
         Command::Sync(command) => command.run(&environment),
         Command::Cluster(command) => command.run(&environment),
         Command::Audit(command) => command.run(&environment),
@@ -222,6 +226,9 @@ mod tests {
             "strongroom credential --server https://h:1 --user ada --ca-sha256 00",
             "strongroom import a.yaml - .env -n prod --dry-run --overwrite",
             "strongroom import --from-kubeconfig k --from-context c --from-namespace n -l a=b",
+            "strongroom scan . a.yaml -n prod -n dev",
+            "strongroom scan --staged --manifests-only",
+            "strongroom scan --install-hook --force",
             "strongroom serve --no-sync",
             "strongroom sync run db -n prod --once --wait --timeout 90s --force",
             "strongroom sync run -A --wait",
@@ -248,6 +255,8 @@ mod tests {
             "strongroom access unused --since 0d",
             "strongroom access explain get",
             "strongroom import",
+            "strongroom scan",
+            "strongroom scan . --staged",
             "strongroom import a.yaml --from-kubeconfig k",
             "strongroom sync run --force",
             "strongroom sync run db -A",

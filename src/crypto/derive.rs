@@ -237,7 +237,7 @@ purpose_keys! {
     cursor: CursorKey = 20, "`k_cursor`, which seals continue tokens";
     lookup: LookupKey = 21, "`k_lookup`, which makes the stored form of opaque tokens";
     sync_mac: SyncMacKey = 22, "`k_sync_mac`, which marks objects written to clusters";
-    scan: ScanKey = 23, "`k_scan`, for scan fingerprints; nothing uses it yet";
+    scan: ScanRootKey = 23, "`k_scan`, of which the keys of scans are made";
 }
 
 impl HeadKey {
@@ -273,6 +273,12 @@ impl AuditKey {
 }
 
 impl LookupKey {
+    pub(super) fn mac(&self) -> Mac {
+        Mac::new(&self.0)
+    }
+}
+
+impl ScanRootKey {
     pub(super) fn mac(&self) -> Mac {
         Mac::new(&self.0)
     }

@@ -91,6 +91,7 @@ struct Ready {
     audit: Mac,
     lookup: Mac,
     sync: Mac,
+    scan: Mac,
 }
 
 impl Keyring {
@@ -109,6 +110,7 @@ impl Keyring {
             audit: purposes.audit.mac(),
             lookup: purposes.lookup.mac(),
             sync: purposes.sync_mac.mac(),
+            scan: purposes.scan.mac(),
         });
         Self { store_id, active, decrypt_only, purposes, ready }
     }
@@ -277,6 +279,10 @@ impl Keyring {
     /// The mark by which an object in a cluster is known to be ours: `HMAC(k_sync_mac, LP(part) ‖ …)`.
     pub fn sync_mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         self.ready.sync.of_prefixed(parts)
+    }
+
+    pub(super) fn scan_mac(&self) -> &Mac {
+        &self.ready.scan
     }
 
     pub(super) fn store_id_bytes(&self) -> &[u8; 16] {

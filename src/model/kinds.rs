@@ -447,6 +447,7 @@ pub static KINDS: &[&Kind] = &[
     &GRANT_USAGE_REVIEW,
     &SECRET_EXPORT,
     &SECRET_IMPORT,
+    &SECRET_SCAN,
 ];
 
 /// The kinds without a path of their own: what subresources take and return.

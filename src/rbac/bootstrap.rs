@@ -78,7 +78,11 @@ const ROLES: &[RoleRow] = &[
             Resources { verbs: WRITE, group: "", resources: &["secrets", "serviceaccounts"] },
             Resources { verbs: &["create"], group: "", resources: &["serviceaccounts/token"] },
             // No more than reading the Secrets one by one, which is asked for each of them besides.
-            Resources { verbs: &["create"], group: OURS, resources: &["secretexports", "secretimports"] },
+            Resources {
+                verbs: &["create"],
+                group: OURS,
+                resources: &["secretexports", "secretimports", "secretscans"],
+            },
             // Where it leads is another matter: a cluster is used by those alone who are let.
             Resources { verbs: WRITE, group: OURS, resources: &["secretsyncs"] },
             Resources { verbs: &["create"], group: OURS, resources: &["secretsyncs/render"] },

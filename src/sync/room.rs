@@ -21,6 +21,7 @@ use crate::model::secret_sync::{Clusters, Source, Spec};
 use crate::model::user::User;
 use crate::objects::{ClusterTarget, Error, Loaded, Objects, PageRequest, Request};
 use crate::rbac::{self, Attributes, Permit, Policy};
+use crate::sensitive::SecretBytes;
 
 /// Sources of one page.
 const SOURCES_AT_ONCE: usize = 256;
@@ -60,6 +61,11 @@ impl Room {
         let object = loaded.bare().ok()?;
         let sync = read_sync(id, &object)?;
         Some((sync, object))
+    }
+
+    /// The key of fingerprints for a scanner and a period.
+    pub fn scan_key(&self, parts: &[&[u8]]) -> SecretBytes {
+        self.keyring.scan_key(parts)
     }
 
     /// Every SecretSync.

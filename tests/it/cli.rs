@@ -7,7 +7,7 @@ mod sessions;
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&[&str]; 38] = [
+const COMMANDS: [&[&str]; 39] = [
     &[],
     &["serve"],
     &["healthcheck"],
@@ -31,6 +31,7 @@ const COMMANDS: [&[&str]; 38] = [
     &["access", "unused"],
     &["export"],
     &["import"],
+    &["scan"],
     &["sync"],
     &["sync", "run"],
     &["sync", "plan"],

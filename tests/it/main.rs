@@ -13,6 +13,7 @@ mod identities;
 mod import;
 mod leaks;
 mod readme;
+mod scan;
 mod server;
 mod support;
 mod sync;

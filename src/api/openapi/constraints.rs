@@ -183,6 +183,7 @@ pub fn text(message: &str, field: &str) -> Text {
         ("Secret", "stringData") | ("PasswordRequestSpec", "password") => Text { write_only: true, ..Text::default() },
         ("CertificateRevocationSpec", "serialNumber") => Text::like(SERIAL).at_most(SERIAL_TEXT_MAX_BYTES),
         ("SecretExportSpec", "format") => Text::one_of(&FORMATS),
+        ("SecretScanSpec", "scanner") => Text::like("^[0-9A-Za-z]{16,64}$").at_most(64),
         ("SealedSecretOptions", "scope") => Text::one_of(&["cluster-wide", "namespace-wide", "strict"]),
         ("Status", "status") => Text::one_of(&["Failure", "Success"]),
         _ => Text::default(),

@@ -80,6 +80,7 @@ pub fn input(kind: &Kind) -> Value {
         "AccessExplanation" => json!({"spec": {"user": "jane", "resourceAttributes": secret_attributes()}}),
         "GrantUsageReview" => json!({"spec": {"sinceSeconds": 7_776_000}}),
         "SecretExport" => json!({"spec": {"names": [name(&kinds::SECRET)], "format": "yaml"}}),
+        "SecretScan" => json!({"spec": {"scanner": "4f0c6d1e2b7a4938"}}),
         "SecretImport" => {
             let secret = json!({"metadata": {"name": name(&kinds::SECRET)}, "data": {"password": "cGEkJHcwcmQ="}});
             json!({"spec": {"secrets": [secret]}})
@@ -167,6 +168,18 @@ fn answered(kind: &Kind) -> Value {
             let status = json!({
                 "since": "2025-10-17T09:30:00Z", "observedFrom": "2025-12-01T00:00:00Z", "requests": 4711,
                 "unused": [grant()],
+            });
+            (input(kind).get("spec").cloned(), status)
+        }
+        "SecretScan" => {
+            metadata = json!({"namespace": NAMESPACE, "creationTimestamp": null});
+            let fingerprint = json!({
+                "secret": name(&kinds::SECRET), "key": "password", "encoding": "plain", "length": 24,
+                "window": 3_735_928_559_u32, "mac": "5b1f9d0c6d1e2b7a4938a5d2c1b0e9f8",
+            });
+            let status = json!({
+                "key": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "expirationTimestamp": "2026-01-22T00:00:00Z",
+                "fingerprints": [fingerprint], "skippedSecrets": 0, "skippedValues": 1,
             });
             (input(kind).get("spec").cloned(), status)
         }

@@ -12,6 +12,7 @@ use crate::api::imports;
 use crate::api::negotiate::{self, Offer};
 use crate::api::recorded;
 use crate::api::request_info::{Query, request_info};
+use crate::api::scans;
 use crate::api::status::Failure;
 use crate::api::subresources;
 use crate::api::table::IncludeObject;
@@ -20,7 +21,7 @@ use crate::auth::policy_problem;
 use crate::codec;
 use crate::export::{self, ExportError};
 use crate::model::field_error::FieldError;
-use crate::model::kinds::{self, NAMESPACE, SECRET, SECRET_EXPORT, SECRET_IMPORT, Verb};
+use crate::model::kinds::{self, NAMESPACE, SECRET, SECRET_EXPORT, SECRET_IMPORT, SECRET_SCAN, Verb};
 use crate::model::selector::LabelSelector;
 use crate::model::user::{GROUP_AUTHENTICATED, User};
 use crate::model::validation::options::{self, FieldValidation};
@@ -48,7 +49,30 @@ pub fn of(route: &Route, code: u16) -> Vec<Case> {
         let usual = if matches!(code, 404 | 409 | 500) { Vec::new() } else { of_any(route, code) };
         return usual.into_iter().chain(more).collect();
     }
+    if route.kind.id == SECRET_SCAN.id
+        && let Some(more) = of_scans(code)
+    {
+        let usual = if code == 500 { Vec::new() } else { of_any(route, code) };
+        return usual.into_iter().chain(more).collect();
+    }
     of_any(route, code)
+}
+
+/// What a request for fingerprints may be answered with.
+fn of_scans(code: u16) -> Option<Vec<Case>> {
+    Some(match code {
+        413 => vec![("secrets", scans::too_much())],
+        422 => {
+            let wrong = FieldError::invalid("spec.scanner", "me", "must be 16 to 64 letters and digits");
+            vec![("scanner", scans::invalid(wrong))]
+        }
+        429 => vec![("busy", scans::busy())],
+        500 => vec![
+            ("integrity", Error::Integrity(Resource::new(&SECRET, examples::name(&SECRET))).into()),
+            ("internal", Failure::internal()),
+        ],
+        _ => return None,
+    })
 }
 
 /// What an import may be answered with because of the Secrets in it.

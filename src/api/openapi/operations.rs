@@ -58,6 +58,7 @@ fn summary(route: &Route) -> String {
         }
         Verb::Create if route.sub.is_some() => format!("Make a {} of a {kind}", route.sub.map_or("", |sub| sub.name)),
         Verb::Create if route.kind.id == kinds::SECRET_EXPORT.id => "Export Secrets of a namespace".to_owned(),
+        Verb::Create if route.kind.id == kinds::SECRET_SCAN.id => "Fingerprint the values of a namespace".to_owned(),
         Verb::Create if route.kind.id == kinds::SECRET_IMPORT.id => "Import Secrets into a namespace".to_owned(),
         Verb::Create if !route.kind.stored => format!("Ask a {kind}"),
         Verb::Create => format!("Create a {kind}"),

@@ -4,7 +4,7 @@ use utoipa::openapi::path::HttpMethod;
 
 use super::examples;
 use crate::api::kube_openapi::subresource_kind;
-use crate::model::kinds::{KINDS, Kind, SECRET_EXPORT, SECRET_IMPORT, Subresource, Verb};
+use crate::model::kinds::{KINDS, Kind, SECRET_EXPORT, SECRET_IMPORT, SECRET_SCAN, Subresource, Verb};
 
 /// One operation. A watch is a list with a parameter, so `Watch` has none of its own.
 #[derive(Debug, Clone, Copy)]
@@ -147,7 +147,7 @@ impl Route {
             // Of the namespace, and of what is there already.
             codes.extend([404, 409]);
         }
-        if self.kind.stored || [SECRET_EXPORT.id, SECRET_IMPORT.id].contains(&self.kind.id) {
+        if self.kind.stored || [SECRET_EXPORT.id, SECRET_IMPORT.id, SECRET_SCAN.id].contains(&self.kind.id) {
             codes.push(500);
         }
         codes.sort_unstable();

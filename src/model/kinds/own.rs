@@ -217,3 +217,18 @@ pub static SECRET_IMPORT: Kind = Kind {
     message: &schema::SECRET_IMPORT,
     ..CREATE_ONLY
 };
+
+/// SecretScan: fingerprints of the values of a namespace.
+pub static SECRET_SCAN: Kind = Kind {
+    id: 117,
+    group: OWN_GROUP,
+    version: OWN_VERSION,
+    api_version: OWN_API_VERSION,
+    kind: "SecretScan",
+    list_kind: "SecretScanList",
+    plural: "secretscans",
+    singular: "secretscan",
+    namespaced: true,
+    message: &schema::SECRET_SCAN,
+    ..CREATE_ONLY
+};

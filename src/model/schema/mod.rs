@@ -10,6 +10,7 @@ mod core;
 mod import;
 mod meta;
 mod rbac;
+mod scan;
 mod strongroom;
 mod sync;
 
@@ -19,6 +20,7 @@ pub use self::core::*;
 pub use self::import::*;
 pub use self::meta::*;
 pub use self::rbac::*;
+pub use self::scan::*;
 pub use self::strongroom::*;
 pub use self::sync::*;
 

@@ -94,6 +94,7 @@ pub fn body(method: &str, template: &str, path: &str) -> String {
             json!({"spec": {"resourceAttributes": asked}})
         }
         ("post", "password") if template.contains("/users/") => json!({"spec": {"password": actors::PASSWORD}}),
+        ("post", "secretscans") => json!({"spec": {"scanner": "0123456789abcdef"}}),
         ("post", "secretimports") => {
             json!({"spec": {"secrets": [{"metadata": {"name": "imported"}}], "overwrite": true}})
         }

@@ -1,0 +1,156 @@
+//! The values that are looked for, as fingerprints: of the server, or as they were last got from it.
+//!
+//! They are kept in a file that only the user can read, no longer than their key is good for.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::cli::CliError;
+use crate::cli::connection::{Connection, ConnectionOptions, read_bounded};
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::Environment;
+use crate::kube_client::{Request, encode_segment};
+use crate::model::age::parse_rfc3339;
+use crate::model::kinds::{OWN_API_VERSION, SECRET_SCAN};
+use crate::scan::{Encoding, Fingerprint, ScanKey};
+use crate::sensitive::{Document, SecretBytes};
+
+const CACHE_MAX_BYTES: u64 = 64 * 1024 * 1024;
+const FOLDER: &str = "strongroom-scan";
+
+/// What is looked for.
+pub struct Known {
+    /// The key of the fingerprints.
+    pub key: ScanKey,
+    /// One for each form of each value.
+    pub fingerprints: Vec<Fingerprint>,
+    /// `Secret prod/db[password]`, by the number of the value.
+    pub names: Vec<String>,
+}
+
+impl Known {
+    /// Asks the server; what it said the last time counts where it cannot be asked.
+    pub fn find(options: &ConnectionOptions, environment: &Environment, namespaces: &[String]) -> Result<Self, String> {
+        let file = cache_file(environment).ok_or("there is no folder to keep them in: set XDG_CACHE_HOME")?;
+        let cached = read(&file);
+        let scanner = cached.as_ref().and_then(|cached| text(cached, "scanner")).map_or_else(make_scanner, Ok)?;
+        let asked = options.connect(environment).and_then(|connection| ask(&connection, &scanner, namespaces));
+        let whole = match asked {
+            Ok(whole) => {
+                write(&file, &whole).map_err(|error| format!("{}: {error}", file.display()))?;
+                whole
+            }
+            Err(error) => {
+                let cached = cached.ok_or_else(|| error.to_string())?;
+                if expires(&cached) <= SystemClock.unix_seconds() {
+                    return Err(format!("{error}; what was known has expired"));
+                }
+                crate::cli::warn(&format!("{error}: only values that were known before are looked for"));
+                cached
+            }
+        };
+        Self::of(&whole).ok_or_else(|| "the server's answer cannot be read".to_owned())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "fingerprints are read, and their key")]
+    fn of(whole: &Document) -> Option<Self> {
+        let whole = whole.expose();
+        let key = SecretBytes::new(STANDARD.decode(whole.get("key")?.as_str()?).ok()?);
+        let key = ScanKey::from_bytes(&key)?;
+        let (mut fingerprints, mut names) = (Vec::new(), Vec::new());
+        for entry in whole.get("fingerprints")?.as_array()? {
+            let text = |field: &str| entry.get(field).and_then(Value::as_str);
+            let name = format!("Secret {}/{}[{}]", text("namespace")?, text("secret")?, text("key")?);
+            if names.last() != Some(&name) {
+                names.push(name);
+            }
+            fingerprints.push(Fingerprint {
+                window: entry.get("window")?.as_u64()?.try_into().ok()?,
+                length: entry.get("length")?.as_u64()?.try_into().ok()?,
+                mac: hex::decode(text("mac")?).ok()?.try_into().ok()?,
+                encoding: Encoding::parse(text("encoding")?)?,
+                value: names.len() - 1,
+            });
+        }
+        Some(Self { key, fingerprints, names })
+    }
+}
+
+/// The fingerprints of all namespaces, which share a key: it is the user's and the scanner's.
+#[expect(clippy::disallowed_methods, reason = "fingerprints are gathered")]
+fn ask(connection: &Connection, scanner: &str, namespaces: &[String]) -> Result<Document, CliError> {
+    let usual = [connection.namespace(None).to_owned()];
+    let namespaces = if namespaces.is_empty() { &usual[..] } else { namespaces };
+    let mut whole = json!({"scanner": scanner, "fingerprints": []});
+    for namespace in namespaces {
+        let path = format!("/apis/{OWN_API_VERSION}/namespaces/{}/{}", encode_segment(namespace), SECRET_SCAN.plural);
+        let body = json!({"apiVersion": OWN_API_VERSION, "kind": SECRET_SCAN.kind, "spec": {"scanner": scanner}});
+        let answer = connection.object(Request::post(path, SecretBytes::new(body.to_string().into_bytes())))?;
+        let status = answer.expose().get("status").cloned().unwrap_or_default();
+        let listed = status.get("fingerprints").and_then(Value::as_array).cloned().unwrap_or_default();
+        let Some(fields) = whole.as_object_mut() else { continue };
+        for name in ["key", "expirationTimestamp"] {
+            fields.insert(name.to_owned(), status.get(name).cloned().unwrap_or_default());
+        }
+        let all = fields.get_mut("fingerprints").and_then(Value::as_array_mut);
+        let placed = listed.into_iter().map(|mut entry| {
+            if let Some(fields) = entry.as_object_mut() {
+                fields.insert("namespace".to_owned(), namespace.as_str().into());
+            }
+            entry
+        });
+        if let Some(all) = all {
+            all.extend(placed);
+        }
+    }
+    Ok(Document::new(whole))
+}
+
+fn cache_file(environment: &Environment) -> Option<PathBuf> {
+    let cache = environment.path("XDG_CACHE_HOME").filter(|path| path.is_absolute());
+    let cache = cache.or_else(|| Some(environment.path("HOME")?.join(".cache")))?;
+    Some(cache.join(FOLDER).join("fingerprints.json"))
+}
+
+fn make_scanner() -> Result<String, String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|_| "there is no randomness".to_owned())?;
+    Ok(hex::encode(bytes))
+}
+
+#[expect(clippy::disallowed_methods, reason = "fingerprints are read")]
+fn read(file: &Path) -> Option<Document> {
+    let bytes = read_bounded(file, CACHE_MAX_BYTES).ok()?;
+    serde_json::from_slice(bytes.expose()).map(Document::new).ok()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the time is no secret")]
+fn expires(cached: &Document) -> i64 {
+    let text = cached.expose().get("expirationTimestamp").and_then(Value::as_str);
+    text.and_then(parse_rfc3339).unwrap_or_default()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a name is no secret")]
+fn text(cached: &Document, field: &str) -> Option<String> {
+    cached.expose().get(field)?.as_str().map(str::to_owned)
+}
+
+/// Into a new file, which takes the place of the former one.
+#[expect(clippy::disallowed_methods, reason = "fingerprints are kept, in a file of the user's own")]
+fn write(file: &Path, whole: &Document) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let folder = file.parent().unwrap_or(Path::new("."));
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let new = folder.join(format!(".fingerprints.{}", std::process::id()));
+    let _ = std::fs::remove_file(&new);
+    let mut output = File::options().write(true).create_new(true).mode(0o600).open(&new)?;
+    serde_json::to_writer(&mut output, whole.expose())?;
+    output.flush()?;
+    std::fs::rename(new, file)
+}

@@ -1,0 +1,88 @@
+//! `strongroom scan`: Secret manifests and values of the store in files, and in what is about to be committed.
+//!
+//! What it never does: show a value, have one, or send a file anywhere.
+
+mod files;
+mod hook;
+mod known;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use self::known::Known;
+use super::connection::ConnectionOptions;
+use super::output::print;
+use super::{CliError, warn};
+use crate::config::Environment;
+use crate::scan::{Scanner, in_manifests, line_of};
+
+/// Options of `scan`.
+#[derive(Args)]
+pub struct Scan {
+    /// Files and folders; of folders in a Git repository, what is not ignored
+    #[arg(value_name = "PATH", required_unless_present_any = ["staged", "install_hook"])]
+    paths: Vec<PathBuf>,
+    /// What is about to be committed
+    #[arg(long, conflicts_with = "paths")]
+    staged: bool,
+    /// Install a pre-commit hook in the Git repository, which scans what is about to be committed
+    #[arg(long, conflicts_with_all = ["paths", "staged"])]
+    install_hook: bool,
+    /// With --install-hook: write over a hook that is there
+    #[arg(long, requires = "install_hook")]
+    force: bool,
+    /// Namespace whose values are looked for; may be repeated [default: that of the context]
+    #[arg(short, long, value_name = "NAMESPACE")]
+    namespace: Vec<String>,
+    /// Look for Secret manifests only, and ask no server
+    #[arg(long, conflicts_with = "namespace")]
+    manifests_only: bool,
+    #[command(flatten)]
+    connection: ConnectionOptions,
+}
+
+impl Scan {
+    pub(super) fn run(self, environment: &Environment) -> Result<(), CliError> {
+        if self.install_hook {
+            return hook::install(self.force);
+        }
+        let known = if self.manifests_only {
+            None
+        } else {
+            match Known::find(&self.connection, environment, &self.namespace) {
+                Ok(known) => Some(known),
+                Err(why) => {
+                    warn(&format!("known values are not looked for: {why}"));
+                    None
+                }
+            }
+        };
+        let scanner = known.as_ref().map(|known| Scanner::new(&known.key, &known.fingerprints));
+        let mut findings = 0;
+        let mut look = |name: &str, bytes: &[u8]| {
+            for found in in_manifests(bytes) {
+                let of = if found.secret.is_empty() { String::new() } else { format!(" {:?}", found.secret) };
+                print(&format!("{name}:{}: manifest of Secret{of} with a value for {:?}\n", found.line, found.key));
+                findings += 1;
+            }
+            for found in scanner.iter().flat_map(|scanner| scanner.find(bytes)) {
+                let what = known.as_ref().and_then(|known| known.names.get(found.value)).map_or("", String::as_str);
+                let line = line_of(bytes, found.at);
+                print(&format!("{name}:{line}: the value of {what} ({})\n", found.encoding.as_str()));
+                findings += 1;
+            }
+        };
+        if self.staged {
+            files::staged(&mut look)?;
+        } else {
+            files::below(&self.paths, &mut look)?;
+        }
+        if findings == 0 {
+            return Ok(());
+        }
+        Err(CliError::NotDone(format!(
+            "{findings} secrets found: take them out, or seal them with `strongroom export --format sealedsecret` or `sops`"
+        )))
+    }
+}
