@@ -14,7 +14,8 @@ use crate::sensitive::Document;
 
 /// Namespaces that cannot be deleted, as in Kubernetes.
 const PROTECTED_NAMESPACES: &[&str] = &["default", "kube-system", "kube-public"];
-const ATTEMPTS: usize = 16;
+/// Attempts at a deletion whose object keeps changing under it: a commit lies between two of them.
+const ATTEMPTS: usize = 1_000;
 /// Deletions that wait for the disk together.
 pub(super) const AT_ONCE: usize = 64;
 

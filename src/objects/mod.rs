@@ -24,6 +24,7 @@ pub mod patch;
 mod read;
 pub mod record;
 mod token_secrets;
+mod turns;
 mod update;
 mod users;
 pub mod watch;
@@ -42,6 +43,7 @@ pub use self::list::{Page, PageRequest};
 pub use self::live::Loaded;
 use self::owners::Owners;
 pub use self::token_secrets::{MakeToken, TokenSecret};
+use self::turns::Turns;
 pub use self::update::{PatchBody, PatchType, Updated};
 use crate::audit::RequestFacts;
 use crate::clock::{SharedClock, rfc3339};
@@ -57,6 +59,7 @@ pub struct Objects {
     clock: SharedClock,
     owners: Owners,
     access: AccessFeed,
+    turns: Turns,
     /// `None` where Secrets of service accounts are not filled.
     make_token: Option<MakeToken>,
 }
@@ -89,7 +92,7 @@ impl Objects {
     /// The objects of an open store. Reads the owners that its objects name.
     pub fn new(store: Store, keyring: Arc<Keyring>, clock: SharedClock) -> Self {
         let (owners, access) = (Owners::default(), AccessFeed::default());
-        let objects = Self { store, keyring, clock, owners, access, make_token: None };
+        let objects = Self { store, keyring, clock, owners, access, turns: Turns::default(), make_token: None };
         for kind in kinds::KINDS.iter().copied().filter(|kind| kind.stored) {
             for entry in objects.store.live(kind.id).into_iter().filter(|entry| entry.flags.has(Flags::OWNED)) {
                 // A row that does not open was reported when the store was scanned.

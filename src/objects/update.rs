@@ -82,6 +82,7 @@ impl Objects {
     ) -> Result<Updated, Error> {
         let kind = request.kind()?;
         same_identity(request, document.expose(), true)?;
+        let _turn = self.turns.of(kind, request.namespace(), request.permit.name()).await;
         for _ in 0..ATTEMPTS {
             let Some(mut live) = self.live(request)? else {
                 return Err(Error::NotFound(request.resource()?));
@@ -115,6 +116,7 @@ impl Objects {
     ) -> Result<Updated, Error> {
         let kind = request.kind()?;
         let patch = body.document.expose();
+        let _turn = self.turns.of(kind, request.namespace(), request.permit.name()).await;
         for _ in 0..ATTEMPTS {
             let mut found = Vec::new();
             let Some(mut live) = self.live(request)? else {

@@ -72,7 +72,8 @@ fn look(document: &Document, text: &str, first_line: usize, found: &mut Vec<InMa
             for (key, value) in secret.get(field).and_then(Value::as_object).into_iter().flatten() {
                 let is_there = match value {
                     Value::Null => false,
-                    Value::String(text) => !text.is_empty() && !(is_sops && text.starts_with("ENC[")),
+                    Value::String(text) if is_sops && text.starts_with("ENC[") => false,
+                    Value::String(text) => !text.is_empty(),
                     _ => true,
                 };
                 if is_there {

@@ -126,7 +126,7 @@ fn guessed(path: &Path, bytes: &SecretBytes) -> Format {
     if has_sops && text.contains("ENC[AES256_GCM") {
         return Format::Sops;
     }
-    let is_env = name == ".env" || name.ends_with(".env") || name.starts_with(".env.");
+    let is_env = name == ".env" || name.starts_with(".env.") || path.extension().is_some_and(|end| end == "env");
     if is_env { Format::Dotenv } else { Format::Manifests }
 }
 

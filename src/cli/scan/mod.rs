@@ -19,6 +19,7 @@ use crate::scan::{Scanner, in_manifests, line_of};
 
 /// Options of `scan`.
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of a command line")]
 pub struct Scan {
     /// Files and folders; of folders in a Git repository, what is not ignored
     #[arg(value_name = "PATH", required_unless_present_any = ["staged", "install_hook"])]

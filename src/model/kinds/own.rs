@@ -84,7 +84,7 @@ pub static GRANT_USAGE_REVIEW: Kind = Kind {
     ..CREATE_ONLY
 };
 
-/// PasswordRequest: what `users/password` takes and returns. Like [`TOKEN_REQUEST`] it has no path of its own.
+/// PasswordRequest: what `users/password` takes and returns. Like [`super::TOKEN_REQUEST`] it has no path of its own.
 pub static PASSWORD_REQUEST: Kind = Kind {
     id: 113,
     group: OWN_GROUP,
@@ -98,7 +98,7 @@ pub static PASSWORD_REQUEST: Kind = Kind {
     ..CREATE_ONLY
 };
 
-/// CertificateRequest: what `users/certificate` takes and returns. Like [`TOKEN_REQUEST`] it has no path of its own.
+/// CertificateRequest: what `users/certificate` takes and returns. Like [`super::TOKEN_REQUEST`] it has no path of its own.
 pub static CERTIFICATE_REQUEST: Kind = Kind {
     id: 114,
     group: OWN_GROUP,
@@ -112,7 +112,7 @@ pub static CERTIFICATE_REQUEST: Kind = Kind {
     ..CREATE_ONLY
 };
 
-/// CertificateRevocation: what `users/certificaterevocation` takes and returns. Like [`TOKEN_REQUEST`] it has no path of
+/// CertificateRevocation: what `users/certificaterevocation` takes and returns. Like [`super::TOKEN_REQUEST`] it has no path of
 /// its own.
 pub static CERTIFICATE_REVOCATION: Kind = Kind {
     id: 115,

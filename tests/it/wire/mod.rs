@@ -2,6 +2,7 @@
 
 mod dependents;
 mod kubectl;
+mod patches;
 mod python_client;
 mod schemathesis;
 mod swagger_ui;
