@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::desired::Desired;
 use super::observed::{Digests, Mac};
 use super::origin::{Ask, Origin, OriginError, Page, Rendered, Sync, SyncName, Unrendered};
-use super::pass::{self, Cluster, Failed, Memory, Report, Scope};
+use super::pass::{self, Cluster, Failed, Memory, Report, Scope, TargetReport};
 use super::remote::{Namespace, Remote};
 use super::room::read_sync;
 use crate::crypto::EphemeralMac;
@@ -28,6 +28,9 @@ use crate::model::secret_sync::{Clusters, Glob};
 use crate::model::selector::LabelSelector;
 use crate::model::validation::cluster::{DEFAULT_BURST, DEFAULT_QPS};
 use crate::sensitive::{Document, SecretBytes};
+
+/// Targets whose rights are asked for before they are written.
+const PREFLIGHT_MAX: usize = 100;
 
 /// See the module.
 pub struct Job<'a> {
@@ -132,6 +135,25 @@ impl<'a> Job<'a> {
             }
             Err(error) => Report { failure: Some(Failed::from(error)), ..Report::default() },
         }
+    }
+
+    /// Which rights the kubeconfig's credential lacks to write these targets (SelfSubjectAccessReview): `create secrets "db" in
+    /// namespace "shop"`. Of very many targets the first are asked for.
+    pub async fn missing_rights(&self, name: &str, targets: &[TargetReport]) -> Result<Vec<String>, OriginError> {
+        let cluster = self.cluster(name).await?;
+        let mut missing = Vec::new();
+        for target in targets.iter().take(PREFLIGHT_MAX) {
+            for verb in ["get", "create", "patch"] {
+                let attributes = json!({
+                    "verb": verb, "resource": "secrets", "namespace": target.namespace, "name": target.name,
+                });
+                let is_allowed = cluster.remote.may(&attributes).await;
+                if !is_allowed.map_err(|error| failed(error.reason(), &error.to_string(), error.is_passing()))? {
+                    missing.push(format!("{verb} secrets {:?} in namespace {:?}", target.name, target.namespace));
+                }
+            }
+        }
+        Ok(missing)
     }
 
     /// What a SecretSync wants in a cluster, without looking at the cluster more than is needed to tell.

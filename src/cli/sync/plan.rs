@@ -35,6 +35,11 @@ impl Plan {
                     let report = job.pass(&sync, &object, &cluster, &places, &scope).await;
                     let _ = writeln!(text, "SecretSync {}/{}, cluster {cluster}", id.namespace, id.name);
                     changes += describe(&report, &mut text);
+                    let changed: Vec<_> = report.targets.iter().filter(|target| target.is_changed).cloned().collect();
+                    for right in job.missing_rights(&cluster, &changed).await.unwrap_or_default() {
+                        has_failed = true;
+                        let _ = writeln!(text, "  the cluster does not let it {right}");
+                    }
                     has_failed |= report.failure.is_some()
                         || !report.problems.is_empty()
                         || report.targets.iter().any(|target| !target.is_ready && !target.is_changed);

@@ -214,6 +214,12 @@ fn the_roles_that_are_printed_are_enough_and_nothing_less_is() {
         let fewer: Vec<&Value> = verbs.iter().filter(|verb| *verb != left_out).collect();
         with(&json!(fewer));
         job.site.cluster.admin().delete("/api/v1/namespaces/printed/secrets/db");
+        if left_out == "create" || left_out == "patch" {
+            let (code, text) = job.command(&["sync", "plan", "db", "-n", "prod"]);
+            let verb = left_out.as_str().unwrap();
+            let missing = format!("the cluster does not let it {verb} secrets \"db\" in namespace \"printed\"");
+            assert!(code == 1 && text.contains(&missing), "{code} {text}");
+        }
         let made = job.sync();
         let is_enough = made.0 == 0;
         assert_eq!(is_enough, left_out == "delete", "without {left_out}: {}", made.1);
