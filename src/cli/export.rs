@@ -12,12 +12,13 @@ use super::CliError;
 use super::connection::{ConnectionOptions, body, read_bounded};
 use super::output::{print, several_lines};
 use crate::config::Environment;
-use crate::export::Format;
+use crate::export::{Format, UnknownFormat};
+use crate::import::manifests;
 use crate::kube_client::{Request, encode_segment};
 use crate::model::kinds::{OWN_API_VERSION, SECRET_EXPORT};
 use crate::model::selector::{LabelSelector, Operator};
 use crate::sensitive::Document;
-use crate::server::private_files::create_new;
+use crate::server::private_files::{create_folder, create_new};
 
 const CERTIFICATES_MAX_BYTES: u64 = 1024 * 1024;
 
@@ -37,10 +38,10 @@ pub struct Export {
     /// Their namespace [default: that of the context]
     #[arg(short, long, value_name = "NAMESPACE")]
     namespace: Option<String>,
-    /// What is written: yaml, json, dotenv, shell, docker-env, systemd-env, sealedsecret, sops, external-secret or pod
-    #[arg(short, long, value_name = "FORMAT", default_value = "yaml")]
-    format: Format,
-    /// New file to write it to, which only you can read [default: standard output]
+    /// What is written: yaml, json, dotenv, shell, docker-env, systemd-env, sealedsecret, sops, external-secret, pod or files
+    #[arg(short, long, value_name = "FORMAT", default_value = "yaml", value_parser = Written::parse)]
+    format: Written,
+    /// New file to write it to, which only you can read; for files, a new folder [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Show values on the terminal
@@ -71,6 +72,22 @@ pub struct Export {
     connection: ConnectionOptions,
 }
 
+/// What an export is written as: one document that the server makes, or files that are made of one here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Document(Format),
+    Files,
+}
+
+impl Written {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == "files" {
+            return Ok(Self::Files);
+        }
+        text.parse().map(Self::Document).map_err(|error: UnknownFormat| format!("{error}, or files"))
+    }
+}
+
 // The variants have no documentation of their own: clap would make long help of it.
 
 /// Where a SealedSecret can be unsealed.
@@ -84,19 +101,17 @@ enum ScopeName {
 impl Export {
     #[expect(clippy::disallowed_methods, reason = "the file is what was asked for")]
     pub(super) fn run(self, environment: &Environment) -> Result<(), CliError> {
+        let format = match self.format {
+            Written::Document(format) => format,
+            Written::Files => return self.write_files(environment),
+        };
         let shows = self.output.is_none() && std::io::stdout().is_terminal();
-        if shows && self.format.shows_values() && !self.reveal {
+        if shows && format.shows_values() && !self.reveal {
             return Err(CliError::NotDone(format!(
-                "format {} shows the values: -o FILE writes them to a file that only you can read, --reveal shows them here",
-                self.format
+                "format {format} shows the values: -o FILE writes them to a file that only you can read, --reveal shows them here"
             )));
         }
-        let spec = self.spec()?;
-        let connection = self.connection.connect(environment)?;
-        let namespace = connection.namespace(self.namespace.as_deref());
-        let path = format!("/apis/{OWN_API_VERSION}/namespaces/{}/{}", encode_segment(namespace), SECRET_EXPORT.plural);
-        let asked = json!({"apiVersion": OWN_API_VERSION, "kind": SECRET_EXPORT.kind, "spec": spec});
-        let answer = connection.object(Request::post(path, body(&Document::new(asked))))?;
+        let answer = self.ask(environment, format)?;
         let Some(document) = answer.expose().pointer("/status/document").and_then(Value::as_str) else {
             return Err(CliError::NotDone("the server did not answer with a file".to_owned()));
         };
@@ -117,10 +132,47 @@ impl Export {
         Ok(())
     }
 
-    fn spec(&self) -> Result<Value, CliError> {
+    /// A new folder of files that only the user can read, one for each key, as a Pod has them from a volume. Of several
+    /// Secrets each has a folder of its own.
+    #[expect(clippy::disallowed_methods, reason = "the files are what was asked for")]
+    fn write_files(&self, environment: &Environment) -> Result<(), CliError> {
+        let folder = self.output.as_ref().ok_or_else(|| CliError::NotDone("files need -o FOLDER".to_owned()))?;
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+        if self.string_data {
+            return Err(CliError::NotDone("--string-data is of manifests".to_owned()));
+        }
+        let answer = self.ask(environment, Format::Json)?;
+        let document = answer.expose().pointer("/status/document").and_then(Value::as_str).unwrap_or_default();
+        let secrets = manifests(document.as_bytes());
+        let secrets = secrets.map_err(|_| CliError::NotDone("the server did not answer with manifests".to_owned()))?;
+        let is_single = self.names.len() == 1;
+        let mut files = Vec::new();
+        for secret in &secrets {
+            let below = if is_single { PathBuf::new() } else { PathBuf::from(secret.name()) };
+            files.extend(secret.values().map(|(key, value)| (below.join(key), value)));
+        }
+        create_folder(&folder, &files)?;
+        print(&format!(
+            "{} secrets exported to {}\n",
+            secrets.len(),
+            self.output.as_deref().unwrap_or(&folder).display()
+        ));
+        Ok(())
+    }
+
+    fn ask(&self, environment: &Environment, format: Format) -> Result<Document, CliError> {
+        let spec = self.spec(format)?;
+        let connection = self.connection.connect(environment)?;
+        let namespace = connection.namespace(self.namespace.as_deref());
+        let path = format!("/apis/{OWN_API_VERSION}/namespaces/{}/{}", encode_segment(namespace), SECRET_EXPORT.plural);
+        let asked = json!({"apiVersion": OWN_API_VERSION, "kind": SECRET_EXPORT.kind, "spec": spec});
+        connection.object(Request::post(path, body(&Document::new(asked))))
+    }
+
+    fn spec(&self, format: Format) -> Result<Value, CliError> {
         let mut spec = Map::new();
         let mut put = |field: &str, value: Value| drop(spec.insert(field.to_owned(), value));
-        put("format", self.format.name().into());
+        put("format", format.name().into());
         match &self.selector {
             _ if self.all => put("selector", json!({})),
             Some(text) => put("selector", selector(text)?),

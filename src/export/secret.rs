@@ -85,6 +85,12 @@ impl SecretDocument {
         if self.namespace.is_empty() { self.name.clone() } else { format!("{}/{}", self.namespace, self.name) }
     }
 
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its namespace, where it says one.
     #[must_use]
     pub fn namespace_or_none(&self) -> Option<String> {

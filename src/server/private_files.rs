@@ -211,6 +211,45 @@ pub fn create_new(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     linked.and_then(|()| directory.sync_all()).map_err(fail)
 }
 
+/// A new folder (0700) of files that nobody can change by mistake (0400), whole or not at all. `files` are given by their
+/// paths below it, of which a part may be a folder.
+pub fn create_folder(path: &Path, files: &[(PathBuf, &SecretBytes)]) -> Result<(), FileError> {
+    let fail = |error| FileError::new(path, Problem::Io(error));
+    if fs::symlink_metadata(path).is_ok() {
+        return Err(fail(io::ErrorKind::AlreadyExists.into()));
+    }
+    let parent = path.parent().unwrap_or(Path::new("."));
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|_| fail(io::Error::other("the operating system gave no randomness")))?;
+    let temporary = parent.join(format!(".{}.{}", std::process::id(), hex::encode(random)));
+    let written = write_folder(&temporary, files)
+        .and_then(|()| fs::rename(&temporary, path))
+        .and_then(|()| File::open(parent)?.sync_all());
+    written.map_err(|error| {
+        let _ = fs::remove_dir_all(&temporary);
+        fail(error)
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "the files are what was asked for")]
+fn write_folder(folder: &Path, files: &[(PathBuf, &SecretBytes)]) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(folder)?;
+    for (below, value) in files {
+        // Names of keys cannot lead out; nor does anything else that comes here.
+        if below.components().any(|part| !matches!(part, std::path::Component::Normal(_))) {
+            return Err(io::ErrorKind::InvalidFilename.into());
+        }
+        let file = folder.join(below);
+        if let Some(parent) = file.parent() {
+            DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o400).open(file)?;
+        file.write_all(value.expose())?;
+        file.sync_all()?;
+    }
+    File::open(folder)?.sync_all()
+}
+
 /// Makes a folder with mode 0700, and those above it that are missing.
 ///
 /// A folder that is there is used if it is this user's. One that others may enter is closed to them where that

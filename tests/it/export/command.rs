@@ -53,6 +53,26 @@ fn a_file_is_its_owners_alone_and_is_never_written_over() {
 }
 
 #[test]
+fn files_are_a_new_folder_that_only_its_owner_can_read_as_a_pod_has_them() {
+    let place = Place::new();
+    assert_eq!(place.export(&["db", "-f", "files", "-o", "db"]).done(), "1 secrets exported to db\n");
+    let mode = |path: &str| fs::metadata(place.person.at(path)).unwrap().permissions().mode() & 0o7777;
+    assert_eq!((mode("db"), mode("db/PASSWORD"), mode("db/USER")), (0o700, 0o400, 0o400));
+    assert_eq!(fs::read_to_string(place.person.at("db/PASSWORD")).unwrap(), VALUE);
+    place.export(&["--all", "-f", "files", "-o", "all"]).done();
+    assert_eq!(fs::read_to_string(place.person.at("all/other/OTHER")).unwrap(), "x");
+    assert_eq!((mode("all/db"), mode("all/db/USER")), (0o700, 0o400));
+    let refused = place.export(&["other", "-f", "files", "-o", "db"]).not_done();
+    assert!(refused.contains("db"), "{refused}");
+    assert_eq!(fs::read_dir(place.person.at("db")).unwrap().count(), 2, "what is there stays");
+    assert!(place.export(&["db", "-f", "files"]).not_done().contains("-o FOLDER"));
+    let left = fs::read_dir(place.person.at("."))
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with('.'));
+    assert_eq!(left.count(), 0, "nothing half-written stays");
+}
+
+#[test]
 fn a_pipe_gets_what_was_chosen_and_a_choice_must_be_made() {
     let place = Place::new();
     let all: Value = serde_json::from_str(&place.export(&["--all", "-f", "json"]).done()).unwrap();
