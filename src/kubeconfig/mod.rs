@@ -10,11 +10,13 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustls_pki_types::ServerName;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::codec::yaml;
-use crate::pki::read_blocks;
+use crate::config::ServerUrl;
+use crate::pki::{Block, CertificateFacts, pair_warning, read_blocks};
 use crate::sensitive::{Document, SecretBytes};
 
 /// A kubeconfig that is larger is none.
@@ -215,35 +217,54 @@ type Server = (String, Option<String>, Vec<Vec<u8>>);
 fn server(cluster: &Map<String, Value>, path: &str) -> Result<Server, KubeconfigError> {
     let address = text(cluster, "server", path)?;
     let field = join(path, "server");
-    let authority = address.strip_prefix("https://").ok_or_else(|| wrong(&field, "must begin with https://"))?;
-    let authority = authority.strip_suffix('/').unwrap_or(authority);
-    let is_of_authorities = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
-    if authority.is_empty() || !authority.chars().all(is_of_authorities) {
-        return Err(wrong(&field, "must be https://HOST:PORT and nothing more"));
+    if !address.starts_with("https://") {
+        return Err(wrong(&field, "must begin with https://"));
     }
+    let server = ServerUrl::parse("server", address);
+    let server = server.map_err(|_| wrong(&field, "must be https://HOST:PORT and nothing more"))?;
     let blocks = read_blocks(&data(cluster, "certificate-authority-data", path)?);
-    let certificates = blocks.into_iter().filter(|block| block.label == "CERTIFICATE");
-    let trust: Vec<Vec<u8>> = certificates.map(|block| block.bytes.expose().to_vec()).collect();
-    if trust.is_empty() {
-        let problem = "must hold the authority of the cluster's certificate, PEM in base64";
+    if !are_certificates(&blocks) {
+        let problem = "must hold the authority of the cluster's certificate and nothing else, PEM in base64";
         return Err(wrong(&join(path, "certificate-authority-data"), problem));
     }
+    let trust = blocks.iter().map(|block| block.bytes.expose().to_vec()).collect();
     let server_name = Some(text(cluster, "tls-server-name", path)?).filter(|name| !name.is_empty());
-    Ok((format!("https://{authority}"), server_name.map(str::to_owned), trust))
+    if server_name.is_some_and(|name| ServerName::try_from(name).is_err()) {
+        return Err(wrong(&join(path, "tls-server-name"), "must be a DNS name or an address"));
+    }
+    Ok((server.to_string(), server_name.map(str::to_owned), trust))
+}
+
+/// Whether there is one certificate at least, and nothing else.
+#[expect(clippy::disallowed_methods, reason = "it is looked at whether it is a certificate")]
+fn are_certificates(blocks: &[Block]) -> bool {
+    let is_one = |block: &Block| block.label == "CERTIFICATE" && CertificateFacts::read(block.bytes.expose()).is_ok();
+    !blocks.is_empty() && blocks.iter().all(is_one)
 }
 
 fn credential(user: &Map<String, Value>, path: &str) -> Result<Credential, KubeconfigError> {
     let token = text(user, "token", path)?;
     let (chain, key) = (data(user, "client-certificate-data", path)?, data(user, "client-key-data", path)?);
     if !token.is_empty() {
-        let is_of_tokens = |c: char| c.is_ascii_graphic();
-        if !token.chars().all(is_of_tokens) {
+        if !token.chars().all(|c| c.is_ascii_graphic()) {
             return Err(wrong(&join(path, "token"), "holds what cannot be in a token"));
+        }
+        if !chain.is_empty() || !key.is_empty() {
+            return Err(wrong(path, "holds a token and a client certificate: keep the one that is to be shown"));
         }
         return Ok(Credential::Token(SecretBytes::new(token.as_bytes().to_vec())));
     }
     if chain.is_empty() || key.is_empty() {
         return Err(wrong(path, "must hold a token, or client-certificate-data and client-key-data"));
+    }
+    // A key in here would be handled as what is public.
+    if !are_certificates(&read_blocks(&chain)) {
+        let problem = "must hold a certificate, and those that lead to its authority, PEM in base64";
+        return Err(wrong(&join(path, "client-certificate-data"), problem));
+    }
+    if pair_warning(&chain, &key).is_some() {
+        let problem = "must hold the key of the certificate without a passphrase, PEM in base64";
+        return Err(wrong(&join(path, "client-key-data"), problem));
     }
     Ok(Credential::Certificate { chain_pem: chain.to_vec(), key_pem: SecretBytes::new(key.to_vec()) })
 }

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::pki::{encode_certificate, make_authority};
+use crate::pki::{Names, encode_certificate, encode_private_key, make_authority, make_leaf};
 
 const CANARY: &str = "canary-5b1f9d";
 
@@ -19,6 +19,18 @@ fn usual() -> Value {
             {"name": "other", "context": {"cluster": "gone", "user": "u"}},
         ],
     })
+}
+
+/// A certificate and its key, PEM.
+#[expect(clippy::disallowed_methods, reason = "the test hands its own key over")]
+fn pair() -> (String, Vec<u8>) {
+    let authority = make_authority(1_800_000_000).unwrap();
+    let leaf = make_leaf(&authority, &Names::local(), 1_800_000_000).unwrap();
+    (encode_certificate(&leaf.certificate), encode_private_key(&leaf.key).expose().to_vec())
+}
+
+fn of_pair(chain: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Value {
+    json!({"client-certificate-data": STANDARD.encode(chain), "client-key-data": STANDARD.encode(key)})
 }
 
 fn refused(kubeconfig: &Value, context: Option<&str>) -> String {
@@ -42,14 +54,79 @@ fn what_kubectl_writes_is_read() {
 #[expect(clippy::disallowed_methods, reason = "the test looks at what it wrote")]
 fn a_client_certificate_and_another_name_of_the_server_are_taken() {
     let mut kubeconfig = usual();
-    kubeconfig["users"][0]["user"] = json!({
-        "client-certificate-data": STANDARD.encode("chain"), "client-key-data": STANDARD.encode("key"),
-    });
+    let (chain, key) = pair();
+    kubeconfig["users"][0]["user"] = of_pair(&chain, &key);
     kubeconfig["clusters"][0]["cluster"]["tls-server-name"] = "kubernetes".into();
     let read = parse(kubeconfig.to_string().as_bytes(), Some("main")).unwrap();
     assert_eq!(read.server_name.as_deref(), Some("kubernetes"));
     let Credential::Certificate { chain_pem, key_pem } = read.credential else { panic!("a certificate is expected") };
-    assert_eq!((&*chain_pem, key_pem.expose()), (&b"chain"[..], &b"key"[..]));
+    assert_eq!((&*chain_pem, key_pem.expose()), (chain.as_bytes(), &*key));
+}
+
+#[test]
+fn a_credential_is_one_and_whole() {
+    let (chain, key) = pair();
+    let (other, _) = pair();
+    let both = [chain.as_bytes(), &key].concat();
+    let mut with_token = of_pair(&chain, &key);
+    with_token["token"] = CANARY.into();
+    for (user, expected) in [
+        (with_token, "users[0].user: holds a token and a client certificate"),
+        (json!({"token": CANARY, "client-key-data": STANDARD.encode(&key)}), "users[0].user: holds a token and"),
+        (of_pair(&chain, ""), "users[0].user: must hold a token, or"),
+        (of_pair(CANARY, &key), "users[0].user.client-certificate-data: must hold a certificate"),
+        (of_pair(&both, &key), "users[0].user.client-certificate-data: must hold a certificate"),
+        (of_pair(&key, &chain), "users[0].user.client-certificate-data: must hold a certificate"),
+        (of_pair(&other, &key), "users[0].user.client-key-data: must hold the key"),
+        (of_pair(&chain, CANARY), "users[0].user.client-key-data: must hold the key"),
+    ] {
+        let mut kubeconfig = usual();
+        kubeconfig["users"][0]["user"] = user;
+        let text = refused(&kubeconfig, None);
+        assert!(text.starts_with(expected), "{expected}\n{text}");
+    }
+}
+
+#[test]
+fn a_server_is_a_host_and_a_port_and_its_authorities_are_certificates() {
+    for (address, expected) in [
+        ("https://k.example.com", "https://k.example.com:443"),
+        ("https://K.example.com:6443/", "https://k.example.com:6443"),
+        ("https://[2001:db8::1]:6443", "https://[2001:db8::1]:6443"),
+    ] {
+        let mut kubeconfig = usual();
+        kubeconfig["clusters"][0]["cluster"]["server"] = address.into();
+        assert_eq!(parse(kubeconfig.to_string().as_bytes(), None).unwrap().server, expected);
+    }
+    let (chain, key) = pair();
+    let with_key = [chain.as_bytes(), &key].concat();
+    let no_certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let authority = |pem: &[u8]| ("certificate-authority-data", STANDARD.encode(pem));
+    for (field, value) in [
+        ("server", "https://".to_owned()),
+        ("server", "https://:6443".to_owned()),
+        ("server", "https://a:0".to_owned()),
+        ("server", "https://a:99999".to_owned()),
+        ("server", "https://a:1:2".to_owned()),
+        ("server", "https://[::1".to_owned()),
+        ("server", "https://a/k8s/clusters/c".to_owned()),
+        ("server", "https://a?b".to_owned()),
+        ("server", "https://a#b".to_owned()),
+        ("server", "https://user:pass@a".to_owned()),
+        ("server", "HTTPS://a".to_owned()),
+        ("server", " https://a".to_owned()),
+        ("tls-server-name", "a b".to_owned()),
+        ("tls-server-name", format!("{CANARY}/..")),
+        authority(b""),
+        authority(&key),
+        authority(&with_key),
+        authority(no_certificate.as_bytes()),
+    ] {
+        let mut kubeconfig = usual();
+        kubeconfig["clusters"][0]["cluster"][field] = value.as_str().into();
+        let text = refused(&kubeconfig, None);
+        assert!(text.starts_with(&format!("clusters[0].cluster.{field}: must ")), "{field} {value}: {text}");
+    }
 }
 
 #[test]
