@@ -43,8 +43,9 @@ pub static CLUSTER_SPEC: Message = Message {
             "[]string",
             "Namespaces of the cluster that may be written to: names, in which * stands for any characters. Without any, all of them.",
         ),
-        Field::new("qps", 3, Type::Int32, "int32", "Requests a second; 100 if nothing is given."),
-        Field::new("burst", 4, Type::Int32, "int32", "Requests at once after a rest; 200 if nothing is given."),
+        Field::new("qps", 3, Type::Int32, "int32", "Requests a second; 100 if nothing is given.").pointer(),
+        Field::new("burst", 4, Type::Int32, "int32", "Requests at once after a rest; 200 if nothing is given.")
+            .pointer(),
     ],
     atomic: false,
 };
@@ -136,7 +137,7 @@ pub static SECRET_SYNC_SPEC: Message = Message {
         Field::new("source", 2, Type::Message(&SECRET_SYNC_SOURCE), "v1alpha1.SecretSyncSource", "Which Secrets of the namespace.").required(),
         Field::new("targets", 3, Type::Messages(&SECRET_SYNC_TARGET, ListKind::Atomic), "[]v1alpha1.SecretSyncTarget", "Where they go.").required(),
         Field::new("refresh", 4, Type::Message(&SECRET_SYNC_REFRESH), "v1alpha1.SecretSyncRefresh", "How often everything is looked at.").pointer(),
-        Field::new("suspend", 5, Type::Bool, "bool", "Whether nothing is written for now."),
+        Field::new("suspend", 5, Type::Bool, "bool", "Whether nothing is written for now.").pointer(),
         Field::new("limits", 6, Type::Message(&SECRET_SYNC_LIMITS), "v1alpha1.SecretSyncLimits", "What one pass may do at most.").pointer(),
     ],
     atomic: false,
@@ -292,7 +293,7 @@ pub static SECRET_SYNC_NAMESPACES: Message = Message {
             "[]string",
             "Names in which * stands for any characters, of namespaces that are left out.",
         ),
-        Field::new("create", 5, Type::Bool, "bool", "Whether a namespace that is named and missing is made."),
+        Field::new("create", 5, Type::Bool, "bool", "Whether a namespace that is named and missing is made.").pointer(),
     ],
     atomic: false,
 };
@@ -347,7 +348,7 @@ pub static SECRET_SYNC_REWRITE: Message = Message {
     description: "Replaces a part of a key.",
     fields: &[
         Field::new("regexp", 1, Type::String, "string", "What is replaced, once.").required(),
-        Field::new("to", 2, Type::String, "string", "By what; $1 and ${name} stand for groups."),
+        Field::new("to", 2, Type::String, "string", "By what; $1 and ${name} stand for groups.").pointer(),
     ],
     atomic: false,
 };
