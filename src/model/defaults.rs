@@ -139,6 +139,23 @@ pub fn prepare_for_update(kind: &'static Kind, subresource: &str, new: &mut Valu
     }
 }
 
+/// A configuration for server-side apply, less what its path does not write: the status, or through `status` the rest.
+/// So it neither owns that nor is in conflict over it. Source: `GetResetFields` of Kubernetes' strategies.
+pub fn prepare_for_apply(kind: &'static Kind, subresource: &str, config: &mut Value) {
+    if subresource != "status" {
+        remove(config, "status");
+        return;
+    }
+    remove(config, "spec");
+    if kind.has_generation()
+        && let Some(Value::Object(meta)) = config.get_mut("metadata")
+    {
+        meta.retain(|key, _| {
+            matches!(key.as_str(), "managedFields" | "name" | "namespace" | "resourceVersion" | "uid")
+        });
+    }
+}
+
 /// Of a kind with a status of its own: what `subresource` does not own is as it was, and where something else than
 /// metadata and status changes, the generation rises. Source: `customresource/strategy.go` of Kubernetes.
 fn prepare_generation(kind: &'static Kind, subresource: &str, new: &mut Value, old: &Value) {

@@ -115,7 +115,8 @@ impl Objects {
         warnings: &mut Vec<String>,
     ) -> Result<Updated, Error> {
         let kind = request.kind()?;
-        let patch = body.document.expose();
+        let reduced = reduced(kind, &request.permit.attributes().subresource, body);
+        let patch = reduced.as_ref().unwrap_or(&body.document).expose();
         let _turn = self.turns.of(kind, request.namespace(), request.permit.name()).await;
         for _ in 0..ATTEMPTS {
             let mut found = Vec::new();
@@ -186,7 +187,8 @@ impl Objects {
         warnings: &mut Vec<String>,
     ) -> Result<Updated, Error> {
         let kind = create.kind()?;
-        let config = body.document.expose();
+        let reduced = reduced(kind, "", body);
+        let config = reduced.as_ref().unwrap_or(&body.document).expose();
         check_config(create, config, None)?;
         let now = self.now();
         let writer = Self::writer(kind, create, &options.field_manager, &now);
@@ -364,6 +366,17 @@ fn revision_lock(kind: &'static Kind, object: &Value, live: &Loaded) -> Result<b
         return Ok(true);
     }
     Err(Error::Conflict(Resource::new(kind, &name_of(object)), MODIFIED.to_owned()))
+}
+
+/// A configuration of a kind with a status of its own, as far as its path writes it.
+#[expect(clippy::disallowed_methods, reason = "the verb reads the configuration it was given")]
+fn reduced(kind: &'static Kind, subresource: &str, body: &PatchBody) -> Option<Document> {
+    if body.patch_type != PatchType::Apply || kind.subresource("status").is_none() {
+        return None;
+    }
+    let mut config = body.document.duplicate();
+    defaults::prepare_for_apply(kind, subresource, config.expose_mut());
+    Some(config)
 }
 
 /// Whether a patch asks for a certain version.
