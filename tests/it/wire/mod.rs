@@ -1,5 +1,6 @@
 //! The Kubernetes API as genuine clients use it.
 
+mod clusters;
 mod dependents;
 mod kubectl;
 mod patches;
