@@ -6,6 +6,7 @@
 //! it. Errors never quote the body.
 
 mod emit;
+mod lines;
 mod resolve;
 
 use std::{collections::HashMap, fmt};
@@ -18,6 +19,7 @@ use super::report::{MAX_DEPTH, MAX_NODES, ParseError, Syntax, bounded, has_room}
 use crate::model::field_error::go_quote;
 
 pub use self::emit::{in_order, to_string, write};
+pub use self::lines::{Lines, lines, segment};
 
 /// Bytes of text that aliases may copy, so that a small body cannot become a large document.
 const MAX_ALIASED_BYTES: usize = 4 << 20;

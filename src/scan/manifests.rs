@@ -4,13 +4,14 @@
 
 use serde_json::Value;
 
+use crate::codec::yaml::{Lines, segment};
 use crate::codec::{json, yaml};
 use crate::sensitive::Document;
 
 /// A key of a Secret manifest that holds a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InManifest {
-    /// Line of the key, from 1; of the document, where the key is not found in the text.
+    /// Line of the key, from 1.
     pub line: usize,
     /// Name of the Secret; empty where it has none.
     pub secret: String,
@@ -29,7 +30,9 @@ pub fn in_manifests(file: &[u8]) -> Vec<InManifest> {
     let mut found = Vec::new();
     if text.trim_start().starts_with('{') {
         if let Ok(parsed) = json::parse(file) {
-            look(&Document::new(parsed.value), text, 0, &mut found);
+            // JSON that is no YAML has no lines, and is told of as a whole.
+            let lines = yaml::lines(file).ok().and_then(|lines| lines.into_iter().next()).unwrap_or_default();
+            look(&Document::new(parsed.value), &lines, 0, &mut found);
         }
         return found;
     }
@@ -38,9 +41,10 @@ pub fn in_manifests(file: &[u8]) -> Vec<InManifest> {
     for part in documents(text) {
         if part.contains("Secret")
             && let Ok(parsed) = yaml::parse_all(part.as_bytes())
+            && let Ok(lines) = yaml::lines(part.as_bytes())
         {
-            for parsed in parsed {
-                look(&Document::new(parsed.value), part, first_line, &mut found);
+            for (parsed, lines) in parsed.into_iter().zip(lines) {
+                look(&Document::new(parsed.value), &lines, first_line, &mut found);
             }
         }
         first_line += part.matches('\n').count();
@@ -64,37 +68,28 @@ fn documents(text: &str) -> Vec<&str> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "keys are told, and whether values are there")]
-fn look(document: &Document, text: &str, first_line: usize, found: &mut Vec<InManifest>) {
-    secrets(document.expose(), &mut |secret| {
-        let name = secret.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-        let is_sops = secret.get("sops").is_some_and(|sops| sops.get("mac").is_some());
-        for field in ["data", "stringData"] {
-            for (key, value) in secret.get(field).and_then(Value::as_object).into_iter().flatten() {
-                let is_there = match value {
-                    Value::Null => false,
-                    Value::String(text) if is_sops && text.starts_with("ENC[") => false,
-                    Value::String(text) => !text.is_empty(),
-                    _ => true,
-                };
-                if is_there {
-                    let line = first_line + line_of_key(text, field, key);
-                    found.push(InManifest { line, secret: name.to_owned(), key: key.clone() });
-                }
-            }
-        }
-    });
+fn look(document: &Document, lines: &Lines, first_line: usize, found: &mut Vec<InManifest>) {
+    let start = found.len();
+    secrets(document.expose(), "", false, lines, found);
+    found.iter_mut().skip(start).for_each(|one| one.line += first_line);
 }
 
-fn secrets(value: &Value, each: &mut dyn FnMut(&Value)) {
+/// The Secrets in `value`, which stands at `pointer`. SOPS encrypts a list as a whole, and says so at its top.
+fn secrets(value: &Value, pointer: &str, is_sops: bool, lines: &Lines, found: &mut Vec<InManifest>) {
+    let is_sops = is_sops || value.get("sops").is_some_and(|sops| sops.get("mac").is_some());
     let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default();
     match kind {
-        "Secret" if value.get("apiVersion").is_none_or(|version| version == "v1") => each(value),
+        "Secret" if value.get("apiVersion").is_none_or(|version| version == "v1") => {
+            data(value, pointer, is_sops, lines, found);
+        }
         "List" | "SecretList" => {
-            for item in value.get("items").and_then(Value::as_array).into_iter().flatten() {
+            let items = value.get("items").and_then(Value::as_array).into_iter().flatten();
+            for (at, item) in items.enumerate() {
+                let pointer = format!("{pointer}/items/{at}");
                 if kind == "SecretList" && item.get("kind").is_none() {
-                    each(item);
+                    data(item, &pointer, is_sops, lines, found);
                 } else {
-                    secrets(item, each);
+                    secrets(item, &pointer, is_sops, lines, found);
                 }
             }
         }
@@ -102,19 +97,20 @@ fn secrets(value: &Value, each: &mut dyn FnMut(&Value)) {
     }
 }
 
-/// The line of a key below its field, from 1; the first line where it is not found.
-fn line_of_key(text: &str, field: &str, key: &str) -> usize {
-    let is_of = |line: &str, name: &str| {
-        let line = line.trim_start().trim_start_matches(['{', '-', ' ', ',']);
-        let rest = [format!("{name}:"), format!("\"{name}\":"), format!("'{name}':")];
-        rest.iter().any(|start| {
-            line.starts_with(start.as_str())
-                || line.contains(&format!("{{{start}"))
-                || line.contains(&format!(" {start}"))
-        })
-    };
-    let mut lines = text.lines().enumerate().skip_while(|(_, line)| !is_of(line, field));
-    let Some((first, _)) = lines.clone().next() else { return 1 };
-    let at = lines.find(|(_, line)| is_of(line, key));
-    1 + at.map_or(first, |(at, _)| at)
+fn data(secret: &Value, pointer: &str, is_sops: bool, lines: &Lines, found: &mut Vec<InManifest>) {
+    let name = secret.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+    for field in ["data", "stringData"] {
+        for (key, value) in secret.get(field).and_then(Value::as_object).into_iter().flatten() {
+            let is_there = match value {
+                Value::Null => false,
+                Value::String(text) if is_sops && text.starts_with("ENC[") && text.ends_with(']') => false,
+                Value::String(text) => !text.is_empty(),
+                _ => true,
+            };
+            if is_there {
+                let line = lines.of(&format!("{pointer}/{field}/{}", segment(key)));
+                found.push(InManifest { line, secret: name.to_owned(), key: key.clone() });
+            }
+        }
+    }
 }

@@ -77,11 +77,19 @@ fn manifests_with_data_are_found_and_sealed_or_encrypted_ones_are_not() {
         ),
         [at(8, "a", "k")]
     );
+    // Keys of one name are told from each other, and the field `data` from others.
+    assert_eq!(
+        find(
+            "apiVersion: v1\nkind: List\nitems:\n- {kind: Secret, metadata: {name: a},\n   data: {k: YQ==}}\n- kind: Secret\n  metadata:\n    name: b\n    annotations: {data: x}\n  data:\n    k: YQ==\n"
+        ),
+        [at(5, "a", "k"), at(11, "b", "k")]
+    );
     for clean in [
         "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nspec:\n  encryptedData:\n    k: AgB\n",
         "kind: Secret\napiVersion: v1\nmetadata: {name: a}\n",
         "kind: Secret\napiVersion: v1\ndata: {}\n",
         "kind: Secret\ndata:\n  k: ENC[AES256_GCM,data:x,iv:y,tag:z,type:str]\nsops:\n  mac: ENC[x]\n",
+        "kind: List\nitems:\n- kind: Secret\n  data:\n    k: ENC[x]\nsops:\n  mac: ENC[x]\n",
         "kind: ExternalSecret\nspec: {data: [{secretKey: a}]}\n",
         "kind: Secret\napiVersion: example.com/v1\ndata: {k: v}\n",
         "a text about a Secret and its data",
