@@ -20,7 +20,7 @@ use crate::model::field_error::FieldError;
 use crate::model::kinds::{self, SECRET, SECRET_SCAN};
 use crate::objects::{Error, Loaded, Objects, PageRequest, Request, Resource};
 use crate::rbac::{self, Attributes, Permit};
-use crate::scan::{VALUE_MIN_BYTES, fingerprints};
+use crate::scan::fingerprint;
 use crate::sensitive::{Document, SecretBytes};
 
 /// Annotation: how many Secrets went into the fingerprints.
@@ -81,7 +81,7 @@ pub(super) async fn create(
         "status": {
             "key": STANDARD.encode(key.expose()),
             "expirationTimestamp": rfc3339((period + 1) * PERIOD_SECONDS),
-            "fingerprints": made.fingerprints, "skippedSecrets": skipped, "skippedValues": made.short,
+            "fingerprints": made.fingerprints, "skippedSecrets": skipped, "skippedValues": made.skipped,
         },
     }));
     Ok(respond::value(&asked.style, 201, body.expose(), &asked.warnings))
@@ -89,29 +89,28 @@ pub(super) async fn create(
 
 struct Made {
     fingerprints: Vec<Value>,
-    /// Values that are too short.
-    short: usize,
+    /// Values that are too short, or public.
+    skipped: usize,
 }
 
 #[expect(clippy::disallowed_methods, reason = "values become fingerprints")]
 fn make(objects: &Objects, chosen: &[Loaded], key: &SecretBytes) -> Result<Made, Failure> {
     let key = ScanKey::from_bytes(key).ok_or_else(Failure::internal)?;
-    let mut made = Made { fingerprints: Vec::new(), short: 0 };
+    let mut made = Made { fingerprints: Vec::new(), skipped: 0 };
     for loaded in chosen {
         let document = objects.document(loaded)?;
         let data = document.expose().get("data").and_then(Value::as_object).into_iter().flatten();
         for (name, value) in data {
             let text = value.as_str().unwrap_or_default();
             let mut value = Zeroizing::new(Vec::with_capacity(text.len()));
-            if STANDARD.decode_vec(text, &mut value).is_err() || value.len() < VALUE_MIN_BYTES {
-                made.short += 1;
+            let decoded = STANDARD.decode_vec(text, &mut value);
+            let Some(one) = decoded.ok().and_then(|()| fingerprint(&key, &value, 0)) else {
+                made.skipped += 1;
                 continue;
-            }
-            made.fingerprints.extend(fingerprints(&key, &value, 0).into_iter().map(|one| {
-                json!({
-                    "secret": loaded.name(), "key": name, "encoding": one.encoding.as_str(),
-                    "length": one.length, "window": one.window, "mac": hex::encode(one.mac),
-                })
+            };
+            made.fingerprints.push(json!({
+                "secret": loaded.name(), "key": name,
+                "length": one.length, "window": one.window, "mac": hex::encode(one.mac),
             }));
         }
     }

@@ -54,7 +54,7 @@ pub use errors::{OpenError, OpenFailure, RandomError, RingError, SealError, Term
 pub use head::{Accumulators, BUCKETS, Head, HeadFormatError};
 pub use keyring::{Keyring, TermInfo, TermState};
 pub use password::{PasswordError, Verified, hash_of_nothing, hash_password, password_limits, verify_password};
-pub use scan::{SCAN_WINDOW, ScanKey};
+pub use scan::{SCAN_WINDOW, SCAN_WINDOW_BITS, ScanKey};
 pub use signing::{AuditPublicKey, AuditSigner};
 pub use signing_key::{SigningAlgorithm, SigningKey};
 pub use slots::{Argon2Cost, Slot, SlotKind, SlotLimits, UnlockSecret};

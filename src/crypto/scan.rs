@@ -1,25 +1,24 @@
 //! Fingerprints of values, by which a scanner finds them in files without having them.
 //!
-//! A window of a text's first bytes, hashed to 32 bits at a secret point, says where to look; a MAC over the whole text
-//! says whether it is there. Whoever holds the key can test guesses with both: it is no password hash.
+//! A short hash of a value's first bytes says where to look; a MAC over the whole says whether it is there. Whoever holds the key
+//! can test guesses at the whole: it is no password hash. The short hash has few bits on purpose: of a beginning alone it
+//! confirms next to nothing, so that a value cannot be guessed piece by piece.
 
 use zeroize::Zeroizing;
 
 use super::derive::{KEY_BYTES, KeyBytes, Mac};
 use crate::sensitive::SecretBytes;
 
-/// Bytes of the window.
+/// Bytes that the short hash is about.
 pub const SCAN_WINDOW: usize = 16;
-/// The prime that windows are hashed modulo, 2^61 - 1.
-const PRIME: u64 = (1 << 61) - 1;
+/// Bits of the short hash.
+pub const SCAN_WINDOW_BITS: u32 = 20;
 
 /// Makes fingerprints with one key.
 pub struct ScanKey {
     mac: Mac,
-    /// Where the window's polynomial is evaluated.
-    point: u64,
-    /// The point to the power of the window's first byte.
-    highest: u64,
+    /// Two factors and a summand.
+    window: Zeroizing<[u128; 3]>,
 }
 
 impl ScanKey {
@@ -28,49 +27,32 @@ impl ScanKey {
     #[expect(clippy::disallowed_methods, reason = "the key becomes keys")]
     pub fn from_bytes(key: &SecretBytes) -> Option<Self> {
         let mac = Mac::new(&KeyBytes::copied_from(key.expose())?);
-        let seed = mac.of_prefixed(&[b"point"]);
-        let mut bytes = [0; 8];
-        bytes.iter_mut().zip(seed).for_each(|(to, from)| *to = from);
-        let point = u64::from_le_bytes(bytes) % (PRIME - 2) + 2;
-        let highest = (1..SCAN_WINDOW).fold(1, |power, _| multiply(power, point));
-        Some(Self { mac, point, highest })
+        let mut window = Zeroizing::new([0; 3]);
+        for (number, word) in (0_u8..).zip(window.iter_mut()) {
+            let seed = Zeroizing::new(mac.of_prefixed(&[b"window", &[number]]));
+            *word = u128::from_be_bytes(*seed.first_chunk()?);
+        }
+        Some(Self { mac, window })
     }
 
-    /// The hash of a window; shorter texts have one too, which no scan looks for.
+    /// The short hash: vector multiply-shift, of which the upper bits are strongly universal (Thorup, "High Speed Hashing for
+    /// Integers and Strings", 2015).
+    #[inline]
     #[must_use]
-    pub fn window(&self, text: &[u8]) -> u64 {
-        text.iter().take(SCAN_WINDOW).fold(0, |hash, byte| self.push(hash, *byte))
+    pub fn window(&self, bytes: &[u8; SCAN_WINDOW]) -> u32 {
+        let bytes = u128::from_le_bytes(*bytes);
+        let [first, second, summand] = *self.window;
+        let low = first.wrapping_mul(bytes & u128::from(u64::MAX));
+        let sum = low.wrapping_add(second.wrapping_mul(bytes >> 64)).wrapping_add(summand);
+        u32::try_from(sum >> (128 - SCAN_WINDOW_BITS)).unwrap_or_default()
     }
 
-    /// The hash of the window one byte further on.
+    /// The MAC of a value.
     #[must_use]
-    pub fn roll(&self, hash: u64, leaves: u8, enters: u8) -> u64 {
-        let without = hash + PRIME - multiply(u64::from(leaves), self.highest);
-        self.push(without % PRIME, enters)
+    pub fn mac(&self, value: &[u8]) -> [u8; 16] {
+        let whole = self.mac.of_prefixed(&[b"value", value]);
+        whole.first_chunk().copied().unwrap_or_default()
     }
-
-    /// The 32 bits of a hash that are given out.
-    #[must_use]
-    pub fn shortened(hash: u64) -> u32 {
-        u32::try_from(hash & u64::from(u32::MAX)).unwrap_or_default()
-    }
-
-    /// The MAC of a whole text.
-    #[must_use]
-    pub fn mac(&self, text: &[u8]) -> [u8; 16] {
-        let whole = self.mac.of_prefixed(&[b"text", text]);
-        let mut half = [0; 16];
-        half.iter_mut().zip(whole).for_each(|(to, from)| *to = from);
-        half
-    }
-
-    fn push(&self, hash: u64, byte: u8) -> u64 {
-        (multiply(hash, self.point) + u64::from(byte)) % PRIME
-    }
-}
-
-fn multiply(a: u64, b: u64) -> u64 {
-    u64::try_from(u128::from(a) * u128::from(b) % u128::from(PRIME)).unwrap_or_default()
 }
 
 impl super::Keyring {
@@ -92,19 +74,21 @@ mod tests {
     }
 
     #[test]
-    fn a_rolled_window_is_the_window_there() {
-        let (key, text) = (key(7), b"the quick brown fox jumps over the lazy dog \xff\x00\xfe");
-        let mut hash = key.window(text);
-        for at in 1..=text.len() - SCAN_WINDOW {
-            hash = key.roll(hash, text[at - 1], text[at + SCAN_WINDOW - 1]);
-            assert_eq!(hash, key.window(&text[at..]), "{at}");
+    fn a_short_hash_has_few_bits_and_depends_on_every_byte_and_the_key() {
+        let text = *b"0123456789abcdef";
+        let hash = key(1).window(&text);
+        assert!(hash < 1 << SCAN_WINDOW_BITS);
+        assert_ne!(hash, key(2).window(&text));
+        for at in 0..SCAN_WINDOW {
+            let mut other = text;
+            other[at] ^= 1;
+            assert_ne!(hash, key(1).window(&other), "{at}");
         }
     }
 
     #[test]
-    fn each_key_has_its_own_fingerprints() {
+    fn each_key_has_its_own_macs() {
         let text = b"0123456789abcdefXYZ";
-        assert_ne!(key(1).window(text), key(2).window(text));
         assert_ne!(key(1).mac(text), key(2).mac(text));
         assert_ne!(key(1).mac(text), key(1).mac(&text[1..]));
         assert!(ScanKey::from_bytes(&SecretBytes::new(vec![1; 31])).is_none());

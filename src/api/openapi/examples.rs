@@ -174,8 +174,7 @@ fn answered(kind: &Kind) -> Value {
         "SecretScan" => {
             metadata = json!({"namespace": NAMESPACE, "creationTimestamp": null});
             let fingerprint = json!({
-                "secret": name(&kinds::SECRET), "key": "password", "encoding": "plain", "length": 24,
-                "window": 3_735_928_559_u32, "mac": "5b1f9d0c6d1e2b7a4938a5d2c1b0e9f8",
+                "secret": name(&kinds::SECRET), "key": "password", "length": 24, "window": 703_710, "mac": "5b1f9d0c6d1e2b7a4938a5d2c1b0e9f8",
             });
             let status = json!({
                 "key": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "expirationTimestamp": "2026-01-22T00:00:00Z",

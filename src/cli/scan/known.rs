@@ -1,34 +1,34 @@
 //! The values that are looked for, as fingerprints: of the server, or as they were last got from it.
 //!
-//! They are kept in a file that only the user can read, no longer than their key is good for.
+//! They are kept in a file that only the user can read, no longer than their key is good for: one for each server and choice of
+//! namespaces, so that what is known of one is not taken for what is known of another.
 
-use std::fs::File;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::cli::CliError;
-use crate::cli::connection::{Connection, ConnectionOptions, read_bounded};
+use crate::cli::connection::{Connection, ConnectionOptions, body, document};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Environment;
 use crate::kube_client::{Request, encode_segment};
 use crate::model::age::parse_rfc3339;
 use crate::model::kinds::{OWN_API_VERSION, SECRET_SCAN};
-use crate::scan::{Encoding, Fingerprint, ScanKey};
+use crate::scan::{Fingerprint, ScanKey};
 use crate::sensitive::{Document, SecretBytes};
+use crate::server::private_files::{Access, FileError, make_directory, read_secret, replace};
 
-const CACHE_MAX_BYTES: u64 = 64 * 1024 * 1024;
+const CACHE_MAX_BYTES: usize = 64 * 1024 * 1024;
 const FOLDER: &str = "strongroom-scan";
 
 /// What is looked for.
 pub struct Known {
     /// The key of the fingerprints.
     pub key: ScanKey,
-    /// One for each form of each value.
+    /// One for each value.
     pub fingerprints: Vec<Fingerprint>,
     /// `Secret prod/db[password]`, by the number of the value.
     pub names: Vec<String>,
@@ -37,13 +37,18 @@ pub struct Known {
 impl Known {
     /// Asks the server; what it said the last time counts where it cannot be asked.
     pub fn find(options: &ConnectionOptions, environment: &Environment, namespaces: &[String]) -> Result<Self, String> {
-        let file = cache_file(environment).ok_or("there is no folder to keep them in: set XDG_CACHE_HOME")?;
-        let cached = read(&file);
+        let connection = options.connect(environment).map_err(|error| error.to_string())?;
+        let usual = [connection.namespace(None).to_owned()];
+        let namespaces = if namespaces.is_empty() { &usual[..] } else { namespaces };
+        let folder = cache_folder(environment).ok_or("there is no folder to keep them in: set XDG_CACHE_HOME")?;
+        make_directory(&folder, || true).map_err(|error| error.to_string())?;
+        let file = folder.join(file_name(connection.server(), namespaces));
+        let cached = read(&file).map_err(|error| error.to_string())?;
         let scanner = cached.as_ref().and_then(|cached| text(cached, "scanner")).map_or_else(make_scanner, Ok)?;
-        let asked = options.connect(environment).and_then(|connection| ask(&connection, &scanner, namespaces));
+        let asked = ask(&connection, &scanner, namespaces);
         let whole = match asked {
             Ok(whole) => {
-                write(&file, &whole).map_err(|error| format!("{}: {error}", file.display()))?;
+                write(&file, &whole).map_err(|error| error.to_string())?;
                 whole
             }
             Err(error) => {
@@ -74,7 +79,6 @@ impl Known {
                 window: entry.get("window")?.as_u64()?.try_into().ok()?,
                 length: entry.get("length")?.as_u64()?.try_into().ok()?,
                 mac: hex::decode(text("mac")?).ok()?.try_into().ok()?,
-                encoding: Encoding::parse(text("encoding")?)?,
                 value: names.len() - 1,
             });
         }
@@ -85,8 +89,6 @@ impl Known {
 /// The fingerprints of all namespaces, which share a key: it is the user's and the scanner's.
 #[expect(clippy::disallowed_methods, reason = "fingerprints are gathered")]
 fn ask(connection: &Connection, scanner: &str, namespaces: &[String]) -> Result<Document, CliError> {
-    let usual = [connection.namespace(None).to_owned()];
-    let namespaces = if namespaces.is_empty() { &usual[..] } else { namespaces };
     let mut whole = json!({"scanner": scanner, "fingerprints": []});
     for namespace in namespaces {
         let path = format!("/apis/{OWN_API_VERSION}/namespaces/{}/{}", encode_segment(namespace), SECRET_SCAN.plural);
@@ -112,10 +114,16 @@ fn ask(connection: &Connection, scanner: &str, namespaces: &[String]) -> Result<
     Ok(Document::new(whole))
 }
 
-fn cache_file(environment: &Environment) -> Option<PathBuf> {
+fn cache_folder(environment: &Environment) -> Option<PathBuf> {
     let cache = environment.path("XDG_CACHE_HOME").filter(|path| path.is_absolute());
     let cache = cache.or_else(|| Some(environment.path("HOME")?.join(".cache")))?;
-    Some(cache.join(FOLDER).join("fingerprints.json"))
+    Some(cache.join(FOLDER))
+}
+
+/// SHA-256 over the server and the namespaces, none of which can hold the byte between them.
+fn file_name(server: &str, namespaces: &[String]) -> String {
+    let whole = std::iter::once(server).chain(namespaces.iter().map(String::as_str)).collect::<Vec<_>>().join("\0");
+    format!("{}.json", hex::encode(Sha256::digest(whole)))
 }
 
 fn make_scanner() -> Result<String, String> {
@@ -124,10 +132,13 @@ fn make_scanner() -> Result<String, String> {
     Ok(hex::encode(bytes))
 }
 
-#[expect(clippy::disallowed_methods, reason = "fingerprints are read")]
-fn read(file: &Path) -> Option<Document> {
-    let bytes = read_bounded(file, CACHE_MAX_BYTES).ok()?;
-    serde_json::from_slice(bytes.expose()).map(Document::new).ok()
+/// What cannot be understood is nothing: the next answer replaces it.
+fn read(file: &Path) -> Result<Option<Document>, FileError> {
+    match read_secret(file, Access::OwnerOnly, CACHE_MAX_BYTES) {
+        Ok(bytes) => Ok(document(&bytes)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the time is no secret")]
@@ -141,16 +152,7 @@ fn text(cached: &Document, field: &str) -> Option<String> {
     cached.expose().get(field)?.as_str().map(str::to_owned)
 }
 
-/// Into a new file, which takes the place of the former one.
 #[expect(clippy::disallowed_methods, reason = "fingerprints are kept, in a file of the user's own")]
-fn write(file: &Path, whole: &Document) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let folder = file.parent().unwrap_or(Path::new("."));
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let new = folder.join(format!(".fingerprints.{}", std::process::id()));
-    let _ = std::fs::remove_file(&new);
-    let mut output = File::options().write(true).create_new(true).mode(0o600).open(&new)?;
-    serde_json::to_writer(&mut output, whole.expose())?;
-    output.flush()?;
-    std::fs::rename(new, file)
+fn write(file: &Path, whole: &Document) -> Result<(), FileError> {
+    replace(file, body(whole).expose())
 }

@@ -12,10 +12,10 @@ use clap::Args;
 
 use self::known::Known;
 use super::connection::ConnectionOptions;
-use super::output::print;
+use super::output::{one_line, print};
 use super::{CliError, warn};
 use crate::config::Environment;
-use crate::scan::{Scanner, in_manifests, line_of};
+use crate::scan::{Scanner, in_manifests};
 
 /// Options of `scan`.
 #[derive(Args)]
@@ -62,6 +62,7 @@ impl Scan {
         let scanner = known.as_ref().map(|known| Scanner::new(&known.key, &known.fingerprints));
         let mut findings = 0;
         let mut look = |name: &str, bytes: &[u8]| {
+            let name = one_line(name);
             for found in in_manifests(bytes) {
                 let of = if found.secret.is_empty() { String::new() } else { format!(" {:?}", found.secret) };
                 print(&format!("{name}:{}: manifest of Secret{of} with a value for {:?}\n", found.line, found.key));
@@ -69,8 +70,8 @@ impl Scan {
             }
             for found in scanner.iter().flat_map(|scanner| scanner.find(bytes)) {
                 let what = known.as_ref().and_then(|known| known.names.get(found.value)).map_or("", String::as_str);
-                let line = line_of(bytes, found.at);
-                print(&format!("{name}:{line}: the value of {what} ({})\n", found.encoding.as_str()));
+                let (line, form) = (found.line, found.encoding.as_str());
+                print(&format!("{name}:{line}: the value of {} ({form})\n", one_line(what)));
                 findings += 1;
             }
         };

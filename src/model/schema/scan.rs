@@ -6,7 +6,7 @@ use super::{Field, ListKind, METADATA, Message, Type};
 pub static SECRET_SCAN: Message = Message {
     name: "SecretScan",
     component: "dev.strongroom.v1alpha1.SecretScan",
-    description: "Fingerprints of the values of a namespace, by which a scanner finds them in files without having them. The caller must be allowed to list Secrets; of those that the caller may not get, and of values shorter than 16 bytes, there are none. Nothing is stored.",
+    description: "Fingerprints of the values of a namespace, by which a scanner finds them in files without having them. The caller must be allowed to list Secrets; of those that the caller may not get, of values shorter than 16 bytes, and of certificates and public keys alone, there are none. Nothing is stored.",
     fields: &[
         METADATA,
         Field::new("spec", 2, Type::Message(&SECRET_SCAN_SPEC), "v1alpha1.SecretScanSpec", "Who scans.").required(),
@@ -50,35 +50,46 @@ pub static SECRET_SCAN_STATUS: Message = Message {
             3,
             Type::Messages(&VALUE_FINGERPRINT, ListKind::Atomic),
             "[]v1alpha1.ValueFingerprint",
-            "One for each form of each value.",
+            "One for each value.",
         )
         .required(),
         Field::new("skippedSecrets", 4, Type::Int32, "int32", "Secrets that the caller may not get."),
-        Field::new("skippedValues", 5, Type::Int32, "int32", "Values that are too short."),
+        Field::new(
+            "skippedValues",
+            5,
+            Type::Int32,
+            "int32",
+            "Values that are too short, and certificates and public keys.",
+        ),
     ],
     atomic: false,
 };
 
-/// A fingerprint.
+/// What is known of a value.
 pub static VALUE_FINGERPRINT: Message = Message {
     name: "ValueFingerprint",
     component: "dev.strongroom.v1alpha1.ValueFingerprint",
-    description: "A form of a value, as it may stand in a file.",
+    description: "What a scanner knows of a value: white space around it, line ends within and indentation behind those do not count.",
     fields: &[
         Field::new("secret", 1, Type::String, "string", "Name of the Secret.").required(),
         Field::new("key", 2, Type::String, "string", "The key of the value.").required(),
-        Field::new("encoding", 3, Type::String, "string", "The form: plain, base64, base64url, hex or url-escaped.")
-            .required(),
-        Field::new("length", 4, Type::Int32, "int32", "Length of the form in bytes.").required(),
         Field::new(
-            "window",
-            5,
-            Type::Int64,
-            "int64",
-            "32 bits of a hash of its first 16 bytes, by which places are found.",
+            "length",
+            3,
+            Type::Int32,
+            "int32",
+            "How many bytes the keyed hash is about: the value's, 1024 at most.",
         )
         .required(),
-        Field::new("mac", 6, Type::String, "string", "Keyed hash of all of it, 16 bytes in hexadecimal digits.")
+        Field::new(
+            "window",
+            4,
+            Type::Int64,
+            "int64",
+            "20 bits of a keyed hash of its first 16 bytes, by which places are found that may be it.",
+        )
+        .required(),
+        Field::new("mac", 5, Type::String, "string", "Keyed hash of the value, 16 bytes in hexadecimal digits.")
             .required(),
     ],
     atomic: false,

@@ -1,6 +1,6 @@
 //! Secrets in files and in what is about to be committed, found by the real program in a real repository.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -42,8 +42,16 @@ impl Person {
         person
     }
 
-    fn repository(&self) -> std::path::PathBuf {
+    fn repository(&self) -> PathBuf {
         self.home.path().join("repository")
+    }
+
+    /// The one file in which fingerprints are kept.
+    fn cache_file(&self) -> PathBuf {
+        let folder = self.home.path().join("cache/strongroom-scan");
+        let files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        files[0].clone()
     }
 
     fn file(&self, name: &str, content: &str) {
@@ -83,6 +91,9 @@ fn manifests_and_known_values_are_found_with_file_and_line_in_every_form() {
     person.file("src/main.py", &format!("a = 1\nPASSWORD = \"{VALUE}\"\n"));
     person.file("b64", &format!("x\n\nuser:{}\n", STANDARD.encode(format!("user:{VALUE}"))));
     person.file("hex", &hex::encode(VALUE));
+    person
+        .file("wrapped", &format!("x: |\n  {}\n  {}\n", &STANDARD.encode(VALUE)[..20], &STANDARD.encode(VALUE)[20..]));
+    person.file("folded", &format!("x: |\n  {}\r\n  {}\n", &VALUE[..9], &VALUE[9..]));
     person.file("url", "postgres://ada:canary-51c0de-of%20a%20scan%2F%C3%A4@db\n");
     person.file(".gitignore", "ignored\n");
     person.file("ignored/x", VALUE);
@@ -93,8 +104,10 @@ fn manifests_and_known_values_are_found_with_file_and_line_in_every_form() {
         "./src/main.py:2: the value of Secret default/db[password] (plain)",
         "./b64:3: the value of Secret default/db[password] (base64)",
         "./hex:1: the value of Secret default/db[password] (hex)",
+        "./wrapped:2: the value of Secret default/db[password] (base64)",
+        "./folded:2: the value of Secret default/db[password] (plain)",
         "./url:1: the value of Secret default/db[password] (url-escaped)",
-        "5 secrets found",
+        "7 secrets found",
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
@@ -142,7 +155,7 @@ fn a_commit_with_a_secret_is_refused_by_the_hook_also_while_the_server_is_away()
     assert!(code != 0 && text.contains("only values that were known before are looked for"), "{text}");
     assert!(text.contains("config/app.ini:2: the value of"), "{text}");
     // What has expired is not used, and that is said.
-    let cache = person.home.path().join("cache/strongroom-scan/fingerprints.json");
+    let cache = person.cache_file();
     let mut kept: Value = serde_json::from_slice(&std::fs::read(&cache).unwrap()).unwrap();
     kept["expirationTimestamp"] = "2020-01-01T00:00:00Z".into();
     std::fs::write(&cache, kept.to_string()).unwrap();
@@ -171,7 +184,7 @@ fn no_form_of_a_value_is_in_what_is_kept_and_nobody_else_can_read_it() {
     let folder = person.home.path().join("cache");
     let found = found_in_files(&[Canary::of("the value", VALUE.to_owned())], &folder);
     assert_eq!(found, Vec::<String>::new());
-    let file = folder.join("strongroom-scan/fingerprints.json");
+    let file = person.cache_file();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700));
 }
@@ -217,4 +230,40 @@ fn fingerprints_are_of_what_the_caller_may_get_and_each_scanner_has_its_own() {
     for wrong in ["", "short", "not a name of letters"] {
         assert_eq!(ask(&mut person.admin, wrong).status, 422, "{wrong}");
     }
+}
+
+#[test]
+fn what_is_told_confirms_no_part_of_a_value() {
+    let mut person = Person::start();
+    let ask = |client: &mut Client| {
+        let answer = client.json("POST", SCANS, &json!({"spec": {"scanner": "0123456789abcdef"}})).ok().json();
+        answer["status"]["fingerprints"].as_array().unwrap().clone()
+    };
+    let told = ask(&mut person.admin);
+    // One for a value and none for its forms, of which the first characters stand for few bytes.
+    assert_eq!(told.len(), 1, "{told:?}");
+    let fields: Vec<&String> = told[0].as_object().unwrap().keys().collect();
+    assert_eq!(fields, ["secret", "key", "length", "window", "mac"]);
+    assert!(told[0]["window"].as_u64().unwrap() < 1 << 20);
+    let certificate = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUe\n-----END CERTIFICATE-----\n";
+    let secret = json!({"metadata": {"name": "tls"}, "stringData": {"ca.crt": certificate, "key": "a".repeat(5000)}});
+    person.admin.json("POST", "/api/v1/namespaces/default/secrets", &secret).ok();
+    let told = ask(&mut person.admin);
+    let of: Vec<(&str, u64)> =
+        told.iter().map(|one| (one["key"].as_str().unwrap(), one["length"].as_u64().unwrap())).collect();
+    assert_eq!(of, [("password", u64::try_from(VALUE.len()).unwrap()), ("key", 1024)]);
+}
+
+#[test]
+fn what_is_known_of_one_namespace_is_not_taken_for_another_and_nobody_else_may_have_read_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut person = Person::start();
+    assert_eq!(person.scan(&["."]).0, 0);
+    let cache = person.cache_file();
+    assert_eq!(person.app.stop(), Some(0));
+    let (_, text) = person.scan(&[".", "-n", "prod"]);
+    assert!(text.contains("known values are not looked for"), "{text}");
+    std::fs::set_permissions(&cache, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let (_, text) = person.scan(&["."]);
+    assert!(text.contains("known values are not looked for") && text.contains("others"), "{text}");
 }
