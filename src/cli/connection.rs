@@ -85,6 +85,20 @@ impl ConnectionOptions {
         }
     }
 
+    /// The options that were given, as a command line that is run elsewhere takes them.
+    pub(super) fn given(&self) -> Vec<String> {
+        let path = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string();
+        let options = [
+            ("--server", self.server.clone()),
+            ("--ca-file", self.ca_file.as_ref().map(path)),
+            ("--token-file", self.token_file.as_ref().map(path)),
+            ("--kubeconfig", self.kubeconfig.as_ref().map(path)),
+            ("--context", self.context.clone()),
+            ("--home", self.home.as_ref().map(path)),
+        ];
+        options.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?])).flatten().collect()
+    }
+
     fn source(&self, environment: &Environment) -> Result<ConnectionSource, CliError> {
         let flags = ConnectionFlags {
             server: self.server.clone(),

@@ -1,5 +1,7 @@
 //! The files that are scanned: those named, those below folders, and what Git is about to commit.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -7,6 +9,8 @@ use crate::cli::{CliError, warn};
 
 /// A larger file is passed over, and that is said.
 const FILE_MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// Git's mode of what is another repository.
+const SUBMODULE: &str = "160000";
 
 /// Hands on every file named, and every one below a folder named.
 pub fn below(paths: &[PathBuf], look: &mut dyn FnMut(&str, &[u8])) -> Result<(), CliError> {
@@ -16,8 +20,8 @@ pub fn below(paths: &[PathBuf], look: &mut dyn FnMut(&str, &[u8])) -> Result<(),
             read(path, look)?;
         } else if let Some(listed) = listed_by_git(path) {
             for file in listed {
-                // What was deleted and not yet committed is listed too.
-                if file.is_file() {
+                // What was deleted and not yet committed is listed too, and so are links and other repositories.
+                if file.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
                     read(&file, look)?;
                 }
             }
@@ -30,20 +34,34 @@ pub fn below(paths: &[PathBuf], look: &mut dyn FnMut(&str, &[u8])) -> Result<(),
 
 /// Hands on what is staged.
 pub fn staged(look: &mut dyn FnMut(&str, &[u8])) -> Result<(), CliError> {
-    let names = git(&["diff", "--cached", "--name-only", "-z", "--diff-filter=ACMRT", "--no-renames"])?;
-    for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
-        let Ok(name) = std::str::from_utf8(name) else {
-            warn("a staged file whose name is no text is passed over");
+    let arguments = [
+        "diff",
+        "--cached",
+        "--raw",
+        "-z",
+        "--no-abbrev",
+        "--no-renames",
+        "--ignore-submodules=all",
+        "--diff-filter=ACMRT",
+    ];
+    let listed = git(&arguments)?;
+    let mut parts = listed.split(|byte| *byte == 0);
+    // `:MODE MODE ID ID STATUS`, then the name from the top of the repository.
+    while let (Some(change), Some(name)) = (parts.next(), parts.next()) {
+        let change = String::from_utf8_lossy(change);
+        let mut fields = change.split(' ').skip(1);
+        let (Some(mode), Some(id)) = (fields.next(), fields.nth(1)) else { continue };
+        // Another repository's commit; a file of which only the name is staged.
+        if mode == SUBMODULE || id.bytes().all(|digit| digit == b'0') {
             continue;
-        };
-        // From the top of the repository, wherever the command was started.
-        let object = format!(":{name}");
-        let size = String::from_utf8(git(&["cat-file", "-s", &object])?).unwrap_or_default();
+        }
+        let name = String::from_utf8_lossy(name);
+        let size = String::from_utf8(git(&["cat-file", "-s", id])?).unwrap_or_default();
         if size.trim().parse::<u64>().unwrap_or(u64::MAX) > FILE_MAX_BYTES {
             warn(&format!("{name} is too large, and was passed over"));
             continue;
         }
-        look(name, &git(&["cat-file", "blob", &object])?);
+        look(&name, &zeroize::Zeroizing::new(git(&["cat-file", "blob", id])?));
     }
     Ok(())
 }
@@ -58,7 +76,7 @@ fn listed_by_git(folder: &Path) -> Option<Vec<PathBuf>> {
         .ok()
         .filter(|output| output.status.success())?;
     let names = output.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-    Some(names.filter_map(|name| std::str::from_utf8(name).ok()).map(|name| folder.join(name)).collect())
+    Some(names.map(|name| folder.join(OsStr::from_bytes(name))).collect())
 }
 
 fn walk(folder: &Path, look: &mut dyn FnMut(&str, &[u8])) -> Result<(), CliError> {

@@ -27,7 +27,7 @@ pub struct Scan {
     /// What is about to be committed
     #[arg(long, conflicts_with = "paths")]
     staged: bool,
-    /// Install a pre-commit hook in the Git repository, which scans what is about to be committed
+    /// Install a pre-commit hook in the Git repository, which scans what is about to be committed, with these options
     #[arg(long, conflicts_with_all = ["paths", "staged"])]
     install_hook: bool,
     /// With --install-hook: write over a hook that is there
@@ -46,7 +46,7 @@ pub struct Scan {
 impl Scan {
     pub(super) fn run(self, environment: &Environment) -> Result<(), CliError> {
         if self.install_hook {
-            return hook::install(self.force);
+            return hook::install(self.force, &self.options_of_hook());
         }
         let known = if self.manifests_only {
             None
@@ -86,5 +86,13 @@ impl Scan {
         Err(CliError::NotDone(format!(
             "{findings} secrets found: take them out, or seal them with `strongroom export --format sealedsecret` or `sops`"
         )))
+    }
+
+    fn options_of_hook(&self) -> Vec<String> {
+        if self.manifests_only {
+            return vec!["--manifests-only".to_owned()];
+        }
+        let namespaces = self.namespace.iter().flat_map(|name| ["--namespace".to_owned(), name.clone()]);
+        namespaces.chain(self.connection.given()).collect()
     }
 }

@@ -255,6 +255,37 @@ fn what_is_told_confirms_no_part_of_a_value() {
 }
 
 #[test]
+fn a_hook_scans_with_the_options_it_was_installed_with_and_passes_over_submodules() {
+    let mut person = Person::start();
+    person.admin.json("POST", "/api/v1/namespaces", &json!({"metadata": {"name": "prod"}})).ok();
+    let secret = json!({"metadata": {"name": "api"}, "stringData": {"token": "a token that is long enough"}});
+    person.admin.json("POST", "/api/v1/namespaces/prod/secrets", &secret).ok();
+    let home = person.app.home().to_str().unwrap().to_owned();
+    assert_eq!(person.scan(&["--install-hook", "-n", "prod", "-n", "default", "--home", &home]).0, 0);
+    let hook = std::fs::read_to_string(person.repository().join(".git/hooks/pre-commit")).unwrap();
+    assert!(hook.contains(&format!("--staged --namespace prod --namespace default --home {home}\n")), "{hook}");
+
+    let other = person.home.path().join("other");
+    let other = other.to_str().unwrap();
+    person.git(&["init", "-q", other]);
+    let author = ["-c", "user.name=a", "-c", "user.email=a@example.com"];
+    person.git(&[&["-C", other], &author[..], &["commit", "-q", "--allow-empty", "-m", "x"]].concat());
+    let (code, text) = person.git(&["-c", "protocol.file.allow=always", "submodule", "add", "-q", other, "sub"]);
+    assert_eq!(code, 0, "{text}");
+    std::os::unix::fs::symlink("/nowhere", person.repository().join("link")).unwrap();
+    person.git(&["add", "-A"]);
+    let (code, text) = person.git(&["commit", "-q", "-m", "one"]);
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(person.scan(&[".", "-n", "prod"]), (0, String::new()));
+
+    person.file("a\tb", "t: a token that is long enough\n");
+    person.git(&["add", "-A"]);
+    let (code, text) = person.git(&["commit", "-q", "-m", "two"]);
+    assert!(code != 0 && text.contains("b:1: the value of Secret prod/api[token] (plain)"), "{text}");
+    assert!(!text.contains('\t'), "{text}");
+}
+
+#[test]
 fn what_is_known_of_one_namespace_is_not_taken_for_another_and_nobody_else_may_have_read_it() {
     use std::os::unix::fs::PermissionsExt as _;
     let mut person = Person::start();
