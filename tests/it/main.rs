@@ -7,6 +7,7 @@ mod audit;
 mod authorization;
 mod bad_input;
 mod cli;
+mod cluster;
 mod crash;
 mod export;
 mod identities;

@@ -4,8 +4,8 @@
 //! not wait for the disk, for nothing here outlives the test.
 
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
@@ -19,6 +19,7 @@ use tempfile::TempDir;
 
 use super::clients::{drives, eventually, find, wait};
 use super::http::Client;
+use super::ports::HeldPort;
 
 const START: Duration = Duration::from_mins(2);
 const TOKEN: &str = "the-token-of-the-administrator";
@@ -28,10 +29,9 @@ pub struct Cluster {
     home: TempDir,
     etcd: Option<Child>,
     server: Mutex<Option<Child>>,
-    programs: (PathBuf, PathBuf),
-    etcd_address: SocketAddr,
-    /// Where it listens.
-    pub address: SocketAddr,
+    program: PathBuf,
+    /// Of the API server, of etcd, and of etcd for its peers.
+    ports: [HeldPort; 3],
     /// The authority of its certificate, PEM.
     pub authority: String,
 }
@@ -47,6 +47,8 @@ pub struct Audited {
     pub resource: String,
     /// Namespace of the object.
     pub namespace: String,
+    /// Name of the object; empty where the path has none.
+    pub name: String,
     /// The code of the answer.
     pub code: u64,
 }
@@ -97,9 +99,10 @@ impl Cluster {
             "audit-policy.yaml",
             b"apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules: [{level: Metadata}]\n",
         );
-        let [address, etcd_address, peers] = free_addresses();
+        let ports: [HeldPort; 3] = std::array::from_fn(|_| HeldPort::take());
+        let [_, etcd_address, peers] = ports.each_ref().map(|port| port.address);
         let etcd_child = Command::new(&etcd)
-            .args(["--name", "test", "--unsafe-no-fsync", "--log-level", "error"])
+            .args(["--name", "test", "--unsafe-no-fsync", "--log-level", "error", "--socket-reuse-port"])
             .arg("--data-dir")
             .arg(home.path().join("etcd"))
             .args(["--listen-client-urls", &format!("http://{etcd_address}")])
@@ -116,25 +119,31 @@ impl Cluster {
             home,
             etcd: Some(etcd_child),
             server: Mutex::new(None),
-            programs: (server, etcd),
-            etcd_address,
-            address,
+            program: server,
+            ports,
             authority: encode_certificate(&authority.certificate),
         };
         cluster.start_server();
         Some(cluster)
     }
 
+    /// Where it listens, also after it was started again.
+    pub fn address(&self) -> SocketAddr {
+        self.ports[0].address
+    }
+
     /// Starts the API server again, with all that it had.
     pub fn start_server(&self) {
         let path = |name: &str| self.home.path().join(name);
         let option = |name: &str, file: &str| format!("--{name}={}", path(file).display());
+        let address = self.address();
         let log = File::options().create(true).append(true).open(path("server.log")).unwrap();
-        let child = Command::new(&self.programs.0)
-            .arg(format!("--etcd-servers=http://{}", self.etcd_address))
-            .arg(format!("--bind-address={}", self.address.ip()))
-            .arg(format!("--advertise-address={}", self.address.ip()))
-            .arg(format!("--secure-port={}", self.address.port()))
+        let child = Command::new(&self.program)
+            .arg(format!("--etcd-servers=http://{}", self.ports[1].address))
+            .arg(format!("--bind-address={}", address.ip()))
+            .arg(format!("--advertise-address={}", address.ip()))
+            .arg(format!("--secure-port={}", address.port()))
+            .arg("--permit-port-sharing")
             .arg(option("tls-cert-file", "server.crt"))
             .arg(option("tls-private-key-file", "server.key"))
             .arg(option("token-auth-file", "tokens.csv"))
@@ -178,12 +187,12 @@ impl Cluster {
 
     /// Speaks to it with a token.
     pub fn client(&self, token: &str) -> Client {
-        Client::of(self.address, self.authority.as_bytes()).with_token(token)
+        Client::of(self.address(), self.authority.as_bytes()).with_token(token)
     }
 
     /// A kubeconfig, as a cluster's administrator hands it out.
     pub fn kubeconfig(&self, token: &str) -> String {
-        kubeconfig(&format!("https://{}", self.address), self.authority.as_bytes(), token)
+        kubeconfig(&format!("https://{}", self.address()), self.authority.as_bytes(), token)
     }
 
     /// The kubeconfig of a member of `system:masters`.
@@ -228,6 +237,7 @@ impl Cluster {
                     user: text("/user/username"),
                     resource: if sub.is_empty() { resource } else { format!("{resource}/{sub}") },
                     namespace: text("/objectRef/namespace"),
+                    name: text("/objectRef/name"),
                     code: event["responseStatus"]["code"].as_u64().unwrap_or_default(),
                 }
             })
@@ -240,15 +250,15 @@ impl Cluster {
         asked.filter(|one| one.is_write() && one.resource == "secrets" && one.namespace == namespace).collect()
     }
 
+    /// The changes that a user asked for so far, of whatever.
+    pub fn writes_of(&self, user: &str) -> Vec<Audited> {
+        self.audited().into_iter().filter(|one| one.is_write() && one.user == user).collect()
+    }
+
     fn log(&self) -> String {
         let read = |name: &str| std::fs::read_to_string(self.home.path().join(name)).unwrap_or_default();
         let log = format!("{}{}", read("etcd.log"), read("server.log"));
         log.lines().rev().take(30).collect::<Vec<_>>().join("\n")
-    }
-
-    /// The folder of its files.
-    pub fn home(&self) -> &Path {
-        self.home.path()
     }
 }
 
@@ -279,12 +289,4 @@ pub fn kubeconfig(server: &str, authority_pem: &[u8], token: &str) -> String {
 fn private_key(key: &strongroom::sensitive::SecretBytes) -> String {
     let pem = strongroom::pki::encode_private_key(key);
     String::from_utf8(pem.expose().to_vec()).unwrap()
-}
-
-/// Addresses that nobody listens on now.
-fn free_addresses<const N: usize>() -> [SocketAddr; N] {
-    // All held at once, so that no two are the same.
-    let listeners: Vec<TcpListener> = (0..N).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();
-    addresses.try_into().unwrap()
 }

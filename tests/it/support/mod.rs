@@ -14,5 +14,6 @@ pub mod load;
 pub mod operations;
 pub mod person;
 pub mod played;
+pub mod ports;
 pub mod protobuf;
 pub mod watch;

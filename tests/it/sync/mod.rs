@@ -1,7 +1,6 @@
 //! Secrets in a genuine cluster: every policy, and everything that can be in the way.
 
 mod access;
-mod cluster;
 mod job;
 mod policies;
 mod site;

@@ -1,0 +1,4 @@
+//! A genuine cluster: what the tests of sync stand on, what it takes of our exports, and that it answers as we do.
+
+mod exports;
+mod harness;
