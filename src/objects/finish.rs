@@ -23,6 +23,8 @@ pub(super) struct Change {
     expect: Expect,
     /// `None` deletes.
     plain: Option<Arc<record::Plain>>,
+    /// What the answer to a deletion shows; `None`: the object at its last.
+    shown: Option<Arc<record::Plain>>,
     created_at: i64,
     flags: Flags,
     code: u16,
@@ -47,6 +49,12 @@ impl Change {
         }
     }
 
+    /// A deletion by an update that takes away the last finalizer: its answer shows what the update made.
+    pub(super) fn finalize(kind: &'static Kind, namespace: &str, object: &Value, revision: u64) -> Self {
+        let updated = Self::replace(kind, namespace, object, revision);
+        Self { shown: updated.plain, plain: None, flags: Flags::TOMBSTONE, ..updated }
+    }
+
     fn put(kind: &'static Kind, namespace: &str, object: &Value, expect: Expect, code: u16) -> Self {
         Self {
             kind,
@@ -55,6 +63,7 @@ impl Change {
             uid: text(object, "uid").and_then(parse_uid).unwrap_or_default(),
             expect,
             plain: Some(Arc::new(record::encode(kind, object))),
+            shown: None,
             created_at: text(object, "creationTimestamp").and_then(parse_rfc3339).unwrap_or_default(),
             flags: Flags::PUT
                 .with(Flags::TERMINATING, text(object, "deletionTimestamp").is_some())
@@ -95,7 +104,7 @@ impl Change {
 
 /// What became of a change.
 pub(super) enum Outcome {
-    /// Committed; a deletion shows the object at its last.
+    /// Committed; a deletion shows the object at its last, or as the update that led to it made it.
     Stored(Loaded),
     /// Everything was checked, nothing stored.
     DryRun,
@@ -117,9 +126,9 @@ impl Objects {
             return Ok(Outcome::DryRun);
         }
         let namespace = change.namespace.clone();
-        let plain = change.plain.clone();
+        let shown = change.plain.clone().or_else(|| change.shown.clone());
         let last = match &change.expect {
-            Expect::Revision(revision) if change.plain.is_none() => Some(*revision),
+            Expect::Revision(revision) if shown.is_none() => Some(*revision),
             _ => None,
         };
         let facts = if request.permit.is_consequence() {
@@ -156,7 +165,7 @@ impl Objects {
                 let before = self.store.row(last).map_err(|error| super::live::read_error(&error, kind, &name))?;
                 self.open_as_of(kind, before, row.revision).map(Outcome::Stored)
             }
-            None => Ok(Outcome::Stored(match plain {
+            None => Ok(Outcome::Stored(match shown {
                 Some(plain) => Self::sealed_now(kind, Arc::clone(row), plain),
                 None => self.open(kind, Arc::clone(row))?,
             })),

@@ -156,7 +156,7 @@ impl Objects {
             let mut new = new;
             let object = new.expose_mut();
             if body.patch_type != PatchType::Apply && body.patch_type != PatchType::Strategic {
-                same_type(kind, object)?;
+                settle_type(kind, object)?;
             }
             let checked = typed::check(kind.message, object).map_err(|error| {
                 Error::BadRequest(format!(
@@ -166,7 +166,7 @@ impl Objects {
             })?;
             found.extend(checked.unknown.iter().map(|path| format!("unknown field \"{path}\"")));
             strictness(kind, options.field_validation, &found, warnings)?;
-            same_identity(request, object, false)?;
+            same_identity(request, object, true)?;
             // The object that was patched names its own revision: only one that the patch names is a condition.
             let locked = revision_lock(kind, object, &live.loaded)? && names_revision(body.patch_type, patch);
             match self.finish(request, &live, new, tracking, options, warnings).await {
@@ -295,7 +295,7 @@ impl Objects {
         }
         let finalized = text(object, "deletionTimestamp").is_some() && finalizers_left(kind, object) == 0;
         let change = if finalized {
-            Change::delete(kind, request.namespace(), object, live.loaded.row_revision())
+            Change::finalize(kind, request.namespace(), object, live.loaded.row_revision())
         } else {
             Change::replace(kind, request.namespace(), object, live.loaded.row_revision())
         };
@@ -416,15 +416,20 @@ fn same_identity(request: Request<'_>, object: &Value, name_required: bool) -> R
     }
 }
 
-fn same_type(kind: &'static Kind, object: &Value) -> Result<(), Error> {
+/// A patch may take the kind away, which is then what the path says, but not make another of it.
+fn settle_type(kind: &'static Kind, object: &mut Value) -> Result<(), Error> {
+    if let Some(fields) = object.as_object_mut() {
+        let found = fields.entry("kind").or_insert(Value::Null);
+        if found.is_null() || found == "" {
+            *found = kind.kind.into();
+        }
+    }
     let field = |name: &str| object.get(name).and_then(Value::as_str).unwrap_or_default();
     if field("kind") == kind.kind && field("apiVersion") == kind.api_version {
         return Ok(());
     }
-    Err(Error::Invalid(
-        Resource::new(kind, &name_of(object)),
-        vec![FieldError::invalid("kind", field("kind"), "the type of an object cannot be patched")],
-    ))
+    let error = FieldError::invalid("kind", field("kind"), "the type of an object cannot be patched");
+    Err(Error::Invalid(Resource::new(kind, &name_of(object)), vec![error]))
 }
 
 /// What must hold of an apply configuration before it is merged.
