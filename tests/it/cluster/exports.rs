@@ -91,8 +91,8 @@ fn varied() -> Vec<Value> {
 fn what_is_exported_and_applied_is_the_same_in_the_cluster() {
     let programs = kubectl::all();
     let Some(place) = Place::start("exported") else { return };
-    for secret in &varied() {
-        place.create(secret);
+    for secret in varied() {
+        place.create(&secret);
     }
     let [ours, _] = place.both();
     assert_eq!(ours.as_array().unwrap().len(), varied().len());
@@ -132,8 +132,8 @@ fn text_that_is_exported_as_text_is_the_same_in_the_cluster() {
 fn a_cluster_takes_a_pod_with_the_exported_parts() {
     let programs = kubectl::all();
     let Some(place) = Place::start("exported-pod") else { return };
-    for secret in &varied() {
-        place.create(secret);
+    for secret in varied() {
+        place.create(&secret);
     }
     let parts = yaml::parse(place.export(&["--all", "-f", "pod"]).as_bytes()).unwrap().value;
     let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": place.namespace}});

@@ -1,9 +1,14 @@
 //! The cluster itself, as the tests of sync stand on it.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::support::actors::{bind, namespace, role, rule, rule_for, secrets, service_account};
 use crate::support::apiserver::Cluster;
+use crate::support::clients::eventually;
+
+const START: Duration = Duration::from_secs(30);
 
 #[test]
 fn the_cluster_decides_by_roles_and_records_who_writes() {
@@ -17,7 +22,8 @@ fn the_cluster_decides_by_roles_and_records_who_writes() {
     admin.json("POST", &collection, &object).ok();
     role(&mut admin, "harness", "reader", &[rule_for(&["get", "delete"], "", &["secrets"], &["a"])]);
     bind(&mut admin, "harness", "reader", "Role/reader", "ServiceAccount/harness/somebody");
-    somebody.get(&a).ok();
+    // The cluster decides by what it has heard of its roles, a moment later.
+    eventually(START, || (somebody.get(&a).status == 200).then_some(())).expect("the role is heard of");
     assert_eq!(somebody.get(&collection).status, 403);
     somebody.delete(&a).ok();
 
@@ -46,5 +52,6 @@ fn a_cluster_that_was_stopped_is_there_again_with_all_that_it_had() {
     cluster.start_server();
     assert_eq!(cluster.address(), address);
     // A token outlives the server that signed it.
-    reader.another().get(&secrets("kept")).ok();
+    let listed = eventually(START, || (reader.another().get(&secrets("kept")).status == 200).then_some(()));
+    listed.expect("its role is heard of");
 }
