@@ -19,9 +19,6 @@ use crate::objects::{Error, ImportOutcome, Imported, Request, Resource};
 use crate::rbac::{self, Attributes, Permit};
 use crate::sensitive::Document;
 
-/// Annotation: how many Secrets were written, and their names.
-const IMPORTED: &str = "strongroom.dev/imported-secrets";
-const NAMES_IN_RECORD: usize = 100;
 /// Secrets of one import.
 const SECRETS_MAX: usize = 1_000;
 
@@ -46,7 +43,6 @@ pub(super) async fn create(
             }
         }
     }
-    context.facts.annotate(IMPORTED, recorded(&names));
     let mut options = asked.options.clone();
     if options.field_manager.is_empty() {
         options.field_manager = options::manager_from_user_agent(&context.facts.user_agent);
@@ -116,10 +112,4 @@ fn told(imported: &Imported) -> Value {
 /// What is wrong with the request.
 pub(super) fn invalid(errors: Vec<FieldError>) -> Failure {
     Error::Invalid(Resource::new(&SECRET_IMPORT, ""), errors).into()
-}
-
-/// `3: a b c`
-fn recorded(names: &[String]) -> String {
-    let shown: Vec<&str> = names.iter().take(NAMES_IN_RECORD).map(String::as_str).collect();
-    format!("{}: {}", names.len(), shown.join(" "))
 }

@@ -34,8 +34,13 @@ pub enum ManifestError {
 
 /// Every Secret of a file, in its order.
 pub fn read(file: &[u8]) -> Result<Vec<SecretDocument>, ManifestError> {
+    secrets(parse(file)?)
+}
+
+/// Every Secret of the documents of a file, in their order.
+pub fn secrets(documents: Vec<Document>) -> Result<Vec<SecretDocument>, ManifestError> {
     let mut secrets = Vec::new();
-    for (document, index) in parse(file)?.into_iter().zip(1..) {
+    for (document, index) in documents.into_iter().zip(1..) {
         for (secret, item) in taken_apart(document) {
             let read = SecretDocument::read(&secret);
             secrets.push(read.map_err(|error| ManifestError::Secret { document: index, item, error })?);

@@ -9,7 +9,7 @@ mod manifests;
 use crate::sensitive::SecretBytes;
 
 pub use dotenv::{DotenvError, read as dotenv};
-pub use manifests::{ManifestError, read as manifests};
+pub use manifests::{ManifestError, read as manifests, secrets};
 
 /// Whether the value is one line with a line break behind it, as `echo secret | base64` makes it. Worth a word to the user.
 #[must_use]

@@ -173,7 +173,7 @@ impl Objects {
     }
 
     /// What a commit would refuse, without one.
-    fn check(&self, change: &Change) -> Result<(), Error> {
+    pub(super) fn check(&self, change: &Change) -> Result<(), Error> {
         let resource = Resource::new(change.kind, &change.name);
         let find = |kind: &'static Kind, namespace: &str, name: &str| {
             let found = self.store.find(kind.id, namespace, name);

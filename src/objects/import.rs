@@ -18,9 +18,11 @@ use crate::model::validation::options::WriteOptions;
 use crate::model::validation::secret::decoded_len;
 use crate::model::{defaults, validation};
 use crate::sensitive::{Document, wipe};
-use crate::store::{CommitError, Group};
+use crate::store::Group;
 
 const ATTEMPTS: usize = 16;
+/// Annotation of the record: how many Secrets were written, and their names.
+const RECORDED: &str = "strongroom.dev/imported-secrets";
 /// What an import sets of a Secret; everything else of one that is there stays as it is.
 const IMPORTED: [&str; 3] = ["type", "data", "immutable"];
 const IMPORTED_META: [&str; 2] = ["labels", "annotations"];
@@ -85,38 +87,39 @@ impl Objects {
         overwrite: bool,
         options: &WriteOptions,
     ) -> Result<Vec<Imported>, Error> {
-        let (mut imported, mut mutations, mut different) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut imported, mut changes, mut different) = (Vec::new(), Vec::new(), Vec::new());
         for (at, document) in documents.iter().enumerate() {
             let (one, change) = self.prepare_import(request, document, at, options)?;
             if one.outcome == ImportOutcome::Replaced {
                 different.push(one.name.clone());
             }
-            mutations.extend(change.map(Change::mutation));
+            changes.extend(change);
             imported.push(one);
         }
         if options.dry_run {
+            for change in &changes {
+                self.check(change).map_err(retried)?;
+            }
             return Ok(imported);
         }
         if !different.is_empty() && !overwrite {
             let text = format!("nothing is imported, for these are there and differ: {}", different.join(", "));
             return Err(Error::Conflict(Resource::new(&SECRET_IMPORT, ""), text));
         }
-        if mutations.is_empty() {
+        if changes.is_empty() {
             return Ok(imported);
         }
         let permit = request.permit;
         request.facts.mark_recorded(true);
-        let record = audit::mutation(request.facts, permit.user(), permit.attributes(), "", "", 201);
+        let written = recorded(&imported);
+        let annotations = [(RECORDED, &*written)];
+        let event = audit::Event::new(request.facts, permit.user(), permit.attributes(), 201);
+        let record = audit::Event { annotations: &annotations, ..event }.to_json();
+        let mutations = changes.into_iter().map(Change::mutation).collect();
         let group = Group { mutations, state: Vec::new(), audit: Some(record) };
         self.store.commit(group).await.map_err(|error| {
             request.facts.mark_recorded(false);
-            match error {
-                // Something was made, changed or deleted meanwhile: looked at again, it is found.
-                CommitError::AlreadyExists { .. } | CommitError::Conflict => {
-                    Error::Conflict(Resource::new(&SECRET_IMPORT, ""), MODIFIED.to_owned())
-                }
-                error => super::finish::commit_error(&error, Resource::new(&SECRET, ""), permit.namespace()),
-            }
+            retried(super::finish::commit_error(&error, Resource::new(&SECRET, ""), permit.namespace()))
         })?;
         Ok(imported)
     }
@@ -168,6 +171,24 @@ impl Objects {
         let change = Change::replace(&SECRET, namespace, object, loaded.row_revision());
         Ok((Imported { name, outcome: ImportOutcome::Replaced, keys }, Some(change)))
     }
+}
+
+/// What was made, changed or deleted meanwhile is found when it is looked at again.
+fn retried(error: Error) -> Error {
+    match error {
+        Error::NotFound(resource) if resource.kind.id != SECRET.id => Error::NotFound(resource),
+        Error::AlreadyExists(..) | Error::Conflict(..) | Error::NotFound(_) => {
+            Error::Conflict(Resource::new(&SECRET_IMPORT, ""), MODIFIED.to_owned())
+        }
+        error => error,
+    }
+}
+
+/// `3: a b c`, of those that are written.
+fn recorded(imported: &[Imported]) -> String {
+    let written = imported.iter().filter(|one| one.outcome != ImportOutcome::Unchanged);
+    let names: Vec<&str> = written.map(|one| one.name.as_str()).collect();
+    format!("{}: {}", names.len(), names.join(" "))
 }
 
 /// The errors of one Secret, each with its place in the request.

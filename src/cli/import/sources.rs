@@ -14,7 +14,7 @@ use crate::cli::connection::read_bounded;
 use crate::cli::{CliError, warn};
 use crate::config::Environment;
 use crate::export::{Identity, SecretDocument, decrypt_sops};
-use crate::import::{dotenv, has_accidental_line_break, manifests};
+use crate::import::{dotenv, has_accidental_line_break, manifests, secrets};
 use crate::kube_client::{Client, Failure, Request, encode_segment};
 use crate::sensitive::{Document, SecretBytes};
 
@@ -148,9 +148,8 @@ fn of_sops(bytes: &SecretBytes, identities: &[Identity]) -> Result<Vec<Found>, S
         return Err("--age-identity says which file holds the identity that decrypts it".to_owned());
     }
     let documents = decrypt_sops(bytes.expose(), identities).map_err(|error| error.to_string())?;
-    let secrets = documents.iter().map(|document| SecretDocument::read(document).map_err(|error| error.to_string()));
-    let secrets: Vec<SecretDocument> = secrets.collect::<Result<_, _>>()?;
-    Ok(secrets.iter().map(Found::of).collect())
+    let found = secrets(documents).map_err(|error| error.to_string())?;
+    Ok(found.iter().map(Found::of).collect())
 }
 
 /// A folder of files is one Secret; a folder of such folders is several. What begins with a dot is passed over, as what

@@ -152,7 +152,45 @@ fn one_that_is_wrong_keeps_all_of_them_out() {
     }
     let nowhere = IMPORTS.replace("/default/", "/nowhere/");
     let body = json!({"spec": {"secrets": [{"metadata": {"name": "a"}}]}});
-    assert_eq!(person.admin.json("POST", &nowhere, &body).status, 404);
+    for path in [nowhere.clone(), format!("{nowhere}?dryRun=All")] {
+        let answer = person.admin.json("POST", &path, &body);
+        assert!(answer.status == 404 && answer.text().contains("nowhere"), "{path}: {}", answer.text());
+    }
+    // The plan finds it, before anything is done in another namespace.
+    let manifest = |place: &str| format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: a, namespace: {place}}}\n");
+    person.file("both.yaml", ["default", "nowhere"].map(manifest).join("---\n").as_bytes());
+    for arguments in [&["both.yaml", "--dry-run"][..], &["both.yaml"]] {
+        let (code, text) = person.import(arguments);
+        assert!(code == 1 && text.contains("\"nowhere\" not found"), "{text}");
+    }
+    assert_eq!(person.admin.get(&format!("{SECRETS}/a")).status, 404);
+}
+
+#[test]
+fn the_record_names_what_was_written_and_nothing_else() {
+    let mut person = Person::start();
+    let secret = |name: &str, value: &str| json!({"metadata": {"name": name}, "data": {"k": STANDARD.encode(value)}});
+    for (name, value) in [("same", "1"), ("other", "1")] {
+        person.admin.json("POST", SECRETS, &secret(name, value)).ok();
+    }
+    let many = (0..150).map(|at| secret(&format!("new-{at}"), "1"));
+    let all: Vec<Value> = many.chain([secret("same", "1"), secret("other", "2")]).collect();
+    let dry = format!("{IMPORTS}?dryRun=All");
+    person.admin.json("POST", &dry, &json!({"spec": {"secrets": all}})).ok();
+    assert_eq!(person.admin.json("POST", IMPORTS, &json!({"spec": {"secrets": all}})).status, 409);
+    person.admin.json("POST", IMPORTS, &json!({"spec": {"secrets": all, "overwrite": true}})).ok();
+    person.admin.json("POST", IMPORTS, &json!({"spec": {"secrets": all, "overwrite": true}})).ok();
+    assert_eq!(person.app.stop(), Some(0));
+    let files = std::fs::read_dir(person.app.home().join("audit")).unwrap().map(|entry| entry.unwrap().path());
+    let text: String = files.filter_map(|file| std::fs::read_to_string(file).ok()).collect();
+    let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let asked: Vec<Value> = events.filter(|event| event["objectRef"]["resource"] == "secretimports").collect();
+    assert_eq!(asked.len(), 4, "each is recorded");
+    let named = asked.iter().filter_map(|event| event["annotations"]["strongroom.dev/imported-secrets"].as_str());
+    let named: Vec<Vec<&str>> = named.map(|text| text.split(' ').collect()).collect();
+    assert_eq!(named.len(), 1, "what changed nothing names nothing");
+    assert_eq!((named[0].len(), named[0][0]), (152, "151:"));
+    assert!(named[0].contains(&"new-149") && named[0].contains(&"other") && !named[0].contains(&"same"));
 }
 
 #[test]
@@ -296,6 +334,15 @@ fn what_was_exported_comes_back_byte_for_byte() {
     person.file("genuine.yaml", &output.stdout);
     assert_eq!(person.import(&["genuine.yaml", "--age-identity", "identity.txt"]).0, 0);
     assert_eq!(person.value("genuine", "k").unwrap(), VALUE.as_bytes());
+    // A list, as `kubectl get secrets -o yaml` writes it, is encrypted as a whole.
+    let item = |name: &str| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"k": VALUE}});
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": [item("first"), item("second")]});
+    person.file("plain.yaml", list.to_string().as_bytes());
+    let output = run(command.current_dir(person.files.path()), b"", Duration::from_mins(1));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    person.file("list.yaml", &output.stdout);
+    assert_eq!(person.import(&["list.yaml", "--age-identity", "identity.txt"]).0, 0);
+    assert_eq!(person.value("second", "k").unwrap(), VALUE.as_bytes());
 }
 
 fn getrandom_fill(bytes: &mut [u8]) -> Result<(), strongroom::export::NoRandomness> {
