@@ -171,7 +171,8 @@ pub fn decide(
         let message = format!("the object is kept by SecretSync {who:?}: each object has one writer");
         return Verdict::nothing(State::Conflict, "OtherSync", message);
     }
-    let is_ours = observed.sync_uid.as_deref() == Some(sync_uid) && observed.is_managed;
+    // Where only the mark was taken away, who applied it is known still. To delete takes both.
+    let is_ours = observed.is_managed;
     let adopts = target.conflict_policy == ConflictPolicy::Adopt;
     if !is_ours && !adopts {
         if let Some(owner) = &observed.owner {

@@ -123,6 +123,9 @@ fn drift_is_told_from_a_change_of_the_source_and_treated_as_the_policy_says() {
     };
     let foreign = |object: &mut Value| object["data"]["mine"] = "eA==".into();
     let label = |object: &mut Value| object["metadata"]["labels"]["app.kubernetes.io/managed-by"] = "me".into();
+    let unmarked = |object: &mut Value| {
+        object["metadata"]["labels"].as_object_mut().unwrap().remove("strongroom.dev/sync-uid").unwrap();
+    };
     for (policy, edited, extra, labelled, outdated) in [
         (
             "Correct",
@@ -143,6 +146,7 @@ fn drift_is_told_from_a_change_of_the_source_and_treated_as_the_policy_says() {
         assert_eq!(short(&judged(&spec, &same, Some(&after(&spec, edit)))), edited, "{policy}");
         assert_eq!(short(&judged(&spec, &same, Some(&after(&spec, foreign)))), extra, "{policy}");
         assert_eq!(short(&judged(&spec, &same, Some(&after(&spec, label)))), labelled, "{policy}");
+        assert_eq!(short(&judged(&spec, &same, Some(&after(&spec, unmarked)))), labelled, "{policy}");
         assert_eq!(short(&judged(&spec, &newer, Some(&after(&spec, |_| {})))), outdated, "{policy}");
     }
     let ignoring = spec(json!({"driftPolicy": "Ignore"}));

@@ -36,9 +36,18 @@ impl Plan {
                     let _ = writeln!(text, "SecretSync {}/{}, cluster {cluster}", id.namespace, id.name);
                     changes += describe(&report, &mut text);
                     let changed: Vec<_> = report.targets.iter().filter(|target| target.is_changed).cloned().collect();
-                    for right in job.missing_rights(&cluster, &changed).await.unwrap_or_default() {
-                        has_failed = true;
-                        let _ = writeln!(text, "  the cluster does not let it {right}");
+                    match job.missing_rights(&cluster, &changed).await {
+                        Ok(missing) => {
+                            for right in missing {
+                                has_failed = true;
+                                let _ = writeln!(text, "  the cluster does not let it {right}");
+                            }
+                        }
+                        Err(error) => {
+                            has_failed = true;
+                            let _ =
+                                writeln!(text, "  which rights are missing cannot be found out: {}", not_done(&error));
+                        }
                     }
                     has_failed |= report.failure.is_some()
                         || !report.problems.is_empty()

@@ -68,6 +68,11 @@ fn what_is_edited_or_deleted_by_hand_is_put_right_or_reported_or_left() {
     site.arrives("db", "k", "v");
     let clean = eventually(super::site::LONG, || site.value("db", "foreign").is_none().then_some(()));
     clean.expect("a key of somebody else goes, for the SecretSync owns all");
+    let mark = |site: &mut Site| site.there("db").unwrap()["metadata"]["labels"]["strongroom.dev/sync-uid"].clone();
+    let marked = mark(&mut site);
+    site.by_hand("PATCH", "db", &json!({"metadata": {"labels": {"strongroom.dev/sync-uid": null}}}));
+    let again = eventually(super::site::LONG, || (mark(&mut site) == marked).then_some(()));
+    again.expect("the mark comes back: who applied the object is known without it");
     site.cluster.admin().delete("/api/v1/namespaces/drift/secrets/db").ok();
     site.arrives("db", "k", "v");
     site.wait_for("db", "InSync");
