@@ -1,3 +1,5 @@
+//! Kubeconfigs that are taken, and those that are not.
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Values and manifests that are found, and what is not one.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! The tables by which a target is judged.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

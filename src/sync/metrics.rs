@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::pass::Report;
+use super::report::Report;
 
 /// See the module.
 #[derive(Debug, Default)]

@@ -27,6 +27,7 @@ mod plan;
 mod pool;
 mod refusal;
 mod remote;
+pub mod report;
 mod room;
 mod status;
 mod watching;

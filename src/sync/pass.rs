@@ -17,9 +17,10 @@ use tokio::sync::OnceCell;
 use super::decide::{Action, Leftover, Removal, State, Verdict, decide, leftovers};
 use super::observed::Observed;
 use super::origin::{Ask, Origin, OriginError, Page, Rendered, Sync, Unrendered};
-use super::plan::{KeyChange, key_changes};
+use super::plan::key_changes;
 use super::refusal::RemoteError;
 use super::remote::{Apply, Found, Namespace, Place, Remote};
+use super::report::{Failed, Report, TargetReport};
 use super::{MARKER_ANNOTATIONS, MARKER_LABELS};
 use crate::model::secret_sync::{Glob, Target};
 
@@ -60,104 +61,6 @@ pub trait Memory: Send + std::marker::Sync {
 
     /// Objects that the SecretSync may still write to, in other clusters than this counted already.
     fn targets_left(&self) -> usize;
-}
-
-/// What became of one target.
-#[expect(clippy::struct_excessive_bools, reason = "independent facts of one target")]
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TargetReport {
-    /// The cluster.
-    pub cluster: String,
-    /// Namespace in it.
-    pub namespace: String,
-    /// Name in it.
-    pub name: String,
-    /// Name of the source.
-    pub source: String,
-    /// Its revision.
-    pub source_revision: String,
-    /// How it is after the pass.
-    pub state: State,
-    /// One word.
-    pub reason: String,
-    /// For people; no value.
-    pub message: String,
-    /// It is as it is to be.
-    pub is_ready: bool,
-    /// It was changed in this pass, or would be.
-    pub is_changed: bool,
-    /// Its data was changed, not only what is around it.
-    pub is_data_changed: bool,
-    /// It differed by somebody else's hand.
-    pub is_drifted: bool,
-    /// Trying again without any change may help.
-    pub is_passing: bool,
-    /// Place of the target in the spec.
-    pub place: usize,
-    /// The revision that it has after the pass, where that is known.
-    pub resource_version: Option<String>,
-    /// Which keys; for plans only.
-    pub keys: Vec<KeyChange>,
-}
-
-/// What became of a pass.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// Every target, in order.
-    pub targets: Vec<TargetReport>,
-    /// Why the pass ended early, or could not begin.
-    pub failure: Option<Failed>,
-    /// What concerns no single target.
-    pub problems: Vec<Unrendered>,
-    /// Objects that were deleted, or would be.
-    pub deleted: Vec<(String, String)>,
-    /// Why none was, where some were to be.
-    pub deletes_held: Option<String>,
-    /// Writes that were sent.
-    pub writes: usize,
-    /// Every source there is.
-    pub sources: BTreeSet<String>,
-    /// Deletions of sources that have been dealt with.
-    pub settled_deletions: Vec<String>,
-    /// The cluster's revision when everything marked was listed.
-    pub listed_at: Option<String>,
-    /// Its revision when its namespaces were listed.
-    pub namespaces_at: Option<String>,
-}
-
-/// Why a pass ended early.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failed {
-    /// One word.
-    pub reason: String,
-    /// For people.
-    pub message: String,
-    /// Trying again without any change may help.
-    pub is_passing: bool,
-    /// When, where the cluster says so.
-    pub retry_after: Option<std::time::Duration>,
-}
-
-impl From<&RemoteError> for Failed {
-    fn from(error: &RemoteError) -> Self {
-        Self {
-            reason: error.reason().to_owned(),
-            message: error.to_string(),
-            is_passing: error.is_passing(),
-            retry_after: error.retry_after(),
-        }
-    }
-}
-
-impl From<OriginError> for Failed {
-    fn from(error: OriginError) -> Self {
-        Self {
-            reason: error.reason.to_owned(),
-            message: error.message,
-            is_passing: error.is_passing,
-            retry_after: None,
-        }
-    }
 }
 
 /// A pass of `sync` over `cluster`. `targets` are the places in the spec of those that concern it.
@@ -574,7 +477,10 @@ impl<'a, O: Origin> Pass<'a, O> {
                     is_settled = false;
                     report.targets.push(TargetReport {
                         source: observed.source_name().to_owned(),
-                        ..self.told_of(namespace, name, &error)
+                        reason: error.reason().to_owned(),
+                        message: error.to_string(),
+                        is_passing: error.is_passing(),
+                        ..TargetReport::of(&self.cluster.name, namespace, name)
                     });
                     if error.is_of_the_cluster() {
                         let _ = self.ended.set(error);
@@ -636,43 +542,13 @@ impl<'a, O: Origin> Pass<'a, O> {
 
     fn told(&self, rendered: &Rendered, state: State, reason: &str, message: String) -> TargetReport {
         TargetReport {
-            cluster: self.cluster.name.clone(),
-            namespace: rendered.desired.namespace.clone(),
-            name: rendered.desired.name.clone(),
             source: rendered.source.clone(),
             source_revision: rendered.source_revision.clone(),
             state,
             reason: reason.to_owned(),
             message,
-            is_ready: false,
-            is_changed: false,
-            is_data_changed: false,
-            is_drifted: false,
-            is_passing: false,
             place: rendered.target,
-            resource_version: None,
-            keys: Vec::new(),
-        }
-    }
-
-    fn told_of(&self, namespace: &str, name: &str, error: &RemoteError) -> TargetReport {
-        TargetReport {
-            cluster: self.cluster.name.clone(),
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-            source: String::new(),
-            source_revision: String::new(),
-            state: State::Unknown,
-            reason: error.reason().to_owned(),
-            message: error.to_string(),
-            is_ready: false,
-            is_changed: false,
-            is_data_changed: false,
-            is_drifted: false,
-            is_passing: error.is_passing(),
-            place: 0,
-            resource_version: None,
-            keys: Vec::new(),
+            ..TargetReport::of(&self.cluster.name, &rendered.desired.namespace, &rendered.desired.name)
         }
     }
 }

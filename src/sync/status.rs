@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::origin::{Sync, Unrendered};
-use super::pass::{Failed, Report, TargetReport};
+use super::report::{Failed, Report, TargetReport};
 
 /// Lines of a status; those that are not as they should be come first.
 const TARGETS_MAX: usize = 1_000;

@@ -9,7 +9,7 @@ use clap::Subcommand;
 use super::CliError;
 use super::connection::Connection;
 use crate::config::Environment;
-use crate::sync::pass::TargetReport;
+use crate::sync::report::TargetReport;
 use crate::sync::{OriginError, SyncName, Unrendered};
 
 /// Subcommands of `sync`.

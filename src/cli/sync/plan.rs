@@ -10,7 +10,8 @@ use crate::cli::connection::ConnectionOptions;
 use crate::cli::output::print;
 use crate::config::Environment;
 use crate::sync::job::Job;
-use crate::sync::pass::{Report, Scope};
+use crate::sync::pass::Scope;
+use crate::sync::report::Report;
 
 /// Options of `sync plan`.
 #[derive(Args)]
@@ -36,19 +37,20 @@ impl Plan {
                     let _ = writeln!(text, "SecretSync {}/{}, cluster {cluster}", id.namespace, id.name);
                     changes += describe(&report, &mut text);
                     let changed: Vec<_> = report.targets.iter().filter(|target| target.is_changed).cloned().collect();
-                    match job.missing_rights(&cluster, &changed).await {
+                    let missing =
+                        if changed.is_empty() { Ok(Vec::new()) } else { job.missing_rights(&cluster, &changed).await };
+                    let told: Vec<String> = match missing {
                         Ok(missing) => {
-                            for right in missing {
-                                has_failed = true;
-                                let _ = writeln!(text, "  the cluster does not let it {right}");
-                            }
+                            missing.iter().map(|right| format!("the cluster does not let it {right}")).collect()
                         }
                         Err(error) => {
-                            has_failed = true;
-                            let _ =
-                                writeln!(text, "  which rights are missing cannot be found out: {}", not_done(&error));
+                            vec![format!("which rights are missing cannot be found out: {}", not_done(&error))]
                         }
+                    };
+                    for line in &told {
+                        let _ = writeln!(text, "  {line}");
                     }
+                    has_failed |= !told.is_empty();
                     has_failed |= report.failure.is_some()
                         || !report.problems.is_empty()
                         || report.targets.iter().any(|target| !target.is_ready && !target.is_changed);

@@ -18,7 +18,8 @@ use crate::model::kinds::{OWN_API_VERSION, SECRET_SYNC};
 use crate::sensitive::SecretBytes;
 use crate::sync::controller::REQUESTED;
 use crate::sync::job::Job;
-use crate::sync::pass::{Report, Scope};
+use crate::sync::pass::Scope;
+use crate::sync::report::Report;
 use crate::sync::{OriginError, Sync, SyncName};
 
 /// Between two looks at a status, and the first wait before what failed is tried again.

@@ -1,3 +1,5 @@
+//! Specs that are taken, and what they mean.
+
 use serde_json::{Value, json};
 
 use super::*;
