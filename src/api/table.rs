@@ -52,6 +52,7 @@ enum Layout {
     User,
     Cluster,
     SecretSync,
+    Event,
     /// Roles, and every kind without a layout of its own.
     Plain,
 }
@@ -62,6 +63,7 @@ impl Layout {
             ("", "Secret") => Self::Secret,
             ("", "Namespace") => Self::Namespace,
             ("", "ServiceAccount") => Self::ServiceAccount,
+            ("", "Event") => Self::Event,
             ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => Self::Binding,
             ("strongroom.dev", "User") => Self::User,
             ("strongroom.dev", "Cluster") => Self::Cluster,
@@ -119,6 +121,18 @@ pub fn columns(kind: &Kind) -> Value {
             column("Last Sync", "", "How long ago everything was last looked at or changed.", 0),
             age(),
         ]),
+        Layout::Event => json!([
+            column("Last Seen", "", "How long ago it happened last.", 0),
+            column("Type", "", "Normal or Warning; others may come to be.", 0),
+            column("Reason", "", "Why, in one word.", 0),
+            column("Object", "", "The object that the event is about.", 0),
+            column("Subobject", "", "The part of the object that it is about.", 1),
+            column("Source", "", "Who says so.", 1),
+            column("Message", "", "What happened, in words.", 0),
+            column("First Seen", "", "How long ago it happened first.", 1),
+            column("Count", "", "How often it has happened.", 1),
+            column("Name", "name", NAME, 1),
+        ]),
         Layout::Plain => json!([name, column("Created At", "date", CREATED_AT, 0)]),
     }
 }
@@ -172,6 +186,7 @@ pub fn row(
             let last = since("/status/lastSyncTime").unwrap_or_else(|| "<never>".to_owned());
             json!([name, text(object, "/status/source"), targets, status, reason, last, age()])
         }
+        Layout::Event => event(object, &since),
         Layout::Plain => match text(object, "/metadata/creationTimestamp") {
             // Go's zero time.
             "" => json!([name, "0001-01-01T00:00:00Z"]),
@@ -215,6 +230,44 @@ fn column(name: &str, format: &str, description: &str, priority: u8) -> Value {
 
 fn text<'v>(object: &'v Value, pointer: &str) -> &'v str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The cells of an Event, of older recorders and of newer ones. `since` is how long ago a time in it was.
+fn event(object: &Value, since: &dyn Fn(&str) -> Option<String>) -> Value {
+    let either = |first: &str, second: &str| match text(object, first) {
+        "" => text(object, second).to_owned(),
+        found => found.to_owned(),
+    };
+    let unknown = || "<unknown>".to_owned();
+    let first = since("/firstTimestamp").or_else(|| since("/eventTime")).unwrap_or_else(unknown);
+    let count = |pointer: &str| object.pointer(pointer).and_then(Value::as_i64).unwrap_or_default();
+    let (last, count) = if object.get("series").is_some() {
+        (since("/series/lastObservedTime").unwrap_or_else(unknown), count("/series/count"))
+    } else {
+        (since("/lastTimestamp").unwrap_or_else(|| first.clone()), count("/count").max(1))
+    };
+    let mut about = text(object, "/involvedObject/kind").to_lowercase();
+    let name = text(object, "/involvedObject/name");
+    if !name.is_empty() {
+        about = format!("{about}/{name}");
+    }
+    let mut source = either("/source/component", "/reportingComponent");
+    let instance = either("/source/host", "/reportingInstance");
+    if !instance.is_empty() {
+        source = format!("{source}, {instance}");
+    }
+    json!([
+        last,
+        text(object, "/type"),
+        text(object, "/reason"),
+        about,
+        text(object, "/involvedObject/fieldPath"),
+        source,
+        text(object, "/message").trim(),
+        first,
+        count,
+        text(object, "/metadata/name"),
+    ])
 }
 
 /// Status and reason of a condition.

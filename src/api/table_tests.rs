@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{IncludeObject, columns, partial_object_metadata, row, table};
 use crate::model::kinds::{
-    CLUSTER_ROLE, CLUSTER_ROLE_BINDING, Kind, NAMESPACE, ROLE, ROLE_BINDING, SECRET, SERVICE_ACCOUNT,
+    CLUSTER_ROLE, CLUSTER_ROLE_BINDING, EVENT, Kind, NAMESPACE, ROLE, ROLE_BINDING, SECRET, SERVICE_ACCOUNT,
 };
 
 const META_V1: &str = "meta.k8s.io/v1";
@@ -27,6 +27,10 @@ fn each_kind_has_its_columns() {
         (&CLUSTER_ROLE, "Name/name/0 Created At/date/0"),
         (&ROLE_BINDING, binding),
         (&CLUSTER_ROLE_BINDING, binding),
+        (
+            &EVENT,
+            "Last Seen//0 Type//0 Reason//0 Object//0 Subobject//1 Source//1 Message//0 First Seen//1 Count//1 Name/name/1",
+        ),
     ] {
         let columns = columns(kind);
         let columns = columns.as_array().unwrap();
@@ -74,6 +78,32 @@ fn cells_are_those_of_kubernetes() {
         assert_eq!(cells(kind, &object, 2), expected, "{}", kind.kind);
     }
     assert!(cells(&SECRET, &json!({"metadata": metadata}), 2)[2].is_u64());
+}
+
+#[test]
+fn events_of_older_and_newer_recorders_have_the_same_cells() {
+    let older = json!({
+        "metadata": {"name": "db.1"}, "involvedObject": {"kind": "SecretSync", "name": "db", "fieldPath": "spec"},
+        "type": "Normal", "reason": "Applied", "message": " wrote it\n", "source": {"component": "c", "host": "h"},
+        "firstTimestamp": "2026-09-21T14:10:15Z", "lastTimestamp": "2026-09-21T14:13:00Z", "count": 4,
+    });
+    let cells = |object: &Value| cells(&EVENT, object, 0);
+    let expected = json!(["20s", "Normal", "Applied", "secretsync/db", "spec", "c, h", "wrote it", "3m5s", 4, "db.1"]);
+    assert_eq!(cells(&older), expected);
+    let mut newer = older.clone();
+    for field in ["source", "firstTimestamp", "lastTimestamp", "count"] {
+        newer.as_object_mut().unwrap().remove(field);
+    }
+    newer["eventTime"] = "2026-09-21T14:10:15.500000Z".into();
+    newer["reportingComponent"] = "c".into();
+    newer["reportingInstance"] = "h".into();
+    newer["series"] = json!({"count": 4, "lastObservedTime": "2026-09-21T14:13:00.000001Z"});
+    assert_eq!(cells(&newer), expected);
+    newer.as_object_mut().unwrap().remove("series");
+    assert_eq!(cells(&newer)[8], 1);
+    assert_eq!(cells(&newer)[0], "3m5s");
+    assert_eq!(cells(&json!({"involvedObject": {"kind": "Node"}}))[3], "node");
+    assert_eq!(cells(&json!({}))[0], "<unknown>");
 }
 
 #[test]

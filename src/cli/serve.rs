@@ -78,6 +78,9 @@ pub struct Serve {
     /// Sealed objects kept in memory, in MiB [env: STRONGROOM_CACHE_SIZE] [default: 64]
     #[arg(long, value_name = "MIB")]
     cache_size: Option<usize>,
+    /// How long an event is kept after its last change: 90s, 1h30m, 7d [env: STRONGROOM_EVENT_TTL] [default: 1h]
+    #[arg(long, value_name = "DURATION")]
+    event_ttl: Option<String>,
     #[command(flatten)]
     audit: AuditOptions,
     /// Do not write into clusters what SecretSyncs want: a job does it [env: STRONGROOM_SYNC=off]
@@ -112,6 +115,7 @@ impl Serve {
             max_requests_per_address: self.max_requests_per_address,
             max_watches_per_user: self.max_watches_per_user,
             cache_size_mib: self.cache_size,
+            event_ttl: self.event_ttl,
             audit: self.audit.into_flags(),
             no_sync: self.no_sync,
         };

@@ -170,23 +170,41 @@ fn quantum(bytes: &[u8], start: usize) -> Result<Option<Quantum>, usize> {
 
 /// A time of RFC 3339 as `metav1.Time` stores it: UTC, whole seconds. Go's zero time becomes `None`.
 pub(super) fn rfc3339_utc(text: &str) -> Result<Option<String>, ()> {
+    utc(text, false)
+}
+
+/// The same as `metav1.MicroTime` stores it: UTC, with the six digits of microseconds that it must have.
+pub(super) fn rfc3339_micro_utc(text: &str) -> Result<Option<String>, ()> {
+    utc(text, true)
+}
+
+/// Hours, minutes and seconds; microseconds.
+type TimeOfDay = ((i8, i8, i8), i32);
+
+fn utc(text: &str, is_micro: bool) -> Result<Option<String>, ()> {
     let mut rest = Scanner(text.as_bytes());
     let read = (|| {
         let date = rest.date(true)?;
         rest.literal(b'T')?;
-        let time = rest.time(true)?;
+        let time = if is_micro { rest.micro_time()? } else { (rest.time(true)?, 0) };
         let offset_seconds = rest.zone()?;
         rest.end()?;
         Some((date, time, offset_seconds))
     })();
-    let ((year, month, day), (hour, minute, second), offset_seconds) = read.ok_or(())?;
-    let local = DateTime::new(year, month, day, hour, minute, second, 0).map_err(|_| ())?;
+    let ((year, month, day), ((hour, minute, second), micros), offset_seconds) = read.ok_or(())?;
+    let local = DateTime::new(year, month, day, hour, minute, second, micros * 1_000).map_err(|_| ())?;
     let local = local.to_zoned(TimeZone::UTC).map_err(|_| ())?.timestamp();
     let utc: Timestamp = local.checked_sub(SignedDuration::from_secs(offset_seconds)).map_err(|_| ())?;
     let utc = utc.to_zoned(TimeZone::UTC);
     match utc.year() {
-        1 if utc.day_of_year() == 1 && (utc.hour(), utc.minute(), utc.second()) == (0, 0, 0) => Ok(None),
-        0..=9999 => Ok(Some(utc.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())),
+        1 if utc.day_of_year() == 1
+            && (utc.hour(), utc.minute(), utc.second(), utc.subsec_nanosecond()) == (0, 0, 0, 0) =>
+        {
+            Ok(None)
+        }
+        0..=9999 => {
+            Ok(Some(utc.strftime(if is_micro { "%Y-%m-%dT%H:%M:%S.%6fZ" } else { "%Y-%m-%dT%H:%M:%SZ" }).to_string()))
+        }
         _ => Err(()),
     }
 }
@@ -266,6 +284,20 @@ impl Scanner<'_> {
         (hour < 24 && minute < 60 && second < 60).then_some((hour, minute, second))
     }
 
+    /// As [`Self::time`], with a fraction of exactly six digits.
+    fn micro_time(&mut self) -> Option<TimeOfDay> {
+        let (&[h1, h2, b':', m1, m2, b':', s1, s2, b'.' | b','], rest) = self.0.split_first_chunk()? else {
+            return None;
+        };
+        let time = Scanner(&[h1, h2, b':', m1, m2, b':', s1, s2]).time(true)?;
+        self.0 = rest;
+        let mut micros = 0;
+        for _ in 0..6 {
+            micros = micros * 10 + i32::from(self.digit()?);
+        }
+        Some((time, micros))
+    }
+
     /// `Z`, or an offset in seconds.
     fn zone(&mut self) -> Option<i64> {
         if self.literal(b'Z').is_some() {
@@ -285,6 +317,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_micro_time_has_six_digits_of_a_second() {
+        for (text, expected) in [
+            ("2026-01-02T03:04:05.000000Z", "2026-01-02T03:04:05.000000Z"),
+            ("2026-01-02T03:04:05.123456+01:00", "2026-01-02T02:04:05.123456Z"),
+            ("2026-01-02T03:04:05,000001Z", "2026-01-02T03:04:05.000001Z"),
+        ] {
+            assert_eq!(rfc3339_micro_utc(text), Ok(Some(expected.to_owned())), "{text}");
+        }
+        assert_eq!(rfc3339_micro_utc("0001-01-01T00:00:00.000000Z"), Ok(None));
+        assert_eq!(
+            rfc3339_micro_utc("0001-01-01T00:00:00.000001Z"),
+            Ok(Some("0001-01-01T00:00:00.000001Z".to_owned()))
+        );
+        for text in ["2026-01-02T03:04:05Z", "2026-01-02T03:04:05.12345Z", "2026-01-02T03:04:05.1234567Z", ""] {
+            assert_eq!(rfc3339_micro_utc(text), Err(()), "{text}");
+        }
+    }
 
     #[test]
     fn base64_errors_name_the_byte_that_go_names() {

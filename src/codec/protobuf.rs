@@ -199,7 +199,7 @@ impl Decoder {
                 let bytes = wire.bytes(name)?;
                 put_scalar(object, field, bytes.is_empty(), Value::from(STANDARD.encode(bytes)));
             }
-            Type::Time => match time(name, wire.bytes(name)?)? {
+            Type::Time | Type::MicroTime => match time(field, wire.bytes(name)?)? {
                 Some(text) => put(object, name, Value::from(text)),
                 None => discard(object, name),
             },
@@ -349,24 +349,33 @@ fn entry<'a>(field: &'static str, raw: &'a [u8]) -> Result<(&'a str, &'a [u8]), 
     Ok((key, value))
 }
 
-/// `Timestamp{seconds=1, nanos=2}` as RFC 3339 in whole seconds, as Kubernetes keeps times; an empty message is null.
-fn time(field: &'static str, raw: &[u8]) -> Result<Option<String>, ProtobufError> {
+/// `Timestamp{seconds=1, nanos=2}` as RFC 3339, as Kubernetes keeps times: in whole seconds, or of a `MicroTime` in
+/// microseconds; an empty message is null.
+fn time(field: &Field, raw: &[u8]) -> Result<Option<String>, ProtobufError> {
     if raw.is_empty() {
         return Ok(None);
     }
-    let mut seconds = 0;
+    let is_micro = matches!(field.ty, Type::MicroTime);
+    let field = field.json;
+    let (mut seconds, mut nanos) = (0, 0);
     let mut fields = Reader { rest: raw };
     while let Some((number, wire)) = fields.next()? {
         match number {
             1 => seconds = wire.varint(field)?.cast_signed(),
-            2 => drop(wire.varint(field)?),
+            2 => nanos = wire.varint(field)?.cast_signed(),
             _ => {}
         }
     }
-    let at = Timestamp::from_second(seconds).map_err(|_| ProtobufError::Time { field })?;
-    let text = at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let refused = || ProtobufError::Time { field };
+    let nanos = if is_micro { i32::try_from(nanos).map_err(|_| refused())? } else { 0 };
+    if !(0..1_000_000_000).contains(&nanos) {
+        return Err(refused());
+    }
+    let at = Timestamp::new(seconds, nanos).map_err(|_| refused())?;
+    let (layout, bytes) = if is_micro { ("%Y-%m-%dT%H:%M:%S.%6fZ", 27) } else { ("%Y-%m-%dT%H:%M:%SZ", 20) };
+    let text = at.strftime(layout).to_string();
     // Years before 0 carry a sign.
-    if text.len() == 20 && !text.starts_with('-') { Ok(Some(text)) } else { Err(ProtobufError::Time { field }) }
+    if text.len() == bytes && !text.starts_with('-') { Ok(Some(text)) } else { Err(refused()) }
 }
 
 fn text<'a>(field: &'static str, bytes: &'a [u8]) -> Result<&'a str, ProtobufError> {

@@ -44,6 +44,8 @@ pub enum TypeError {
     },
     /// Text that is not a time of RFC 3339.
     Time,
+    /// Text that is not one with microseconds.
+    MicroTime,
 }
 
 impl fmt::Display for TypeError {
@@ -57,6 +59,9 @@ impl fmt::Display for TypeError {
             }
             Self::Base64 { offset } => write!(f, "illegal base64 data at input byte {offset}"),
             Self::Time => f.write_str("parsing time as \"2006-01-02T15:04:05Z07:00\": cannot parse the value"),
+            Self::MicroTime => {
+                f.write_str("parsing time as \"2006-01-02T15:04:05.000000Z07:00\": cannot parse the value")
+            }
         }
     }
 }
@@ -198,6 +203,12 @@ impl Check {
             Type::Time => match value {
                 Value::String(text) => go_text::rfc3339_utc(&text).map_err(|()| TypeError::Time)?.map(Value::String),
                 // metav1.Time reads a string by its own unmarshaler, hence this type.
+                other => return Err(spot.mismatch(&other, "string")),
+            },
+            Type::MicroTime => match value {
+                Value::String(text) => {
+                    go_text::rfc3339_micro_utc(&text).map_err(|()| TypeError::MicroTime)?.map(Value::String)
+                }
                 other => return Err(spot.mismatch(&other, "string")),
             },
             Type::FieldsV1 => self.scalar(value, go, spot, Value::is_object),

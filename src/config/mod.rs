@@ -8,7 +8,9 @@ pub mod cache;
 pub mod client_certificates;
 pub mod connection;
 pub mod environment;
+pub mod events;
 pub mod home;
+pub mod length;
 pub mod limits;
 pub mod listen;
 pub mod log;
@@ -27,7 +29,9 @@ pub use cache::CacheSize;
 pub use client_certificates::ClientCertificates;
 pub use connection::{ConnectionFlags, ConnectionSource, ServerUrl};
 pub use environment::Environment;
+pub use events::EventTtl;
 pub use home::HomePaths;
+pub use length::Length;
 pub use limits::Limits;
 pub use listen::{Advertise, ListenAddress};
 pub use outside_issuers::OutsideIssuer;
@@ -110,6 +114,8 @@ pub struct ServeFlags {
     pub max_watches_per_user: Option<usize>,
     /// `--cache-size`
     pub cache_size_mib: Option<usize>,
+    /// `--event-ttl`
+    pub event_ttl: Option<String>,
     /// `--audit-…`
     pub audit: AuditFlags,
     /// `--no-sync`
@@ -149,6 +155,8 @@ pub struct ServeConfig {
     pub limits: Limits,
     /// Bound on the memory that sealed objects are kept in.
     pub cache: CacheSize,
+    /// How long Events are kept.
+    pub event_ttl: EventTtl,
     /// How the audit log is kept.
     pub audit: AuditConfig,
     /// Whether what SecretSyncs want is written into clusters.
@@ -197,6 +205,7 @@ impl ServeConfig {
             environment,
         )?;
         let cache = CacheSize::resolve(flags.cache_size_mib, environment)?;
+        let event_ttl = EventTtl::resolve(flags.event_ttl, environment)?;
         let audit = AuditConfig::resolve(flags.audit, environment)?;
         let sync = !flags.no_sync && environment.switch("STRONGROOM_SYNC")?.unwrap_or(true);
         Ok(Self {
@@ -215,6 +224,7 @@ impl ServeConfig {
             unlock,
             limits,
             cache,
+            event_ttl,
             audit,
             sync,
         })

@@ -35,6 +35,8 @@ pub fn apply_defaults(kind: &'static Kind, object: &mut Value) {
             default_text(child(object, "status"), "phase", "Active");
         }
         kind_id::SERVICE_ACCOUNT => reduce_secrets(object),
+        // It is no pointer in Kubernetes, so that it is always there.
+        kind_id::EVENT => drop(child(object, "involvedObject")),
         kind_id::ROLE_BINDING | kind_id::CLUSTER_ROLE_BINDING => default_groups(object),
         kind_id::CLUSTER if object.pointer("/spec/kubeconfigSecretRef").is_some_and(Value::is_object) => {
             default_text(child(child(object, "spec"), "kubeconfigSecretRef"), "key", "kubeconfig");

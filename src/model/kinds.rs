@@ -103,7 +103,7 @@ pub struct Kind {
     pub namespaced: bool,
     /// Stored (reviews are not: they are answered and forgotten).
     pub stored: bool,
-    /// PUT of a missing object creates it (the RBAC kinds).
+    /// PUT of a missing object creates it (the RBAC kinds, Event).
     pub create_on_update: bool,
     /// A successful DELETE answers the object instead of a Status (Namespace, ServiceAccount).
     pub delete_returns_object: bool,
@@ -180,6 +180,7 @@ pub static KINDS: &[&Kind] = &[
     &USER,
     &CLUSTER,
     &SECRET_SYNC,
+    &EVENT,
     &TOKEN_REVIEW,
     &SELF_SUBJECT_REVIEW,
     &SELF_SUBJECT_ACCESS_REVIEW,
@@ -213,6 +214,7 @@ const STORED_NAMES: &[(u8, &str)] = &[
     (8, "strongroom.dev/User"),
     (9, "strongroom.dev/Cluster"),
     (10, "strongroom.dev/SecretSync"),
+    (11, "/Event"),
 ];
 
 /// The kind behind `/apis/GROUP/VERSION/PLURAL` (`group` empty for core).

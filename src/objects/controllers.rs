@@ -1,10 +1,11 @@
 //! What follows from changes without anybody asking: watchers are told, terminating namespaces are emptied, Secrets of
-//! service accounts are filled.
+//! service accounts are filled, old Events removed.
 //!
 //! All of it lives on the store's change feed alone, so whatever writes to the store, they hear of it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
@@ -23,12 +24,13 @@ pub type Feed = mpsc::UnboundedReceiver<Arc<[Change]>>;
 const COMPONENT: &str = "namespace-controller";
 
 /// Follows the feed until the store closes it. `trust` is the certificate (PEM) by which clients know the server, once
-/// that is known; it goes into the Secrets of service accounts.
+/// that is known; it goes into the Secrets of service accounts. Events are removed `event_ttl` after their last change.
 /// `follower` is told of every change too, after those here have been.
 pub async fn run(
     objects: Arc<Objects>,
     hub: Arc<Hub>,
     trust: watch::Receiver<Option<Vec<u8>>>,
+    event_ttl: Duration,
     mut feed: Feed,
     follower: Option<mpsc::UnboundedSender<Arc<[Change]>>>,
 ) {
@@ -37,6 +39,8 @@ pub async fn run(
         tokio::spawn(token_secrets::run(Arc::clone(&objects), trust, queue));
         sender
     });
+    let (events, queue) = mpsc::unbounded_channel();
+    tokio::spawn(super::events::expire(Arc::clone(&objects), event_ttl, queue));
     let (to_empty, queue) = mpsc::unbounded_channel();
     for name in objects.terminating_namespaces() {
         let _ = to_empty.send(name);
@@ -47,6 +51,9 @@ pub async fn run(
         for change in batch.iter() {
             hub.publish(&objects, change);
             names.extend(objects.namespace_to_empty(change));
+            if change.kind_id == kinds::EVENT.id {
+                let _ = events.send(change.clone());
+            }
             if let (Some(tokens), Some(work)) = (&tokens, Objects::token_work(change)) {
                 let _ = tokens.send(work);
             }

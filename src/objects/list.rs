@@ -204,6 +204,9 @@ pub(super) fn selected(loaded: &Loaded, labels: &LabelSelector, fields: &FieldSe
 pub(super) fn object_matches(object: &Value, labels: &LabelSelector, fields: &FieldSelector) -> bool {
     let label = |name: &str| object.pointer("/metadata/labels")?.get(name)?.as_str();
     let field = |name: &str| {
+        if name == "source" {
+            return reporter(object);
+        }
         let mut value = Some(object);
         for part in name.split('.') {
             value = value.and_then(|value| value.get(part));
@@ -211,6 +214,12 @@ pub(super) fn object_matches(object: &Value, labels: &LabelSelector, fields: &Fi
         value.and_then(Value::as_str).unwrap_or_default()
     };
     labels.matches(label) && fields.matches(field)
+}
+
+/// Who reports an event; older recorders say so in another place than newer ones.
+fn reporter(event: &Value) -> &str {
+    let component = event.pointer("/source/component").and_then(Value::as_str).filter(|text| !text.is_empty());
+    component.or_else(|| event.get("reportingComponent")?.as_str()).unwrap_or_default()
 }
 
 fn snapshot_error(error: SnapshotError, continued: bool) -> Error {

@@ -75,7 +75,7 @@ const ROLES: &[RoleRow] = &[
         &[
             Resources { verbs: READ, group: "", resources: &["secrets"] },
             Resources { verbs: &["impersonate"], group: "", resources: &["serviceaccounts"] },
-            Resources { verbs: WRITE, group: "", resources: &["secrets", "serviceaccounts"] },
+            Resources { verbs: WRITE, group: "", resources: &["events", "secrets", "serviceaccounts"] },
             Resources { verbs: &["create"], group: "", resources: &["serviceaccounts/token"] },
             // No more than reading the Secrets one by one, which is asked for each of them besides.
             Resources {
@@ -92,7 +92,11 @@ const ROLES: &[RoleRow] = &[
         "system:aggregate-to-view",
         "view",
         &[
-            Resources { verbs: READ, group: "", resources: &["namespaces", "namespaces/status", "serviceaccounts"] },
+            Resources {
+                verbs: READ,
+                group: "",
+                resources: &["events", "namespaces", "namespaces/status", "serviceaccounts"],
+            },
             Resources { verbs: READ, group: OURS, resources: &["secretsyncs", "secretsyncs/status"] },
         ],
     ),

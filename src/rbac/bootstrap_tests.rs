@@ -170,6 +170,7 @@ fn missing_permissions_are_added_and_others_stay() {
         {"verbs": ["list"], "apiGroups": ["*"], "resources": ["*"]},
     ]);
     let mut rules = existing["rules"].as_array().unwrap().clone();
+    rules.push(json!({"verbs": ["get", "watch"], "apiGroups": [""], "resources": ["events"]}));
     rules.push(json!({"verbs": ["watch"], "apiGroups": [""], "resources": ["namespaces"]}));
     for resource in ["namespaces/status", "serviceaccounts"] {
         rules.push(json!({"verbs": ["get", "watch"], "apiGroups": [""], "resources": [resource]}));

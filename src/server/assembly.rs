@@ -14,7 +14,7 @@ use crate::api;
 use crate::audit::{self, AuditLog, RequestFacts};
 use crate::auth::{self, ADMIN_STATE_KEY, AdminToken, Authenticator, LegacyToken, OutsideIssuer, TokenHash};
 use crate::clock::SharedClock;
-use crate::config::{AuditConfig, ConfigError, HomePaths, PasswordMemory, TokenIssuer};
+use crate::config::{AuditConfig, ConfigError, EventTtl, HomePaths, PasswordMemory, TokenIssuer};
 use crate::crypto::{Argon2Cost, Keyring, password_limits};
 use crate::model::user::User;
 use crate::objects::watch::Hub;
@@ -97,6 +97,8 @@ pub struct Settings {
     pub swagger_ui: bool,
     /// Whether lists leave values out for callers who may not `get` the object.
     pub redact_lists: bool,
+    /// How long Events are kept.
+    pub event_ttl: EventTtl,
     /// How the audit log is kept.
     pub audit: AuditConfig,
     /// `iss` of the tokens that are signed.
@@ -197,7 +199,8 @@ impl Assembly {
         let (trust, known) = watch::channel(None);
         let (follower, changes) = mpsc::unbounded_channel();
         let follower = settings.sync.then_some(follower);
-        tokio::spawn(controllers::run(Arc::clone(&objects), Arc::clone(&hub), known, feed, follower));
+        let (all, told) = (Arc::clone(&objects), Arc::clone(&hub));
+        tokio::spawn(controllers::run(all, told, known, settings.event_ttl.get(), feed, follower));
         let switched = api::Settings { swagger_ui: settings.swagger_ui, redact_lists: settings.redact_lists };
         let own_clock = Arc::clone(&clock);
         let room = Room::new(Arc::clone(&objects), Arc::clone(&keyring), Arc::clone(&audit), Arc::clone(&clock));

@@ -133,6 +133,7 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
         unlock,
         limits,
         cache,
+        event_ttl,
         audit,
         sync,
     } = config;
@@ -144,6 +145,7 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
         watches_per_user: limits.watches_per_user,
         swagger_ui,
         redact_lists,
+        event_ttl,
         audit,
         token_issuer,
         legacy_tokens,

@@ -79,7 +79,7 @@ fn property(ty: Type, description: &str) -> Value {
         Type::Int32 => json!({"type": "integer", "format": "int32"}),
         Type::Int64 => json!({"type": "integer", "format": "int64"}),
         Type::Bytes => json!({"type": "string", "format": "byte"}),
-        Type::Time => json!({"type": "string", "format": "date-time"}),
+        Type::Time | Type::MicroTime => json!({"type": "string", "format": "date-time"}),
         Type::FieldsV1 => json!({"type": "object"}),
         Type::MapOfString => json!({"type": "object", "additionalProperties": {"type": "string", "default": ""}}),
         Type::MapOfBytes => json!({"type": "object", "additionalProperties": {"type": "string", "format": "byte"}}),

@@ -33,6 +33,7 @@ pub fn name(kind: &Kind) -> &'static str {
         "User" => "jane",
         "Cluster" => "east",
         "SecretSync" => "database",
+        "Event" => "database.18a1f2b3c4d5e6f7",
         _ => "",
     }
 }
@@ -94,6 +95,15 @@ pub fn input(kind: &Kind) -> Value {
             "source": {"names": [name(&kinds::SECRET)]},
             "targets": [{"cluster": name(&kinds::CLUSTER), "namespaces": {"names": ["team-a"]}}],
         }}),
+        "Event" => json!({
+            "involvedObject": {
+                "kind": "SecretSync", "namespace": NAMESPACE, "name": name(&kinds::SECRET_SYNC), "uid": UID,
+                "apiVersion": kinds::OWN_API_VERSION,
+            },
+            "reason": "Applied", "message": "wrote team-a/my-secret in cluster \"east\"",
+            "source": {"component": "sync-controller"},
+            "firstTimestamp": CREATED, "lastTimestamp": CREATED, "count": 1, "type": "Normal",
+        }),
         "SecretSyncRendering" => json!({"spec": {"cluster": name(&kinds::CLUSTER)}}),
         _ => json!({}),
     };

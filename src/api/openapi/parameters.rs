@@ -123,12 +123,7 @@ fn selectors(kind: &Kind) -> [Parameter; 2] {
 
 /// The fields by which a kind can be selected.
 fn selectable(kind: &Kind) -> Vec<&'static str> {
-    ["metadata.name", "metadata.namespace", "type", "status.phase"]
-        .into_iter()
-        .filter(|field| {
-            FieldSelector::parse(&format!("{field}=a")).is_ok_and(|selector| selector.check_supported(kind).is_ok())
-        })
-        .collect()
+    FieldSelector::fields_of(kind).0.to_vec()
 }
 
 fn pages() -> [Parameter; 4] {

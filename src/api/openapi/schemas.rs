@@ -230,7 +230,7 @@ fn property(message: &'static Message, field: &'static Field, part: Part, requir
             integer(object.schema_type(of(Type::Integer)), KnownFormat::Int64, least, most)
         }
         schema::Type::Bytes => base64(of(Type::String)).description(Some(field.description)).into(),
-        schema::Type::Time => {
+        schema::Type::Time | schema::Type::MicroTime => {
             let format = SchemaFormat::KnownFormat(KnownFormat::DateTime);
             object.schema_type(of(Type::String)).format(Some(format)).into()
         }

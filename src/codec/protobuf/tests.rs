@@ -63,11 +63,13 @@ fn encode(message: &Message, value: &Value) -> Vec<u8> {
                 number(&mut out, field.number, value.and_then(Value::as_i64).unwrap_or_default());
             }
             Type::Bytes => length_delimited(&mut out, field.number, &STANDARD.decode(text()).unwrap()),
-            Type::Time => {
+            Type::Time | Type::MicroTime => {
                 let mut time = Vec::new();
                 if let Some(text) = value.and_then(Value::as_str) {
-                    number(&mut time, 1, text.parse::<Timestamp>().unwrap().as_second());
-                    number(&mut time, 2, 0);
+                    let at: Timestamp = text.parse().unwrap();
+                    let second = at.as_second() - i64::from(at.subsec_nanosecond() < 0);
+                    number(&mut time, 1, second);
+                    number(&mut time, 2, i64::from(at.subsec_nanosecond().rem_euclid(1_000_000_000)));
                 }
                 length_delimited(&mut out, field.number, &time);
             }
@@ -377,6 +379,12 @@ fn of_type(ty: Type) -> BoxedStrategy<Value> {
         Type::Bytes => any::<[u8; 4]>().prop_map(|bytes| Value::from(STANDARD.encode(bytes))).boxed(),
         Type::Time => (-62_167_219_200_i64..=253_402_207_200)
             .prop_map(|at| Value::from(Timestamp::from_second(at).unwrap().to_string()))
+            .boxed(),
+        Type::MicroTime => (-62_167_219_200_i64..=253_402_207_200, 0..1_000_000_i32)
+            .prop_map(|(at, micros)| {
+                let at = Timestamp::new(at, micros * 1_000).unwrap();
+                Value::from(at.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string())
+            })
             .boxed(),
         Type::FieldsV1 => prop::collection::vec("f:[a-z.]{0,4}", 0..4)
             .prop_map(|names| Value::Object(names.into_iter().map(|name| (name, json!({}))).collect()))

@@ -83,3 +83,23 @@ pub static SERVICE_ACCOUNT: Kind = Kind {
     }],
     message: &schema::SERVICE_ACCOUNT,
 };
+
+/// Event: what happened to an object. Kept for a limited time.
+pub static EVENT: Kind = Kind {
+    id: 11,
+    group: "",
+    version: "v1",
+    api_version: "v1",
+    kind: "Event",
+    list_kind: "EventList",
+    plural: "events",
+    singular: "event",
+    short_names: &["ev"],
+    namespaced: true,
+    stored: true,
+    create_on_update: true,
+    delete_returns_object: false,
+    verbs: STORED_VERBS,
+    subresources: &[],
+    message: &schema::EVENT,
+};

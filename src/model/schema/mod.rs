@@ -7,6 +7,7 @@
 mod authn;
 mod authz;
 mod core;
+mod events;
 mod import;
 mod meta;
 mod rbac;
@@ -17,6 +18,7 @@ mod sync;
 pub use self::authn::*;
 pub use self::authz::*;
 pub use self::core::*;
+pub use self::events::*;
 pub use self::import::*;
 pub use self::meta::*;
 pub use self::rbac::*;
@@ -74,6 +76,8 @@ pub enum Type {
     Bytes,
     /// `metav1.Time`: RFC 3339 in JSON, `{seconds=1,nanos=2}` in protobuf.
     Time,
+    /// `metav1.MicroTime`: RFC 3339 with six digits of a second's fraction in JSON, `{seconds=1,nanos=2}` in protobuf.
+    MicroTime,
     /// `metav1.FieldsV1`: any JSON object; `{Raw=1 bytes(JSON)}` in protobuf.
     FieldsV1,
     /// `map[string]string`, merged key by key (granular).

@@ -9,6 +9,23 @@ use super::{SelectorError, check_count, check_length};
 use crate::model::field_error::go_quote;
 use crate::model::kinds::Kind;
 
+/// What an Event is selected by: `pkg/registry/core/event/strategy.go`.
+const EVENT_FIELDS: &[&str] = &[
+    "metadata.name",
+    "metadata.namespace",
+    "involvedObject.kind",
+    "involvedObject.namespace",
+    "involvedObject.name",
+    "involvedObject.uid",
+    "involvedObject.apiVersion",
+    "involvedObject.resourceVersion",
+    "involvedObject.fieldPath",
+    "reason",
+    "reportingComponent",
+    "source",
+    "type",
+];
+
 /// How a field's value is compared; a field that the object lacks is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FieldOperator {
@@ -68,16 +85,23 @@ impl FieldSelector {
             .map(|requirement| requirement.value.as_str())
     }
 
+    /// The fields by which a kind can be selected, and whether it has a conversion of its own for them, which words
+    /// the refusal of others.
+    pub fn fields_of(kind: &Kind) -> (&'static [&'static str], bool) {
+        match (kind.group, kind.kind) {
+            ("", "Secret") => (&["metadata.name", "metadata.namespace", "type"], true),
+            ("", "Namespace") => (&["metadata.name", "status.phase"], true),
+            ("", "Event") => (EVENT_FIELDS, true),
+            _ => (&["metadata.name", "metadata.namespace"], false),
+        }
+    }
+
     /// Whether objects of `kind` can be selected by these fields.
     ///
     /// # Errors
     /// The text for the first field that is not supported.
     pub fn check_supported(&self, kind: &Kind) -> Result<(), SelectorError> {
-        let (fields, own_conversion): (&[&str], bool) = match (kind.group, kind.kind) {
-            ("", "Secret") => (&["metadata.name", "metadata.namespace", "type"], true),
-            ("", "Namespace") => (&["metadata.name", "status.phase"], true),
-            _ => (&["metadata.name", "metadata.namespace"], false),
-        };
+        let (fields, own_conversion) = Self::fields_of(kind);
         let Some(unsupported) = self.0.iter().find(|requirement| !fields.contains(&requirement.field.as_str())) else {
             return Ok(());
         };

@@ -8,6 +8,7 @@
 //! [`super::defaults::prepare_for_create`], uid and times, [`validate_create`]; likewise for an update.
 
 pub mod cluster;
+mod event;
 pub mod exports;
 pub mod metadata;
 pub mod names;
@@ -46,6 +47,7 @@ pub(in crate::model) mod kind_id {
     pub const USER: u8 = 8;
     pub const CLUSTER: u8 = 9;
     pub const SECRET_SYNC: u8 = 10;
+    pub const EVENT: u8 = 11;
 }
 
 /// The errors of an object about to be created, in Kubernetes' order. Empty: it may be stored.
@@ -67,6 +69,7 @@ pub fn validate_update(kind: &'static Kind, new: &Value, old: &Value) -> Vec<Fie
     metadata::create(NameRule::AnyPathSegment, kind.namespaced, new, &mut errors);
     metadata::update(new, old, &mut errors);
     match kind.id {
+        kind_id::EVENT => event::event(new, &mut errors),
         kind_id::SECRET => {
             metadata::update_in_core(new, old, &mut errors);
             secret::update(new, old, &mut errors);
@@ -161,13 +164,22 @@ pub fn name_rule(kind: &Kind) -> NameRule {
         | kind_id::ROLE_BINDING
         | kind_id::CLUSTER_ROLE
         | kind_id::CLUSTER_ROLE_BINDING
-        | kind_id::USER => NameRule::PathSegment,
+        | kind_id::USER
+        | kind_id::EVENT => NameRule::PathSegment,
         _ => NameRule::Subdomain,
     }
 }
 
 /// The rules of a kind for a whole object, metadata first.
 fn whole(kind: &'static Kind, object: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
+    if kind.id == kind_id::EVENT {
+        event::event(object, errors);
+        if errors.is_empty() {
+            // No more is asked of its name than that it can stand in a path.
+            metadata::create(NameRule::AnyPathSegment, true, object, errors);
+        }
+        return;
+    }
     metadata::create_in_core(name_rule(kind), kind.namespaced, object, errors);
     match kind.id {
         kind_id::SECRET => secret::create(object, errors),

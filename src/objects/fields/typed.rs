@@ -82,11 +82,20 @@ impl Check {
             return;
         }
         match ty {
-            Type::String | Type::Bytes | Type::Time if !value.is_string() => self.expected("string", value),
+            Type::String | Type::Bytes | Type::Time | Type::MicroTime if !value.is_string() => {
+                self.expected("string", value);
+            }
             Type::Bool if !value.is_boolean() => self.expected("boolean", value),
             Type::Int32 | Type::Int64 if !value.is_number() => self.expected("numeric (int or float)", value),
             Type::FieldsV1 if !value.is_object() => self.expected("map", value),
-            Type::String | Type::Bytes | Type::Time | Type::Bool | Type::Int32 | Type::Int64 | Type::FieldsV1 => {}
+            Type::String
+            | Type::Bytes
+            | Type::Time
+            | Type::MicroTime
+            | Type::Bool
+            | Type::Int32
+            | Type::Int64
+            | Type::FieldsV1 => {}
             Type::MapOfString | Type::MapOfBytes => self.map(Type::String, value),
             Type::MapOfStrings => self.map(Type::Strings(ListKind::Atomic), value),
             Type::Message(message) => self.message(message, place, value),

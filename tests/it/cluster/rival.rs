@@ -72,10 +72,14 @@ impl Rivals {
 
     /// Sends the request to both, and notes what differs. The path goes on after `…/secrets`.
     fn asks(&mut self, code: u16, method: &str, path: &str, content_type: &str, body: &Value) {
-        let path = format!("{}{path}", secrets(self.namespace));
+        self.sends(code, method, &format!("{}{path}", secrets(self.namespace)), content_type, body);
+    }
+
+    /// The same with a whole path.
+    fn sends(&mut self, code: u16, method: &str, path: &str, content_type: &str, body: &Value) {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let send = |client: &mut Client| {
-            let answer = client.typed(method, &path, content_type, body.as_bytes());
+            let answer = client.typed(method, path, content_type, body.as_bytes());
             (answer.status, plain(answer.json()))
         };
         let (ours, theirs) = (send(&mut self.room), send(&mut self.cluster));
@@ -98,6 +102,13 @@ fn plain(mut answer: Value) -> Value {
                 for name in ["uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "time", "continue"] {
                     fields.remove(name);
                 }
+                // What Kubernetes writes of an Event though it is empty.
+                fields.retain(|name, value| match name.as_str() {
+                    "eventTime" | "firstTimestamp" | "lastTimestamp" => !value.is_null(),
+                    "reportingComponent" | "reportingInstance" => value != "",
+                    "source" => *value != json!({}),
+                    _ => true,
+                });
                 // They come in the order of the seconds in which they wrote.
                 if let Some(managers) = fields.get_mut("managedFields").and_then(Value::as_array_mut) {
                     managers.sort_by_key(|entry| format!("{} {}", entry["operation"], entry["manager"]));
@@ -292,5 +303,69 @@ fn a_role_for_names_lets_an_apply_create_and_nothing_else() {
     all(&mut both, [403, 403, 403, 403, 403, 200, 200]);
     both.becomes("creator", &[rule(&["create"], "", &["secrets"])], &mut admins);
     all(&mut both, [403, 201, 403, 403, 403, 403, 403]);
+    both.agree();
+}
+
+#[test]
+fn events_are_those_of_a_cluster() {
+    let Some(mut both) = Rivals::start("rival-events") else { return };
+    let events = "/api/v1/namespaces/rival-events/events";
+    let event = |name: &str, fields: &Value| {
+        let mut event = json!({
+            "kind": "Event", "apiVersion": "v1", "metadata": {"name": name},
+            "involvedObject": {"kind": "Secret", "apiVersion": "v1", "namespace": "rival-events", "name": "db"},
+            "reason": "Looked", "message": "somebody looked", "type": "Normal", "source": {"component": "looker"},
+            "firstTimestamp": "2026-01-01T00:00:00Z", "lastTimestamp": "2026-01-02T00:00:00Z", "count": 3,
+        });
+        event.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        event
+    };
+    let timed = |name: &str, fields: &Value| {
+        let mut event = json!({
+            "kind": "Event", "apiVersion": "v1", "metadata": {"name": name},
+            "involvedObject": {"namespace": "rival-events"}, "eventTime": "2026-01-01T00:00:00.000001+01:00",
+            "reportingComponent": "a.b/c", "reportingInstance": "c-0", "action": "Look", "reason": "Looked",
+            "series": {"count": 2, "lastObservedTime": "2026-01-01T00:00:01.000000Z"},
+        });
+        event.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        event
+    };
+    let one = format!("{events}/a.1");
+    for (code, event) in [
+        (201, event("a.1", &json!({}))),
+        (409, event("a.1", &json!({}))),
+        (201, timed("A_name.2", &json!({}))),
+        (422, event("a.3", &json!({"involvedObject": {"namespace": "default"}}))),
+        (422, event("a.3", &json!({"involvedObject": {}}))),
+        (422, event("a.3", &json!({"involvedObject": null}))),
+        (422, event("a/3", &json!({}))),
+        (422, timed("a.3", &json!({"action": "a".repeat(129), "reason": "", "message": "m".repeat(1025)}))),
+        (422, timed("a.3", &json!({"reportingComponent": "not/a/name", "reportingInstance": null}))),
+        (422, timed("a.3", &json!({"reportingComponent": ""}))),
+        (201, timed("a.3", &json!({"involvedObject": {"namespace": "elsewhere"}}))),
+        (422, event("a.4", &json!({"metadata": {"name": "a.4", "labels": {"a": "_"}}}))),
+        (201, event("a.5", &json!({"type": "Odd", "count": -1, "related": {"name": "x"}}))),
+    ] {
+        both.sends(code, "POST", &format!("{events}?fieldManager=m"), JSON, &event);
+    }
+    both.sends(200, "PATCH", &format!("{one}?fieldManager=m"), MERGE, &json!({"count": 4, "message": "again"}));
+    both.sends(
+        200,
+        "PATCH",
+        &format!("{one}?fieldManager=s"),
+        STRATEGIC,
+        &json!({"series": {"count": 4, "lastObservedTime": "2026-01-01T00:00:01.000000Z"}}),
+    );
+    both.sends(422, "PATCH", &one, MERGE, &json!({"involvedObject": {"namespace": "other"}}));
+    both.sends(200, "PUT", &format!("{one}?fieldManager=m"), JSON, &event("a.1", &json!({"type": "Warning"})));
+    both.sends(201, "PUT", &format!("{events}/new?fieldManager=m"), JSON, &event("new", &json!({})));
+    both.sends(200, "PATCH", &format!("{one}?fieldManager=x&force=true"), APPLY, &event("a.1", &json!({"count": 9})));
+    both.sends(200, "GET", &one, JSON, &Value::Null);
+    for selector in ["involvedObject.name=db", "source=looker,type!=Odd", "reportingComponent=a.b/c", "reason=None"] {
+        both.sends(200, "GET", &format!("{events}?fieldSelector={selector}"), JSON, &Value::Null);
+    }
+    both.sends(400, "GET", &format!("{events}?fieldSelector=message=a"), JSON, &Value::Null);
+    both.sends(200, "DELETE", &one, JSON, &Value::Null);
+    both.sends(404, "GET", &one, JSON, &Value::Null);
     both.agree();
 }

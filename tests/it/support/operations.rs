@@ -74,6 +74,8 @@ pub fn body(method: &str, template: &str, path: &str) -> String {
             let name = path.split('/').nth(4).unwrap();
             json!({"metadata": {"name": name}, "spec": {"finalizers": ["kubernetes"]}})
         }
+        ("put", "events") => json!({"metadata": {"name": name}, "involvedObject": {"namespace": namespace}}),
+        ("post", "events") => json!({"metadata": {"generateName": "new-"}, "involvedObject": {"namespace": namespace}}),
         ("put", _) => of_nobody(collection, &json!({"name": name})),
         ("post", "namespaces" | "secrets" | "serviceaccounts" | "users") => {
             json!({"metadata": {"generateName": "new-"}})
@@ -154,6 +156,8 @@ pub fn make_targets(admin: &mut Client) {
         targets.push((secrets(namespace), of_nobody("secrets", &json!({"name": "a"}))));
         targets.push((secrets(namespace), of_nobody("secrets", &json!({"name": "b"}))));
         targets.push((format!("/api/v1/namespaces/{namespace}/serviceaccounts"), of_nobody("", &target)));
+        let event = json!({"metadata": target, "involvedObject": {"namespace": namespace}});
+        targets.push((format!("/api/v1/namespaces/{namespace}/events"), event));
         targets.push((format!("{OURS}/namespaces/{namespace}/secretsyncs"), of_nobody("secretsyncs", &target)));
         for resource in ["roles", "rolebindings"] {
             targets.push((rbac(namespace, resource), of_nobody(resource, &target)));

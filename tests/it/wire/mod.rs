@@ -2,6 +2,7 @@
 
 mod clusters;
 mod dependents;
+mod events;
 mod kubectl;
 mod patches;
 mod python_client;
