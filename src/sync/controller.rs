@@ -14,11 +14,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::decide::backoff;
+use super::events;
+use super::finalizer::{hold, set_finalizer};
 use super::lane::{Lane, Work};
 use super::metrics::Metrics;
 use super::origin::{Sync, SyncName, Unrendered};
@@ -26,19 +28,14 @@ use super::pass::{self, Memory, Scope};
 use super::pool::Pool;
 use super::remote::Remote;
 use super::report::{Failed, Report};
-use super::room::{COMPONENT, Room, own_permit};
+use super::room::{COMPONENT, Room};
 use super::status::{LaneState, says_the_same, status};
 use super::watching;
-use crate::audit::RequestFacts;
 use crate::clock::rfc3339;
 use crate::model::kinds::{self, CLUSTER, SECRET, SECRET_SYNC, SERVICE_ACCOUNT};
-use crate::model::validation::options;
-use crate::objects::{Error, PatchBody, PatchType, Request};
-use crate::sensitive::Document;
+use crate::objects::{Error, Involved, Occurrence, Recorder};
 use crate::store::{Change, Operation};
 
-/// Holds a SecretSync until what it has written is taken back, where that is wanted.
-pub const FINALIZER: &str = "strongroom.dev/sync";
 /// Annotation: a new value asks for a pass.
 pub const REQUESTED: &str = "strongroom.dev/requested-at";
 /// A status that says the same is written anew after this time, for its `lastSyncTime`.
@@ -53,6 +50,7 @@ pub(super) struct Context {
     pub(super) room: Room,
     pub(super) pool: Pool,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) recorder: Recorder,
     /// Held by who looks at the health of clusters.
     pub(super) looking: tokio::sync::Mutex<()>,
     workers: Mutex<Workers>,
@@ -123,6 +121,7 @@ impl Worker {
 /// Follows `feed` until it ends.
 pub async fn run(room: Room, metrics: Arc<Metrics>, mut feed: mpsc::UnboundedReceiver<Arc<[Change]>>) {
     let context = Arc::new(Context {
+        recorder: Recorder::new(Arc::clone(&room.objects), COMPONENT),
         room,
         pool: Pool::default(),
         metrics,
@@ -266,6 +265,7 @@ fn resolve(context: &Arc<Context>, worker: &Arc<Worker>, sync: &Sync, object: &V
         clusters.entry(name.to_owned()).or_default();
     }
     let mut state = worker.state();
+    let happened = events::of_unresolved(&state.unresolved, &unresolved);
     state.unresolved = unresolved;
     state.lanes.retain(|name, _| clusters.contains_key(name));
     state.told.retain(|name, _| clusters.contains_key(name));
@@ -285,10 +285,15 @@ fn resolve(context: &Arc<Context>, worker: &Arc<Worker>, sync: &Sync, object: &V
     }
     let has_none = state.lanes.is_empty();
     drop(state);
-    if has_none {
-        // Nobody else would tell why nothing is done, or that nothing is left to be taken back.
-        let (context, worker) = (Arc::clone(context), Arc::clone(worker));
-        tokio::spawn(async move { tell(&context, &worker).await });
+    if has_none || !happened.is_empty() {
+        // Where there is no lane nobody else would tell why nothing is done, or that nothing is left to be taken back.
+        let (context, worker, sync, object) = (Arc::clone(context), Arc::clone(worker), sync.clone(), object.clone());
+        tokio::spawn(async move {
+            if has_none {
+                tell(&context, &worker).await;
+            }
+            context.recorder.record(&involved(&sync, &object), happened).await;
+        });
     }
 }
 
@@ -311,8 +316,9 @@ async fn run_lane(context: Arc<Context>, worker: Arc<Worker>, cluster: String, l
             restart(&context, &sync, remote, &mut report).await;
         }
         context.metrics.passed(&report);
-        let next = take_in(&context, &worker, &cluster, report, is_whole).await;
-        tell(&context, &worker).await;
+        let (next, mut happened) = take_in(&context, &worker, &cluster, report, is_whole).await;
+        happened.extend(tell(&context, &worker).await);
+        context.recorder.record(&involved(&sync, &object), happened).await;
         match next {
             Next::Again { sources: Some(sources), after } => lane.again(sources, after),
             Next::Again { sources: None, after } => lane.all(after),
@@ -417,7 +423,25 @@ enum Next {
     Again { sources: Option<BTreeSet<String>>, after: Duration },
 }
 
-async fn take_in(context: &Context, worker: &Worker, cluster: &str, report: Report, is_whole: bool) -> Next {
+/// The SecretSync as what something happens to.
+fn involved<'a>(sync: &'a Sync, object: &'a Value) -> Involved<'a> {
+    let revision = object.pointer("/metadata/resourceVersion").and_then(Value::as_str);
+    Involved {
+        kind: &SECRET_SYNC,
+        namespace: &sync.id.namespace,
+        name: &sync.id.name,
+        uid: &sync.uid,
+        resource_version: revision.unwrap_or_default(),
+    }
+}
+
+async fn take_in(
+    context: &Context,
+    worker: &Worker,
+    cluster: &str,
+    report: Report,
+    is_whole: bool,
+) -> (Next, Vec<Occurrence>) {
     let now = context.room.clock.unix_seconds();
     let settled = report.settled_deletions.clone();
     let next = take_in_report(worker, cluster, report, is_whole, now);
@@ -452,7 +476,7 @@ async fn settle_deletions(context: &Context, namespace: &str, names: &[String]) 
     }
 }
 
-fn take_in_report(worker: &Worker, cluster: &str, report: Report, is_whole: bool, now: i64) -> Next {
+fn take_in_report(worker: &Worker, cluster: &str, report: Report, is_whole: bool, now: i64) -> (Next, Vec<Occurrence>) {
     let retry_after = report.failure.as_ref().and_then(|failed| failed.retry_after);
     let mut state = worker.state();
     if is_whole {
@@ -461,11 +485,12 @@ fn take_in_report(worker: &Worker, cluster: &str, report: Report, is_whole: bool
         state.sources.extend(report.sources.iter().cloned());
     }
     let lane = state.told.entry(cluster.to_owned()).or_default();
+    let happened = events::of_pass(cluster, lane, &report);
     lane.take_in(report, is_whole, now);
     if !lane.is_unsettled() {
         lane.attempts = 0;
         lane.next_retry_at = None;
-        return Next::Interval;
+        return (Next::Interval, happened);
     }
     lane.attempts += 1;
     let mut random = [0; 8];
@@ -479,13 +504,13 @@ fn take_in_report(worker: &Worker, cluster: &str, report: Report, is_whole: bool
         let unsettled = lane.targets.values().filter(|seen| seen.report.is_passing && !seen.report.is_ready);
         Some(unsettled.map(|seen| seen.report.source.clone()).collect())
     };
-    Next::Again { sources, after }
+    (Next::Again { sources, after }, happened)
 }
 
-/// Writes the status, and lets a SecretSync go that has nothing left to take back.
-async fn tell(context: &Context, worker: &Worker) {
+/// Writes the status, and lets a SecretSync go that has nothing left to take back. Says if all is well that was not.
+async fn tell(context: &Context, worker: &Worker) -> Option<Occurrence> {
     let _writing = worker.writing.lock().await;
-    let Some((sync, object)) = context.room.sync(&worker.id) else { return };
+    let (sync, object) = context.room.sync(&worker.id)?;
     let former = object.get("status").cloned().unwrap_or_default();
     let now = context.room.clock.unix_seconds();
     let (made, is_done) = {
@@ -501,7 +526,7 @@ async fn tell(context: &Context, worker: &Worker) {
             tracing::warn!(%error, "a SecretSync's finalizer could not be removed");
         }
         if is_done {
-            return;
+            return None;
         }
     }
     let is_recent = former
@@ -510,49 +535,16 @@ async fn tell(context: &Context, worker: &Worker) {
         .and_then(crate::model::age::parse_rfc3339)
         .is_some_and(|told| now - told < STATUS_SECONDS);
     if says_the_same(&made, &former) && is_recent {
-        return;
+        return None;
     }
+    let is_well = events::of_status(&former, &made);
     let written = context.room.objects.write_status(&SECRET_SYNC, &sync.id.namespace, &sync.id.name, &sync.uid, made);
     if let Err(error) = written.await
         && !matches!(error, Error::NotFound(_) | Error::Conflict(..))
     {
         tracing::warn!("the status of a SecretSync could not be written");
     }
-}
-
-/// Before anything is written that is to be taken back at the end: the finalizer.
-async fn hold(context: &Context, sync: &Sync, object: &Value) -> Result<(), String> {
-    let finalizers = object.pointer("/metadata/finalizers").and_then(Value::as_array);
-    let has = finalizers.is_some_and(|finalizers| finalizers.iter().any(|name| name == FINALIZER));
-    if sync.is_deleting || has == sync.spec.is_to_be_taken_back() {
-        return Ok(());
-    }
-    set_finalizer(context, sync, object, !has).await
-}
-
-async fn set_finalizer(context: &Context, sync: &Sync, object: &Value, is_on: bool) -> Result<(), String> {
-    let before = object.pointer("/metadata/finalizers").and_then(Value::as_array).cloned().unwrap_or_default();
-    let mut finalizers: Vec<Value> = before.into_iter().filter(|name| name != FINALIZER).collect();
-    if is_on {
-        finalizers.push(FINALIZER.into());
-    }
-    let body = PatchBody {
-        patch_type: PatchType::Merge,
-        document: Document::new(json!({"metadata": {
-            "uid": sync.uid, "finalizers": finalizers,
-            "resourceVersion": object.pointer("/metadata/resourceVersion"),
-        }})),
-    };
-    let permit = own_permit("patch", &SECRET_SYNC, &sync.id.namespace, &sync.id.name).ok_or("no permit")?;
-    let facts = RequestFacts::own(context.room.clock.unix_millis());
-    let mut options = options::create(&[]).map_err(|_| "the options of no query".to_owned())?;
-    COMPONENT.clone_into(&mut options.field_manager);
-    let request = Request { permit: &permit, facts: &facts };
-    match context.room.objects.patch(request, &body, &options, &mut Vec::new()).await {
-        Ok(_) | Err(Error::NotFound(_)) => Ok(()),
-        Err(Error::Conflict(..)) => Err("it was changed meanwhile".to_owned()),
-        Err(_) => Err("it could not be written".to_owned()),
-    }
+    is_well
 }
 
 /// Restarts what the targets name whose data was changed, each once.

@@ -12,7 +12,7 @@ use crate::clock::rfc3339;
 use crate::model::age::parse_rfc3339;
 use crate::model::kinds::CLUSTER;
 use crate::model::user::User;
-use crate::objects::Error;
+use crate::objects::{Error, Involved, Occurrence};
 use crate::rbac::{self, Policy};
 
 const AT_ONCE: usize = 16;
@@ -59,8 +59,27 @@ async fn one(context: &Context, name: String) {
         return;
     }
     let uid = object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
+    let happened = news(&former, &status, &name);
     let written = context.room.objects.write_status(&CLUSTER, "", &name, uid, status).await;
     if written.is_err_and(|error| !matches!(error, Error::NotFound(_) | Error::Conflict(..))) {
         tracing::warn!(object.name = name, "the status of a Cluster could not be written");
     }
+    let resource_version = object.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default();
+    let involved = Involved { kind: &CLUSTER, namespace: "", name: &name, uid, resource_version };
+    context.recorder.record(&involved, happened.into_iter().collect()).await;
+}
+
+/// That a cluster answers, or does not, where that is news.
+fn news(former: &Value, status: &Value, name: &str) -> Option<Occurrence> {
+    let healthy =
+        |status: &Value, field: &str| status.pointer("/conditions/0")?.get(field)?.as_str().map(str::to_owned);
+    let (is, reason) = (healthy(status, "status")?, healthy(status, "reason")?);
+    if healthy(former, "status").as_ref() == Some(&is) && healthy(former, "reason").as_ref() == Some(&reason) {
+        return None;
+    }
+    let message = healthy(status, "message").unwrap_or_default();
+    Some(match is.as_str() {
+        "True" => Occurrence::normal("Healthy", format!("cluster {name:?} answers and takes the credential")),
+        _ => Occurrence::warning(&reason, format!("cluster {name:?}: {message}")),
+    })
 }

@@ -15,6 +15,8 @@
 pub mod controller;
 mod decide;
 mod desired;
+mod events;
+mod finalizer;
 mod health;
 pub mod job;
 mod lane;

@@ -326,10 +326,12 @@ impl<'a, O: Origin> Pass<'a, O> {
         };
         let was_written = self.memory.was_written(&desired.namespace, &desired.name);
         let verdict = decide(target, desired, observed.as_ref(), &self.sync.uid, was_written);
+        // One that is gone, and that is nobody's but ours to make, was deleted by somebody.
+        let is_gone = verdict.state == State::Missing && was_written && verdict.reason != "TargetMissing";
         let keys = if self.scope.dry_run { key_changes(target, desired, observed.as_ref()) } else { Vec::new() };
         let mut report = TargetReport {
             is_ready: verdict.is_ready,
-            is_drifted: verdict.state.is_drift() || verdict.reason == "Drift",
+            is_drifted: verdict.state.is_drift() || is_gone,
             resource_version: observed.as_ref().map(|observed| observed.resource_version.clone()),
             keys,
             ..self.told(rendered, verdict.state, verdict.reason, verdict.message.clone())
