@@ -2,6 +2,7 @@
 
 mod command;
 mod environment;
+mod kubeseal;
 mod manifests;
 mod requests;
 mod sealed_secrets;
