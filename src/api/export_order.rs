@@ -6,9 +6,13 @@ use std::str::FromStr as _;
 
 use serde_json::Value;
 
-use crate::export::{ExternalStore, Format, Options, Recipient, Scope, Sealing, SealingCertificate};
+use crate::export::{
+    EarlierSealedSecret, ExternalStore, Format, Options, PREVIOUS_MAX_BYTES, Recipient, Scope, Sealing,
+    SealingCertificate,
+};
 use crate::model::field_error::FieldError;
 use crate::model::validation::names;
+use crate::sensitive::SecretBytes;
 
 /// What the SecretStore is called, and the Secret with the token for this server.
 const STORE_NAME: &str = "strongroom";
@@ -21,10 +25,16 @@ pub struct Order {
     /// As what.
     pub format: Format,
     string_data: bool,
-    sealing: Option<(SealingCertificate, Scope)>,
+    sealing: Option<Seal>,
     recipients: Vec<Recipient>,
     external_store: Option<Store>,
     now_unix_seconds: i64,
+}
+
+struct Seal {
+    certificate: SealingCertificate,
+    scope: Scope,
+    earlier: Vec<EarlierSealedSecret>,
 }
 
 struct Store {
@@ -59,13 +69,13 @@ impl Order {
         }
     }
 
-    /// As `export` takes it.
-    pub fn options(&self) -> Options<'_> {
-        let sealing = self.sealing.as_ref().map(|(certificate, scope)| Sealing {
-            certificate,
-            scope: *scope,
-            fingerprint_key: None,
-            earlier: &[],
+    /// As `export` takes it; the key is that of the fingerprints in SealedSecrets.
+    pub fn options<'a>(&'a self, fingerprint_key: &'a SecretBytes) -> Options<'a> {
+        let sealing = self.sealing.as_ref().map(|seal| Sealing {
+            certificate: &seal.certificate,
+            scope: seal.scope,
+            fingerprint_key: Some(fingerprint_key),
+            earlier: &seal.earlier,
         });
         let external_store = self.external_store.as_ref().map(|store| ExternalStore {
             url: &store.url,
@@ -117,11 +127,7 @@ fn options<'v>(
     found.filter(|_| format == of)
 }
 
-fn sealing(
-    options: &Value,
-    now_unix_seconds: i64,
-    errors: &mut Vec<FieldError>,
-) -> Option<(SealingCertificate, Scope)> {
+fn sealing(options: &Value, now_unix_seconds: i64, errors: &mut Vec<FieldError>) -> Option<Seal> {
     let pem = text(options, "certificates").as_bytes();
     let certificate = SealingCertificate::choose(pem, now_unix_seconds, is(options, "allowExpired"))
         .map_err(|why| errors.push(FieldError::forbidden("spec.sealedSecret.certificates", why.to_string())));
@@ -132,7 +138,19 @@ fn sealing(
             errors.push(FieldError::not_supported("spec.sealedSecret.scope", scope, &scopes));
         }),
     };
-    Some((certificate.ok()?, scope.ok()?))
+    let earlier = earlier(text(options, "previous"), errors);
+    Some(Seal { certificate: certificate.ok()?, scope: scope.ok()?, earlier })
+}
+
+/// Nothing of it is trusted: what is kept of it is what the fingerprints prove to be ours.
+fn earlier(file: &str, errors: &mut Vec<FieldError>) -> Vec<EarlierSealedSecret> {
+    let field = "spec.sealedSecret.previous";
+    if file.len() > PREVIOUS_MAX_BYTES {
+        errors.push(FieldError::too_long(field, PREVIOUS_MAX_BYTES));
+        return Vec::new();
+    }
+    let read = EarlierSealedSecret::read_all(file.as_bytes());
+    read.map_err(|why| errors.push(FieldError::forbidden(field, why.to_string()))).unwrap_or_default()
 }
 
 /// A key that is not one is not repeated: it may be an identity, which is secret.

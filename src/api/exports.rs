@@ -62,13 +62,19 @@ pub(super) async fn create(
     };
     let names: Vec<String> = chosen.iter().map(|loaded| loaded.name().to_owned()).collect();
     let objects = Arc::clone(&context.state.objects);
-    let file = blocking(move || render(&objects, &chosen, &order)).await??;
+    let fingerprint_key = context.state.room.sealed_fingerprint_key();
+    let file = blocking(move || render(&objects, &chosen, &order, &fingerprint_key)).await??;
     context.facts.annotate(EXPORTED, recorded(&names));
     let document = std::str::from_utf8(file.expose()).map_err(|_| Failure::internal())?;
+    let mut spec = object.get("spec").cloned().unwrap_or_default();
+    // The caller has it, and it is as long as the answer.
+    if let Some(options) = spec.get_mut("sealedSecret").and_then(Value::as_object_mut) {
+        options.remove("previous");
+    }
     let body = Document::new(json!({
         "kind": SECRET_EXPORT.kind, "apiVersion": kinds::OWN_API_VERSION,
         "metadata": {"namespace": permit.namespace(), "creationTimestamp": null},
-        "spec": object.get("spec").cloned().unwrap_or_default(),
+        "spec": spec,
         "status": {"document": document, "secrets": names},
     }));
     let response = respond::value(&asked.style, 201, body.expose(), &asked.warnings);
@@ -162,13 +168,19 @@ fn allowed(context: &Context<'_>, attributes: Attributes) -> Result<Permit, Fail
     rbac::authorize(&access.policy, &context.user, attributes).map_err(|denial| Failure::forbidden(&denial))
 }
 
-fn render(objects: &Objects, chosen: &[Loaded], order: &Order) -> Result<SecretBytes, Failure> {
+fn render(
+    objects: &Objects,
+    chosen: &[Loaded],
+    order: &Order,
+    fingerprint_key: &SecretBytes,
+) -> Result<SecretBytes, Failure> {
     let mut secrets = Vec::with_capacity(chosen.len());
     for loaded in chosen {
         secrets.push(SecretDocument::read(&objects.document(loaded)?).map_err(|error| refused(&error))?);
     }
     let mut random = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(|_| NoRandomness);
-    export::render(&secrets, order.format, &order.options(), &mut random).map_err(|error| refused(&error))
+    export::render(&secrets, order.format, &order.options(fingerprint_key), &mut random)
+        .map_err(|error| refused(&error))
 }
 
 /// 422: these Secrets and this format do not go together.

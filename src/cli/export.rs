@@ -1,7 +1,9 @@
 //! `strongroom export`: Secrets of a namespace as a file of another format.
 //!
-//! What it never does: put values on a terminal unasked, or write over a file that is there.
+//! What it never does: put values on a terminal unasked, or write over a file that is there, but for one of SealedSecrets
+//! that it is told to bring up to date.
 
+use std::fs;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -12,13 +14,13 @@ use super::CliError;
 use super::connection::{ConnectionOptions, body, read_bounded};
 use super::output::{print, several_lines};
 use crate::config::Environment;
-use crate::export::{Format, UnknownFormat};
+use crate::export::{EarlierSealedSecret, Format, PREVIOUS_MAX_BYTES, UnknownFormat};
 use crate::import::manifests;
 use crate::kube_client::{Request, encode_segment};
 use crate::model::kinds::{OWN_API_VERSION, SECRET_EXPORT};
 use crate::model::selector::{LabelSelector, Operator};
 use crate::sensitive::Document;
-use crate::server::private_files::{create_folder, create_new};
+use crate::server::private_files::{create_folder, create_new, replace};
 
 const CERTIFICATES_MAX_BYTES: u64 = 1024 * 1024;
 
@@ -59,6 +61,12 @@ pub struct Export {
     /// sealedsecret: take a certificate that has expired
     #[arg(long, requires = "certificate", help_heading = "Formats")]
     allow_expired: bool,
+    /// sealedsecret: an earlier file of these; values that are the same keep their ciphertext
+    #[arg(long, value_name = "FILE", requires = "certificate", help_heading = "Formats")]
+    previous: Option<PathBuf>,
+    /// sealedsecret: FILE may be there; it is the earlier file, and is replaced
+    #[arg(long, requires_all = ["certificate", "output"], conflicts_with = "previous", help_heading = "Formats")]
+    update: bool,
     /// sops: who can decrypt it, age1…; may be repeated
     #[arg(long, value_name = "RECIPIENT", help_heading = "Formats")]
     age_recipient: Vec<String>,
@@ -111,15 +119,21 @@ impl Export {
                 "format {format} shows the values: -o FILE writes them to a file that only you can read, --reveal shows them here"
             )));
         }
-        let answer = self.ask(environment, format)?;
+        let earlier = self.earlier()?;
+        let answer = self.ask(environment, format, earlier.as_ref())?;
         let Some(document) = answer.expose().pointer("/status/document").and_then(Value::as_str) else {
             return Err(CliError::NotDone("the server did not answer with a file".to_owned()));
         };
         match &self.output {
             Some(file) => {
-                create_new(&std::path::absolute(file).unwrap_or_else(|_| file.clone()), document.as_bytes())?;
                 let exported = answer.expose().pointer("/status/secrets").and_then(Value::as_array).map_or(0, Vec::len);
-                print(&format!("{exported} secrets exported to {}\n", file.display()));
+                let mut end = "";
+                match &earlier {
+                    Some(earlier) if self.update && earlier.text == document => end = ", where nothing has changed",
+                    Some(earlier) if self.update => earlier.replace_with(document)?,
+                    _ => create_new(&std::path::absolute(file).unwrap_or_else(|_| file.clone()), document.as_bytes())?,
+                }
+                print(&format!("{exported} secrets exported to {}{end}\n", file.display()));
             }
             None if shows => print(&zeroize::Zeroizing::new(several_lines(document))),
             None => {
@@ -141,7 +155,10 @@ impl Export {
         if self.string_data {
             return Err(CliError::NotDone("--string-data is of manifests".to_owned()));
         }
-        let answer = self.ask(environment, Format::Json)?;
+        if self.previous.is_some() || self.update {
+            return Err(CliError::NotDone("--previous and --update are of SealedSecrets".to_owned()));
+        }
+        let answer = self.ask(environment, Format::Json, None)?;
         let document = answer.expose().pointer("/status/document").and_then(Value::as_str).unwrap_or_default();
         let secrets = manifests(document.as_bytes());
         let secrets = secrets.map_err(|_| CliError::NotDone("the server did not answer with manifests".to_owned()))?;
@@ -160,8 +177,18 @@ impl Export {
         Ok(())
     }
 
-    fn ask(&self, environment: &Environment, format: Format) -> Result<Document, CliError> {
-        let spec = self.spec(format)?;
+    /// The file whose ciphertexts are to be kept, if there is one.
+    fn earlier(&self) -> Result<Option<Earlier>, CliError> {
+        let updated = self.output.as_ref().filter(|_| self.update);
+        match (&self.previous, updated) {
+            (Some(file), _) => Earlier::read(file).map(Some),
+            (None, Some(file)) if fs::symlink_metadata(file).is_ok() => Earlier::read(file).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn ask(&self, environment: &Environment, format: Format, earlier: Option<&Earlier>) -> Result<Document, CliError> {
+        let spec = self.spec(format, earlier)?;
         let connection = self.connection.connect(environment)?;
         let namespace = connection.namespace(self.namespace.as_deref());
         let path = format!("/apis/{OWN_API_VERSION}/namespaces/{}/{}", encode_segment(namespace), SECRET_EXPORT.plural);
@@ -169,7 +196,7 @@ impl Export {
         connection.object(Request::post(path, body(&Document::new(asked))))
     }
 
-    fn spec(&self, format: Format) -> Result<Value, CliError> {
+    fn spec(&self, format: Format, earlier: Option<&Earlier>) -> Result<Value, CliError> {
         let mut spec = Map::new();
         let mut put = |field: &str, value: Value| drop(spec.insert(field.to_owned(), value));
         put("format", format.name().into());
@@ -183,9 +210,12 @@ impl Export {
         }
         if let Some(file) = &self.certificate {
             let scope = self.scope.and_then(|scope| Some(scope.to_possible_value()?.get_name().to_owned()));
-            let options = json!({
+            let mut options = json!({
                 "certificates": pem(file)?, "scope": scope.unwrap_or_default(), "allowExpired": self.allow_expired,
             });
+            if let (Some(earlier), Some(options)) = (earlier, options.as_object_mut()) {
+                options.insert("previous".to_owned(), earlier.text.as_str().into());
+            }
             put("sealedSecret", options);
         }
         if !self.age_recipient.is_empty() {
@@ -195,6 +225,37 @@ impl Export {
             put("externalStore", json!({"url": url, "authorities": pem(file)?}));
         }
         Ok(Value::Object(spec))
+    }
+}
+
+/// A file of SealedSecrets, in which nothing is secret.
+struct Earlier {
+    /// Where it is, and not a link to it.
+    path: PathBuf,
+    text: String,
+    permissions: fs::Permissions,
+}
+
+impl Earlier {
+    /// A file with anything else in it is sent nowhere, nor replaced.
+    #[expect(clippy::disallowed_methods, reason = "SealedSecrets are public, and what is none is refused")]
+    fn read(file: &Path) -> Result<Self, CliError> {
+        let refuse = |why: String| CliError::NotDone(format!("{}: {why}", file.display()));
+        let bytes = read_bounded(file, u64::try_from(PREVIOUS_MAX_BYTES).unwrap_or(u64::MAX))?;
+        EarlierSealedSecret::read_all(bytes.expose()).map_err(|error| refuse(error.to_string()))?;
+        let io = |error: std::io::Error| refuse(error.to_string());
+        Ok(Self {
+            path: fs::canonicalize(file).map_err(io)?,
+            text: String::from_utf8_lossy(bytes.expose()).into_owned(),
+            permissions: fs::metadata(file).map_err(io)?.permissions(),
+        })
+    }
+
+    /// Whole or not at all; whoever could read it still can.
+    fn replace_with(&self, document: &str) -> Result<(), CliError> {
+        replace(&self.path, document.as_bytes())?;
+        fs::set_permissions(&self.path, self.permissions.clone())
+            .map_err(|error| CliError::NotDone(format!("{}: {error}", self.path.display())))
     }
 }
 

@@ -26,6 +26,9 @@ pub(super) const LABEL_BUCKET: &[u8] = b"strongroom/v1/acc-bucket";
 /// HKDF `info` by which `k_audit` becomes the seed of the key that signs checkpoints of the audit log.
 pub(super) const LABEL_AUDIT_SIGNING: &[u8] = b"strongroom/v1/audit-signing";
 
+/// HKDF `info` by which `k_sync_mac` becomes the key of the fingerprints in SealedSecrets.
+pub(super) const LABEL_SEALED_FINGERPRINT: &[u8] = b"strongroom/v1/sealed-fingerprint";
+
 /// First bytes of a row's associated data.
 pub(super) const AAD_RECORD: &[u8] = b"strongroom/rec/v1\0";
 /// First bytes of a slot's associated data.
@@ -287,5 +290,9 @@ impl ScanRootKey {
 impl SyncMacKey {
     pub(super) fn mac(&self) -> Mac {
         Mac::new(&self.0)
+    }
+
+    pub(super) fn derive_fingerprint_key(&self) -> KeyBytes {
+        derive_key(self.0.bytes(), &[], &[LABEL_SEALED_FINGERPRINT])
     }
 }

@@ -15,6 +15,7 @@ use super::bytes::{Reader, length_prefix, put_prefixed};
 use super::derive::{AAD_KEYRING, KEY_BYTES, KeyBytes, Mac, PurposeKeys, RootKey, TermSeed, make_array};
 use super::envelope::{ALGORITHM, NONCE_BYTES, Nonce, TAG_BYTES, VERSION, decrypt_into, encrypt_onto};
 use super::errors::{OpenFailure, RandomError, RingError, SealError, TermError};
+use crate::sensitive::SecretBytes;
 
 /// Version of what stands inside the wrapping.
 const CONTENT_VERSION: u8 = 1;
@@ -279,6 +280,12 @@ impl Keyring {
     /// The mark by which an object in a cluster is known to be ours: `HMAC(k_sync_mac, LP(part) ‖ …)`.
     pub fn sync_mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         self.ready.sync.of_prefixed(parts)
+    }
+
+    /// The key of the fingerprints in exported SealedSecrets. It is not stored: the same one is derived each time.
+    #[must_use]
+    pub fn sealed_fingerprint_key(&self) -> SecretBytes {
+        SecretBytes::new(self.purposes.sync_mac.derive_fingerprint_key().bytes().to_vec())
     }
 
     pub(super) fn scan_mac(&self) -> &Mac {

@@ -23,7 +23,9 @@ pub use age::{AgeKeyError, Identity, Recipient};
 pub use certificate::{CertificateError, SealingCertificate};
 pub use manifests::ManifestStream;
 pub use references::ExternalStore;
-pub use sealed_secret::{EarlierSealedSecret, FINGERPRINTS, Scope, Sealing, UnknownScope};
+pub use sealed_secret::{
+    EarlierError, EarlierSealedSecret, FINGERPRINTS, PREVIOUS_MAX_BYTES, Scope, Sealing, UnknownScope,
+};
 pub use secret::SecretDocument;
 pub use sops_read::{SopsError, decrypt as decrypt_sops};
 

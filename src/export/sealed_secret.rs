@@ -18,8 +18,8 @@ use super::certificate::SealingCertificate;
 use super::primitives::{Key, keyed_hash};
 use super::secret::{metadata, texts};
 use super::{ExportError, Format, Random, SecretDocument};
-use crate::codec::yaml;
-use crate::sensitive::{SecretBuffer, SecretBytes};
+use crate::codec::{ParseError, yaml};
+use crate::sensitive::{Document, SecretBuffer, SecretBytes};
 
 /// The annotation of a SealedSecret that holds the keyed hashes of its values: a JSON object, key → base64.
 pub const FINGERPRINTS: &str = "strongroom.dev/fingerprints";
@@ -30,6 +30,8 @@ const DOMAIN: &[u8] = b"strongroom/sealed-fingerprint/v1\0";
 const FINGERPRINT_KEY_BYTES: usize = 32;
 /// Kubernetes' limit for all annotations of an object, less some room for the others.
 const MAX_FINGERPRINTS_BYTES: usize = 200 << 10;
+/// Length of an earlier file that is read.
+pub const PREVIOUS_MAX_BYTES: usize = 2 << 20;
 
 /// Where a sealed value can be unsealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -113,7 +115,26 @@ pub struct EarlierSealedSecret {
     fingerprints: BTreeMap<String, String>,
 }
 
+/// Why an earlier file was not taken. Nothing of it is repeated: it may be another file than it was taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EarlierError {
+    /// Not YAML.
+    #[error("the earlier file cannot be read: {0}")]
+    Parse(#[from] ParseError),
+    /// Another object than a SealedSecret; documents are counted from 1.
+    #[error("document {0} of the earlier file is no SealedSecret")]
+    Other(usize),
+}
+
 impl EarlierSealedSecret {
+    /// Reads a file of SealedSecrets and nothing else; empty documents are passed over.
+    #[expect(clippy::disallowed_methods, reason = "a document that turns out to be another is wiped")]
+    pub fn read_all(file: &[u8]) -> Result<Vec<Self>, EarlierError> {
+        let documents = yaml::parse_all(file)?.into_iter().map(|parsed| Document::new(parsed.value)).zip(1..);
+        let documents = documents.filter(|(document, _)| !document.expose().is_null());
+        documents.map(|(document, index)| Self::read(document.expose()).ok_or(EarlierError::Other(index))).collect()
+    }
+
     /// Reads a parsed document; `None` for anything but a SealedSecret.
     #[must_use]
     pub fn read(document: &Value) -> Option<Self> {
@@ -146,6 +167,7 @@ pub(super) fn render(
     if sealing.fingerprint_key.is_some_and(|key| key.len() < FINGERPRINT_KEY_BYTES) {
         return Err(ExportError::Needs { format: Format::SealedSecret, what: "a fingerprint key of 32 bytes" });
     }
+    let earlier: BTreeMap<_, _> = sealing.earlier.iter().map(|it| ((&*it.namespace, &*it.name), it)).collect();
     let mut out = SecretBuffer::default();
     for (index, secret) in secrets.iter().enumerate() {
         if secret.namespace.is_empty() && sealing.scope != Scope::ClusterWide {
@@ -155,14 +177,19 @@ pub(super) fn render(
         if index > 0 {
             out.push_str("---\n");
         }
-        yaml::write(&mut out, &sealed_secret(secret, sealing, random)?);
+        let earlier = earlier.get(&(&*secret.namespace, &*secret.name)).copied();
+        yaml::write(&mut out, &sealed_secret(secret, sealing, earlier, random)?);
     }
     Ok(out.take())
 }
 
 #[expect(clippy::disallowed_methods, reason = "values are encrypted to the controller's key, and hashed with a key")]
-fn sealed_secret(secret: &SecretDocument, sealing: &Sealing<'_>, random: Random<'_>) -> Result<Value, ExportError> {
-    let earlier = sealing.earlier.iter().find(|it| it.namespace == secret.namespace && it.name == secret.name);
+fn sealed_secret(
+    secret: &SecretDocument,
+    sealing: &Sealing<'_>,
+    earlier: Option<&EarlierSealedSecret>,
+    random: Random<'_>,
+) -> Result<Value, ExportError> {
     let label = sealing.scope.label(secret);
     let mut encrypted = Map::new();
     let mut fingerprints = Map::new();

@@ -68,6 +68,11 @@ impl Room {
         self.keyring.scan_key(parts)
     }
 
+    /// The key of the fingerprints in exported SealedSecrets.
+    pub fn sealed_fingerprint_key(&self) -> SecretBytes {
+        self.keyring.sealed_fingerprint_key()
+    }
+
     /// Every SecretSync.
     pub fn syncs(&self) -> Vec<SyncName> {
         let names = self.objects.sync_names().into_iter();

@@ -180,7 +180,9 @@ pub fn text(message: &str, field: &str) -> Text {
         ("RoleRef", "name") => Text::like(PATH_SEGMENT),
         ("Subject", "kind") => Text::one_of(&["Group", "ServiceAccount", "User"]),
         ("Subject", "apiGroup") => Text::one_of(&["", RBAC_GROUP]),
-        ("Secret", "stringData") | ("PasswordRequestSpec", "password") => Text { write_only: true, ..Text::default() },
+        ("Secret", "stringData") | ("PasswordRequestSpec", "password") | ("SealedSecretOptions", "previous") => {
+            Text { write_only: true, ..Text::default() }
+        }
         ("CertificateRevocationSpec", "serialNumber") => Text::like(SERIAL).at_most(SERIAL_TEXT_MAX_BYTES),
         ("SecretExportSpec", "format") => Text::one_of(&FORMATS),
         ("SecretScanSpec", "scanner") => Text::like("^[0-9A-Za-z]{16,64}$").at_most(64),

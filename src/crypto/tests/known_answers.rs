@@ -169,6 +169,7 @@ fn the_other_purposes_match_their_known_answers() {
     assert_eq!(hex::encode(hash), case.value("lookup_hash"));
     let mark = keyring.sync_mac(&[case.text("sync_part_0").as_bytes(), case.text("sync_part_1").as_bytes()]);
     assert_eq!(hex::encode(mark), case.value("sync_mac"));
+    assert_eq!(hex::encode(plain(&keyring.sealed_fingerprint_key())), case.value("sealed_fingerprint_key"));
     let written = recovery_text(&secret(&case.bytes("recovery_key"))).unwrap();
     assert_eq!(plain(&written), case.text("recovery").as_bytes());
     assert_eq!(plain(&parse_recovery_text(&written).unwrap()), case.bytes("recovery_key"));

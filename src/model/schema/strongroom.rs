@@ -717,6 +717,13 @@ pub static SEALED_SECRET_OPTIONS: Message = Message {
             "Where it can be unsealed: strict, which is the default (under its name in its namespace), namespace-wide or cluster-wide.",
         ),
         Field::new("allowExpired", 3, Type::Bool, "bool", "Take a certificate that has expired."),
+        Field::new(
+            "previous",
+            4,
+            Type::String,
+            "string",
+            "An earlier file of such SealedSecrets. What is sealed in it to the same certificate and for the same place keeps its ciphertext, as long as the value is the same. At most 2 MiB, and not part of the answer.",
+        ),
     ],
     atomic: false,
 };

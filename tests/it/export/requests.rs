@@ -9,6 +9,7 @@ use crate::support::app::App;
 use crate::support::canary::{Canary, found_in_files};
 use crate::support::clients::eventually;
 use crate::support::http::{Client, Response};
+use crate::support::jwt::openssl;
 use crate::support::kubectl;
 
 const OWN_GROUP: &str = "strongroom.dev";
@@ -97,6 +98,42 @@ fn what_cannot_be_is_refused_and_names_the_field_or_the_key() {
         assert!(answer.json()["message"].as_str().unwrap().contains(expected), "{spec}: {}", answer.text());
         assert!(!answer.text().contains("value a"));
     }
+}
+
+#[test]
+fn an_earlier_file_is_judged_without_being_repeated() {
+    let (_app, mut admin) = server();
+    let key = String::from_utf8(openssl(&["genrsa", "2048"], b"")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let key_file = folder.path().join("key.pem");
+    std::fs::write(&key_file, key).unwrap();
+    let request = ["req", "-x509", "-key", key_file.to_str().unwrap(), "-subj", "/CN=x", "-days", "30"];
+    let certificate = String::from_utf8(openssl(&request, b"")).unwrap();
+    let mut spec = |previous: &str| {
+        let options = json!({"certificates": certificate, "previous": previous});
+        export(&mut admin, &json!({"names": ["a"], "format": "sealedsecret", "sealedSecret": options}))
+    };
+    let first = document(&spec("").ok());
+    let again = spec(&first).ok();
+    assert_eq!(document(&again), first);
+    assert!(again.json()["spec"]["sealedSecret"].get("previous").is_none(), "{}", again.text());
+    let long = format!("# value x{}", "x".repeat(2 << 20));
+    for (previous, expected) in [
+        ("kind: Secret\ndata: {k: value x}\n", "Forbidden: document 1 of the earlier file is no SealedSecret"),
+        ("- [value x", "Forbidden: the earlier file cannot be read: yaml: line 1: "),
+        (&*long, "Too long: may not be more than 2097152 bytes"),
+    ] {
+        let refused = spec(previous);
+        assert_eq!(refused.status, 422, "{}", refused.text());
+        let message = refused.json()["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(&format!("spec.sealedSecret.previous: {expected}")), "{message}");
+        assert!(!refused.text().contains("value x"), "{}", refused.text());
+    }
+    // In another home nothing of it is known.
+    let (_other, mut stranger) = server();
+    let options = json!({"certificates": certificate, "previous": first});
+    let anew = export(&mut stranger, &json!({"names": ["a"], "format": "sealedsecret", "sealedSecret": options})).ok();
+    assert_ne!(document(&anew), first);
 }
 
 #[test]

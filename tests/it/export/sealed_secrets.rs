@@ -184,6 +184,32 @@ fn a_value_keeps_its_ciphertext_while_nothing_about_it_changes() {
     let other = [stored(json!({"metadata": {"name": "x", "namespace": "prod"}, "data": encoded(&[("user", "u")])}))];
     assert!(!kept(&seal(&other, &current, Scope::Strict, Some(&key), &renamed)).0);
 
+    // Nothing that a file may hold leads to an error, or to a ciphertext that is not this value's.
+    let text = |value: &str| Value::from(value);
+    let of_another = seal(&secret("other"), &current, Scope::Strict, Some(&key), &[]);
+    let hashes = |of: &[Value]| of[0]["metadata"]["annotations"][FINGERPRINTS].clone();
+    let annotation = format!("/metadata/annotations/{}", FINGERPRINTS.replace('/', "~1"));
+    for (place, put) in [
+        (&*annotation, text("no JSON")),
+        (&*annotation, text("[{\"password\": 1}]")),
+        (&*annotation, text("{\"password\": [\"\"], \"user\": null}")),
+        (&*annotation, json!({"password": "x"})),
+        (&*annotation, hashes(&of_another)),
+        ("/metadata/annotations", json!(["x"])),
+        ("/metadata/namespace", json!(7)),
+        ("/spec/encryptedData", text("x")),
+        ("/spec/encryptedData", json!({"user": 7, "password": null})),
+        ("/spec/encryptedData", of_another[0]["spec"]["encryptedData"].clone()),
+        ("/spec", Value::Null),
+    ] {
+        let mut hostile = first.clone();
+        *hostile[0].pointer_mut(place).unwrap() = put;
+        let after = seal(&secret("a"), &current, Scope::Strict, Some(&key), &hostile);
+        assert_eq!(kept(&after), (false, false), "{place}");
+        let unsealed = controller.unseal("current.key", yaml::to_string(&after[0]).as_bytes());
+        assert_eq!(unsealed[0]["data"], encoded(&[("user", "u"), ("password", "a")]), "{place}");
+    }
+
     // The hashes stand at the SealedSecret, not at the Secret that comes of it.
     assert!(first[0]["metadata"]["annotations"][FINGERPRINTS].is_string());
     assert!(first[0]["spec"]["template"]["metadata"].get("annotations").is_none());
