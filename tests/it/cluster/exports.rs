@@ -19,15 +19,15 @@ use crate::support::person::Person;
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// A room with Secrets in a namespace that the cluster has too.
-struct Place {
+pub struct Place {
     app: App,
-    person: Person,
-    cluster: Arc<Cluster>,
-    namespace: &'static str,
+    pub person: Person,
+    pub cluster: Arc<Cluster>,
+    pub namespace: &'static str,
 }
 
 impl Place {
-    fn start(name: &'static str) -> Option<Self> {
+    pub fn start(name: &'static str) -> Option<Self> {
         let cluster = Cluster::shared()?;
         let app = App::start();
         for admin in [&mut Client::admin(&app), &mut cluster.admin()] {
@@ -38,21 +38,24 @@ impl Place {
         Some(Self { app, person, cluster, namespace: name })
     }
 
-    fn create(&self, object: &Value) {
+    pub fn create(&self, object: &Value) {
         Client::admin(&self.app).json("POST", &secrets(self.namespace), object).ok();
     }
 
-    fn export(&self, arguments: &[&str]) -> String {
+    pub fn export(&self, arguments: &[&str]) -> String {
         let home = self.app.home().to_str().unwrap();
         self.person.run(&[&["export", "-n", self.namespace, "--home", home], arguments].concat()).done()
     }
 
     /// Runs kubectl against the cluster.
-    fn kubectl(&self, kubectl: &Kubectl, arguments: &[&str], input: &str) -> String {
+    pub fn kubectl(&self, kubectl: &Kubectl, arguments: &[&str], input: &str) -> String {
+        self.asked(kubectl, arguments, input).ok()
+    }
+
+    /// Runs kubectl against the cluster, which need not do it.
+    pub fn asked(&self, kubectl: &Kubectl, arguments: &[&str], input: &str) -> kubectl::Output {
         let mut command = self.person.program(kubectl.program(), &["--kubeconfig", "cluster.kubeconfig"]);
-        let output = clients::run(command.args(arguments), input.as_bytes(), LIMIT);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+        clients::run(command.args(arguments), input.as_bytes(), LIMIT).into()
     }
 
     /// The Secrets that each has, as they are meant: without what an API server adds.
@@ -70,7 +73,7 @@ impl Place {
 }
 
 /// Secrets of several types with values of every kind that there is.
-fn varied() -> Vec<Value> {
+pub fn varied() -> Vec<Value> {
     let every_byte: Vec<u8> = (0..=255).collect();
     let data = json!({
         "bytes": STANDARD.encode(every_byte), "empty": "", "newline": STANDARD.encode("a\n"),

@@ -78,7 +78,7 @@ impl Kubeseal {
 
 fn secret() -> SecretDocument {
     let every_byte: Vec<u8> = (0..=255).collect();
-    let values = [("username", b"u".as_slice()), ("all", &every_byte), ("long", &[7; 100_000]), ("empty", b"")];
+    let values = [("username", b"u".as_slice()), ("all", &every_byte), ("long", &vec![7; 100_000]), ("empty", b"")];
     stored(json!({
         "metadata": {"name": "db", "namespace": "prod", "labels": {"app": "db"}, "annotations": {"note": "x"}},
         "type": "example.com/kind", "immutable": true, "data": encoded(&values),

@@ -29,6 +29,11 @@ pub fn missing(what: &str) {
     let _ = writeln!(std::io::stderr(), "\n{text}");
 }
 
+/// Says, past the capture of the test harness, that a test is left out, in CI too: not every machine can have what it takes.
+pub fn left_out(why: &str) {
+    let _ = writeln!(std::io::stderr(), "\nLEFT OUT: {why}");
+}
+
 /// Says, past the capture of the test harness and once, what the tests drive.
 pub fn drives(what: &str) {
     static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());

@@ -22,6 +22,16 @@ pub struct Output {
     pub stderr: String,
 }
 
+impl From<std::process::Output> for Output {
+    fn from(output: std::process::Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
 impl Output {
     /// The standard output of a run that must have succeeded.
     pub fn ok(self) -> String {
@@ -75,12 +85,7 @@ impl Kubectl {
 
     /// Runs with these arguments and this standard input.
     pub fn feed(&self, app: &App, arguments: &[&str], input: &str) -> Output {
-        let output = clients::run(&mut self.command(app, arguments), input.as_bytes(), LIMIT);
-        Output {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        clients::run(&mut self.command(app, arguments), input.as_bytes(), LIMIT).into()
     }
 
     /// Starts what goes on until it is ended (`get -w`), with its standard output to be read.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use strongroom::codec::yaml;
 use tempfile::TempDir;
 
 use super::site::{OURS, SECRETS, SYNCS, Site};
-use crate::support::actors::RBAC;
+use crate::support::actors::{RBAC, rbac};
 use crate::support::apiserver::Cluster;
 use crate::support::clients::run;
 
@@ -25,34 +26,21 @@ impl Job {
     fn start(cluster: Arc<Cluster>, name: &str, kubeconfig: &str) -> Self {
         let mut site = Site::start_with(cluster, name, &["--no-sync"]).with_cluster("east", kubeconfig);
         // What the job's token must be allowed besides what the SecretSync is.
-        let subject = json!({"kind": "ServiceAccount", "name": "syncer", "namespace": "prod"});
-        for (namespace, rules) in [
-            (
-                "prod",
-                json!([
-                    {"verbs": ["get", "list"], "apiGroups": ["strongroom.dev"], "resources": ["secretsyncs"]},
-                    {"verbs": ["create"], "apiGroups": ["strongroom.dev"], "resources": ["secretsyncs/render"]},
-                ]),
-            ),
-            (
-                "infra",
-                json!([{"verbs": ["get"], "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["east"]}]),
-            ),
-        ] {
-            let roles = format!("/apis/{RBAC}/v1/namespaces/{namespace}");
-            site.admin
-                .json("POST", &format!("{roles}/roles"), &json!({"metadata": {"name": "job"}, "rules": rules}))
-                .ok();
-            let binding = json!({"metadata": {"name": "job"}, "subjects": [subject],
-                "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": "job"}});
-            site.admin.json("POST", &format!("{roles}/rolebindings"), &binding).ok();
+        let roles = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/sync-rbac.yaml")).unwrap();
+        for object in yaml::parse_all(&roles).unwrap() {
+            let object = object.value;
+            let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
+            let plural = format!("{}s", object["kind"].as_str().unwrap().to_lowercase());
+            let collection = match &*plural {
+                "serviceaccounts" => format!("/api/v1/namespaces/{namespace}/{plural}"),
+                _ => rbac(namespace, &plural),
+            };
+            let path = format!(
+                "{collection}/{}?fieldManager=job&fieldValidation=Strict",
+                object["metadata"]["name"].as_str().unwrap()
+            );
+            site.admin.typed("PATCH", &path, "application/apply-patch+yaml", object.to_string().as_bytes()).ok();
         }
-        let rules = json!([{"verbs": ["get", "list"], "apiGroups": ["strongroom.dev"], "resources": ["clusters"]}]);
-        let role = json!({"metadata": {"name": "job"}, "rules": rules});
-        site.admin.json("POST", &format!("/apis/{RBAC}/v1/clusterroles"), &role).ok();
-        let binding = json!({"metadata": {"name": "job"}, "subjects": [subject],
-            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "job"}});
-        site.admin.json("POST", &format!("/apis/{RBAC}/v1/clusterrolebindings"), &binding).ok();
         let path = "/api/v1/namespaces/prod/serviceaccounts/syncer/token";
         let token = site.admin.json("POST", path, &json!({})).ok().json();
         let files = tempfile::tempdir().unwrap();
