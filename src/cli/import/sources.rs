@@ -152,8 +152,9 @@ fn of_sops(bytes: &SecretBytes, identities: &[Identity]) -> Result<Vec<Found>, S
     Ok(found.iter().map(Found::of).collect())
 }
 
-/// A folder of files is one Secret; a folder of such folders is several. What begins with a dot is passed over, as what
-/// kubelet mounts has such.
+/// A folder of files is one Secret; a folder of such folders is several. What no key and no Secret can be called is passed
+/// over: files that begin with two dots, as what kubelet mounts has such, and folders that begin with one; beside folders, also
+/// files that do.
 fn of_folder(path: &Path, name: Option<&str>) -> Result<Vec<Found>, CliError> {
     let fail = |error: std::io::Error| CliError::NotDone(format!("{}: {error}", path.display()));
     let (mut values, mut folders) = (BTreeMap::new(), Vec::new());
@@ -162,15 +163,20 @@ fn of_folder(path: &Path, name: Option<&str>) -> Result<Vec<Found>, CliError> {
     for entry in entries {
         let file_name = entry.file_name();
         let key = file_name.to_str().ok_or_else(|| fail(std::io::ErrorKind::InvalidFilename.into()))?;
-        if key.starts_with('.') {
+        if key.starts_with("..") {
             continue;
         }
         // A link counts as what it leads to: that is how kubelet mounts.
         if std::fs::metadata(entry.path()).map_err(fail)?.is_dir() {
-            folders.push(entry.path());
+            if !key.starts_with('.') {
+                folders.push(entry.path());
+            }
         } else {
             values.insert(key.to_owned(), read_bounded(&entry.path(), FILE_MAX_BYTES)?);
         }
+    }
+    if !folders.is_empty() {
+        values.retain(|key, _| !key.starts_with('.'));
     }
     if !values.is_empty() && !folders.is_empty() {
         let why = "holds files and folders: a folder of files is one Secret, and a folder of folders several";

@@ -5,6 +5,7 @@ mod environment;
 mod kubeseal;
 mod manifests;
 mod requests;
+mod round_trips;
 mod sealed_secrets;
 mod sops;
 

@@ -253,7 +253,12 @@ fn environment_files_and_folders_are_secrets() {
     person.file("shop.env", format!("# comment\nUSER=ada\nPASS='{VALUE}'\n").as_bytes());
     person.file("folder/user", b"ada");
     person.file("folder/pass", format!("{VALUE}\n").as_bytes());
-    person.file("folder/.hidden", b"no");
+    person.file("folder/.dockercfg", b"{}");
+    // As kubelet has them, and Git: neither keys nor Secrets.
+    person.file("folder/..data/user", b"no");
+    person.file("folder/..version", b"no");
+    person.file("tree/.git/config", b"no");
+    person.file("tree/.gitignore", b"no");
     person.file("tree/one/k", b"1");
     person.file("tree/two/k", b"\xff\x00");
     let (code, text) = person.import(&["shop.env", "folder", "tree"]);
@@ -261,7 +266,9 @@ fn environment_files_and_folders_are_secrets() {
     assert!(text.contains("Secret folder, key pass: a single line with a line break behind it"), "{text}");
     assert_eq!(person.value("shop", "PASS").unwrap(), VALUE.as_bytes());
     assert_eq!(person.value("folder", "pass").unwrap(), format!("{VALUE}\n").as_bytes(), "never changed");
-    assert_eq!(person.value("folder", ".hidden"), None);
+    assert_eq!(person.value("folder", ".dockercfg").unwrap(), b"{}");
+    let folder = person.admin.get(&format!("{SECRETS}/folder")).ok().json();
+    assert_eq!(folder["data"].as_object().unwrap().len(), 3, "{folder}");
     assert_eq!(person.value("two", "k").unwrap(), b"\xff\x00");
     person.file(".env", b"K=v\n");
     let (code, text) = person.import(&[".env"]);
