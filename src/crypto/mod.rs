@@ -7,7 +7,8 @@
 //!                                                 ├─ k_audit       links of the audit chains; signatures under checkpoints
 //!                                                 ├─ k_cursor      continue tokens
 //!                                                 ├─ k_lookup      stored forms of opaque tokens
-//!                                                 └─ k_sync_mac, k_index, k_scan
+//!                                                 ├─ k_sync_mac    marks of synced objects; the key of fingerprints in SealedSecrets
+//!                                                 └─ k_index, k_scan
 //! ```
 //!
 //! What it never does: hand out a key, let a key be cloned, printed or serialised, try a second key where the
