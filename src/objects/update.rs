@@ -156,7 +156,7 @@ impl Objects {
             let mut new = new;
             let object = new.expose_mut();
             if body.patch_type != PatchType::Apply && body.patch_type != PatchType::Strategic {
-                settle_type(kind, object)?;
+                settle_type(request, object)?;
             }
             let checked = typed::check(kind.message, object).map_err(|error| {
                 Error::BadRequest(format!(
@@ -400,12 +400,7 @@ fn same_identity(request: Request<'_>, object: &Value, name_required: bool) -> R
                 permit.name()
             )));
         }
-        None if name_required => {
-            return Err(Error::BadRequest(format!(
-                "the name of the object ({} based on URL) was undeterminable: name must be provided",
-                permit.name()
-            )));
-        }
+        None if name_required => return Err(nameless(request)),
         _ => {}
     }
     match text(object, "namespace") {
@@ -417,7 +412,8 @@ fn same_identity(request: Request<'_>, object: &Value, name_required: bool) -> R
 }
 
 /// A patch may take the kind away, which is then what the path says, but not make another of it.
-fn settle_type(kind: &'static Kind, object: &mut Value) -> Result<(), Error> {
+fn settle_type(request: Request<'_>, object: &mut Value) -> Result<(), Error> {
+    let kind = request.kind()?;
     if let Some(fields) = object.as_object_mut() {
         let found = fields.entry("kind").or_insert(Value::Null);
         if found.is_null() || found == "" {
@@ -428,8 +424,20 @@ fn settle_type(kind: &'static Kind, object: &mut Value) -> Result<(), Error> {
     if field("kind") == kind.kind && field("apiVersion") == kind.api_version {
         return Ok(());
     }
+    // Without a version Kubernetes finds none of the fields, and says so of the name.
+    let has_version = object.get("apiVersion").is_some_and(|version| !version.is_null() && version != "");
+    if field("kind") == kind.kind && !has_version {
+        return Err(nameless(request));
+    }
     let error = FieldError::invalid("kind", field("kind"), "the type of an object cannot be patched");
     Err(Error::Invalid(Resource::new(kind, &name_of(object)), vec![error]))
+}
+
+fn nameless(request: Request<'_>) -> Error {
+    Error::BadRequest(format!(
+        "the name of the object ({} based on URL) was undeterminable: name must be provided",
+        request.permit.name()
+    ))
 }
 
 /// What must hold of an apply configuration before it is merged.

@@ -49,7 +49,7 @@ pub fn apply(
     let previous = managed.take(&identity);
     let mut merged = live.cloned().unwrap_or_else(|| Value::Object(Map::new()));
     merge_object(message, &mut merged, config);
-    let mut previous_time = None;
+    let (mut previous_time, mut emptied) = (None, FieldSet::default());
     if let Some(previous) = previous {
         let (mut lost, time) = previous.into_parts();
         previous_time = time;
@@ -58,12 +58,14 @@ pub fn apply(
             let mut owned = managed.owned();
             owned.union(fields.clone());
             if let Value::Object(object) = &mut merged {
-                prune_struct(message, Place::Root, object, &lost, &owned);
+                emptied = prune_struct(message, Place::Root, object, &lost, &owned);
             }
         }
     }
 
-    let difference = compare(message, live, &merged);
+    let mut difference = compare(message, live, &merged);
+    // Kubernetes keeps it, empty, until after the comparison: whoever owns it as a whole goes on to.
+    difference.removed.subtract(&emptied);
     if !force {
         let conflicts = conflicts(message, live, &managed, &identity, &difference.gained, writer);
         if !conflicts.is_empty() {
@@ -234,26 +236,42 @@ fn merge_item(shape: Shape, live: Option<Value>, config: &Value) -> Value {
     }
 }
 
-/// Removes what is in `lost` and in nobody's `owned`, and containers that this empties.
-fn prune_struct(message: &Message, place: Place, object: &mut Map<String, Value>, lost: &FieldSet, owned: &FieldSet) {
+/// Removes what is in `lost` and in nobody's `owned`, and containers that this empties; of those the ones that somebody
+/// owns are told.
+fn prune_struct(
+    message: &Message,
+    place: Place,
+    object: &mut Map<String, Value>,
+    lost: &FieldSet,
+    owned: &FieldSet,
+) -> FieldSet {
+    let mut emptied = FieldSet::default();
     for (element, lost) in lost.children() {
         let Element::Field(name) = element else { continue };
         let Some(field) = message.field(name).filter(|_| !place.is_untracked(name)) else { continue };
         let below = place.below(name);
-        if let Some(value) = object.get_mut(name)
-            && prune_value(Shape::of(field.ty), below, value, lost, owned.child(element))
-            && below != Place::Metadata
-        {
+        let Some(value) = object.get_mut(name) else { continue };
+        let (goes, told) = prune_value(Shape::of(field.ty), below, value, lost, owned.child(element));
+        emptied.attach(element.clone(), told);
+        if goes && below != Place::Metadata {
             remove(object, name);
         }
     }
+    emptied
 }
 
 /// Prunes inside one value; true if the value itself shall go.
-fn prune_value(shape: Shape, place: Place, value: &mut Value, lost: &FieldSet, owned: Option<&FieldSet>) -> bool {
+fn prune_value(
+    shape: Shape,
+    place: Place,
+    value: &mut Value,
+    lost: &FieldSet,
+    owned: Option<&FieldSet>,
+) -> (bool, FieldSet) {
     let nothing = FieldSet::default();
     let kept = owned.unwrap_or(&nothing);
-    let emptied = match (shape, value) {
+    let mut told = FieldSet::default();
+    let is_empty = match (shape, value) {
         (Shape::Map, Value::Object(entries)) => {
             let gone: BTreeSet<&str> = lost
                 .children()
@@ -271,7 +289,7 @@ fn prune_value(shape: Shape, place: Place, value: &mut Value, lost: &FieldSet, o
             entries.is_empty()
         }
         (Shape::Struct(message), Value::Object(fields)) => {
-            prune_struct(message, place, fields, lost, kept);
+            told = prune_struct(message, place, fields, lost, kept);
             fields.is_empty()
         }
         (Shape::Set | Shape::Keyed(..), Value::Array(items)) => {
@@ -285,7 +303,8 @@ fn prune_value(shape: Shape, place: Place, value: &mut Value, lost: &FieldSet, o
                 if let (Shape::Keyed(message, _), Value::Object(fields)) = (shape, item)
                     && !message.atomic
                 {
-                    prune_struct(message, Place::Inner, fields, lost, kept.unwrap_or(&nothing));
+                    let inner = prune_struct(message, Place::Inner, fields, lost, kept.unwrap_or(&nothing));
+                    told.attach(element, inner);
                 }
                 true
             });
@@ -294,7 +313,11 @@ fn prune_value(shape: Shape, place: Place, value: &mut Value, lost: &FieldSet, o
         _ => true,
     };
     // Kubernetes stores no empty map or list, so those go whoever owns them; messages it does.
-    emptied && (owned.is_none() || matches!(shape, Shape::Map | Shape::Set | Shape::Keyed(..)))
+    let is_collection = matches!(shape, Shape::Map | Shape::Set | Shape::Keyed(..));
+    if is_empty && is_collection && owned.is_some_and(FieldSet::is_member) {
+        told.set_member(true);
+    }
+    (is_empty && (owned.is_none() || is_collection), told)
 }
 
 /// The object under `name`, made if there is none.

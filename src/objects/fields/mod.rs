@@ -112,7 +112,13 @@ fn conflicts_message(conflicts: &[Conflict]) -> String {
 }
 
 #[cfg(test)]
+mod last_applied_tests;
+#[cfg(test)]
+mod managed_tests;
+#[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod test_server;
 #[cfg(test)]
 mod test_shapes;
 #[cfg(test)]

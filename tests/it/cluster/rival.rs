@@ -180,6 +180,59 @@ fn an_apply_owns_and_conflicts_as_in_a_cluster() {
 }
 
 #[test]
+fn what_is_left_of_an_emptied_map_is_owned_as_in_a_cluster() {
+    let Some(mut both) = Rivals::start("rival-emptied") else { return };
+    let full = json!({"data": {"k": "dg==", "l": "bA=="}, "metadata": {"labels": {"l": "v"}, "finalizers": ["a.b/c"]}});
+    let empty = json!({"data": {}, "metadata": {"labels": {}, "finalizers": []}});
+    let null = json!({"data": null, "metadata": {"labels": null, "finalizers": null}});
+    let (part, nothing) = (json!({"data": {"l": "bA=="}}), json!({}));
+    for (at, other) in [&empty, &null, &part, &full, &nothing].into_iter().enumerate() {
+        // Two appliers, and a third one who comes and goes.
+        let name = format!("a{at}");
+        let mut apply = |code: u16, who: &str, fields: &Value| {
+            let path = format!("/{name}?fieldManager={who}&force=true");
+            both.asks(code, "PATCH", &path, APPLY, &named(&name, fields));
+        };
+        apply(201, "one", &full);
+        apply(200, "two", other);
+        apply(200, "one", &nothing);
+        apply(200, "one", &full);
+        apply(200, "one", &empty);
+        apply(200, "two", &nothing);
+        apply(200, "three", &json!({"data": {"x": "eA=="}}));
+        apply(200, "three", &nothing);
+        both.asks(200, "GET", &format!("/{name}"), JSON, &Value::Null);
+        // One who made it by a create, and owns the maps as such.
+        let name = format!("b{at}");
+        let apply =
+            |fields: &Value| ("PATCH", format!("/{name}?fieldManager=one&force=true"), APPLY, named(&name, fields));
+        let merge = |fields: &Value| ("PATCH", format!("/{name}?fieldManager=maker"), MERGE, fields.clone());
+        both.asks(201, "POST", "?fieldManager=maker", JSON, &named(&name, &json!({"data": {"k": "dg=="}})));
+        for (method, path, content_type, body) in [
+            apply(&full),
+            merge(&json!({"data": {"k": null}})),
+            apply(other),
+            apply(&nothing),
+            merge(&json!({"data": {"y": "eQ=="}, "metadata": {"labels": {"y": "z"}}})),
+            apply(&json!({"data": {"y": "eQ=="}, "metadata": {"labels": {"y": "z"}}})),
+            merge(&json!({"data": {"y": null}, "metadata": {"labels": {"y": null}}})),
+            apply(&nothing),
+            merge(&json!({"data": null})),
+        ] {
+            both.asks(200, method, &path, content_type, &body);
+        }
+    }
+    both.agree();
+}
+
+/// An apply configuration of this name.
+fn named(name: &str, fields: &Value) -> Value {
+    let mut object = applied(name, fields);
+    object["metadata"]["name"] = name.into();
+    object
+}
+
+#[test]
 fn a_secret_lives_as_in_a_cluster() {
     let Some(mut both) = Rivals::start("rival-life") else { return };
     let a = |fields: &Value| applied("a", fields);
@@ -209,6 +262,17 @@ fn a_secret_lives_as_in_a_cluster() {
     both.asks(200, "PATCH", "/a", MERGE, &json!({"kind": null}));
     both.asks(200, "PATCH", "/a", PATCH, &json!([{"op": "remove", "path": "/kind"}]));
     both.asks(200, "PATCH", "/a", STRATEGIC, &json!({"kind": null}));
+    for (patch, merged) in [
+        (json!({"kind": null, "apiVersion": null}), 400),
+        (json!({"apiVersion": null}), 400),
+        (json!({"kind": "", "apiVersion": ""}), 400),
+        (json!({"kind": "", "apiVersion": "v1"}), 200),
+    ] {
+        both.asks(merged, "PATCH", "/a", MERGE, &patch);
+        both.asks(200, "PATCH", "/a", STRATEGIC, &patch);
+    }
+    both.asks(400, "PATCH", "/a", PATCH, &json!([{"op": "remove", "path": "/apiVersion"}]));
+    both.asks(400, "PATCH", "/a", PATCH, &json!([{"op": "replace", "path": "/apiVersion", "value": ""}]));
     both.asks(422, "PATCH", "/a", MERGE, &json!({"metadata": {"finalizers": ["plain"]}}));
     both.asks(200, "PATCH", "/a", MERGE, &json!({"metadata": {"finalizers": ["example.com/hold"]}}));
     both.asks(200, "DELETE", "/a", JSON, &Value::Null);
