@@ -7,44 +7,69 @@ use super::{Advertise, ConfigError, Environment, HomePaths};
 
 const HTTPS_PORT: u16 = 443;
 
-/// The address of a server: `https://HOST[:PORT]`, without user, path or query.
+/// Bytes of the path below which a server may be.
+const PATH_MAX_BYTES: usize = 256;
+
+/// The address of a server: `https://HOST[:PORT]`, without user or query; with a path only where one is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerUrl(Advertise);
+pub struct ServerUrl {
+    address: Advertise,
+    /// Empty, or with a slash before each of its parts.
+    path: String,
+}
 
 impl ServerUrl {
-    /// Reads one; `setting` is named in the error.
+    /// Reads one without a path; `setting` is named in the error.
     pub fn parse(setting: &str, text: &str) -> Result<Self, ConfigError> {
-        let wrong = || ConfigError::new(setting, "give https://HOST:PORT, for example https://vault.example.com:8443");
-        let authority = text.strip_prefix("https://").ok_or_else(wrong)?;
-        let authority = authority.strip_suffix('/').unwrap_or(authority);
+        Self::parse_with_path(setting, text)
+            .and_then(|server| if server.path.is_empty() { Ok(server) } else { Err(wrong(setting)) })
+    }
+
+    /// Reads one that may be reached below a path, as behind Rancher: `https://HOST:PORT/k8s/clusters/c-1`. The parts of
+    /// the path are of letters, digits and `-._~`; none is empty, `.` or `..`.
+    pub fn parse_with_path(setting: &str, text: &str) -> Result<Self, ConfigError> {
+        let wrong = || wrong(setting);
+        let rest = text.strip_prefix("https://").ok_or_else(wrong)?;
+        let (authority, path) = rest.find('/').and_then(|at| rest.split_at_checked(at)).unwrap_or((rest, ""));
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        let is_part = |part: &str| !matches!(part, "" | "." | "..") && part.bytes().all(is_plain);
+        if path.len() > PATH_MAX_BYTES || !path.split('/').skip(1).all(is_part) {
+            return Err(wrong());
+        }
         let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
         let whole = if has_port { authority.to_owned() } else { format!("{authority}:{HTTPS_PORT}") };
-        Advertise::parse(setting, &whole).map(Self).map_err(|_| wrong())
+        let address = Advertise::parse(setting, &whole).map_err(|_| wrong())?;
+        Ok(Self { address, path: path.to_owned() })
     }
 
     /// Lower-case name, or an address without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
-        self.0.host()
+        self.address.host()
     }
 
     /// The port.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.0.port()
+        self.address.port()
     }
 
     /// `HOST:PORT`
     #[must_use]
     pub fn authority(&self) -> String {
-        self.0.to_string()
+        self.address.to_string()
     }
 }
 
 impl fmt::Display for ServerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "https://{}", self.0)
+        write!(f, "https://{}{}", self.address, self.path)
     }
+}
+
+fn wrong(setting: &str) -> ConfigError {
+    ConfigError::new(setting, "give https://HOST:PORT, for example https://vault.example.com:8443")
 }
 
 /// What was given on the command line, not yet looked at.
@@ -174,6 +199,28 @@ mod tests {
         for text in ["http://h:1", "h:1", "https://", "https://u@h:1", "https://h:1/p", "https://h:1?q", "https://h:0"]
         {
             assert!(ServerUrl::parse("--server", text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_plain_and_where_it_is_allowed_only() {
+        for (text, shown) in [
+            ("https://h:1", "https://h:1"),
+            ("https://h/", "https://h:443"),
+            ("https://H:1/k8s/clusters/c-m-1x", "https://h:1/k8s/clusters/c-m-1x"),
+            ("https://[::1]/A.b~c_d/", "https://[::1]:443/A.b~c_d"),
+        ] {
+            assert_eq!(ServerUrl::parse_with_path("server", text).unwrap().to_string(), shown);
+        }
+        let long = format!("/{}", "a".repeat(PATH_MAX_BYTES));
+        for path in [
+            "//", "//a", "/a//b", "/a//", "/.", "/..", "/a/../b", "/a/./b", "/a/..", "/a?b", "/a#b", "/a%2fb",
+            "/%2e%2e", "/a b", "/a\\b", "/a\r\nb", "/u@h", "/a;b", "/\u{e4}", &long,
+        ] {
+            assert!(ServerUrl::parse_with_path("server", &format!("https://h:1{path}")).is_err(), "{path:?}");
+        }
+        for text in ["https://u@h/p", "https:///p", "https://?/p", "https://h:1?q/p", "http://h/p"] {
+            assert!(ServerUrl::parse_with_path("server", text).is_err(), "{text}");
         }
     }
 

@@ -111,7 +111,7 @@ impl Client {
         Ok(Self { config, requests, server })
     }
 
-    /// `https://HOST:PORT`
+    /// `https://HOST:PORT`, and the path below which it is reached.
     pub fn server(&self) -> &str {
         &self.server
     }

@@ -20,13 +20,13 @@ use crate::pki::{Block, CertificateFacts, pair_warning, read_blocks};
 use crate::sensitive::{Document, SecretBytes};
 
 /// A kubeconfig that is larger is none.
-const MAX_BYTES: usize = 256 * 1024;
+const MAX_BYTES: usize = 64 * 1024;
 /// Clusters, users or contexts.
 const ENTRIES_MAX: usize = 100;
 
 /// Where a cluster is, how it is known, and as whom to ask it.
 pub struct Connection {
-    /// `https://HOST:PORT`
+    /// `https://HOST:PORT`, and a path behind it where the cluster is reached below one.
     pub server: String,
     /// The name that its certificate must be for, where that is not the host.
     pub server_name: Option<String>,
@@ -220,8 +220,8 @@ fn server(cluster: &Map<String, Value>, path: &str) -> Result<Server, Kubeconfig
     if !address.starts_with("https://") {
         return Err(wrong(&field, "must begin with https://"));
     }
-    let server = ServerUrl::parse("server", address);
-    let server = server.map_err(|_| wrong(&field, "must be https://HOST:PORT and nothing more"))?;
+    let server = ServerUrl::parse_with_path("server", address);
+    let server = server.map_err(|_| wrong(&field, "must be https://HOST:PORT, and behind it a plain path at most"))?;
     let blocks = read_blocks(&data(cluster, "certificate-authority-data", path)?);
     if !are_certificates(&blocks) {
         let problem = "must hold the authority of the cluster's certificate and nothing else, PEM in base64";

@@ -90,11 +90,12 @@ fn a_credential_is_one_and_whole() {
 }
 
 #[test]
-fn a_server_is_a_host_and_a_port_and_its_authorities_are_certificates() {
+fn a_server_is_a_host_a_port_and_a_plain_path_and_its_authorities_are_certificates() {
     for (address, expected) in [
         ("https://k.example.com", "https://k.example.com:443"),
         ("https://K.example.com:6443/", "https://k.example.com:6443"),
         ("https://[2001:db8::1]:6443", "https://[2001:db8::1]:6443"),
+        ("https://rancher.example.com/k8s/clusters/c-m-1x", "https://rancher.example.com:443/k8s/clusters/c-m-1x"),
     ] {
         let mut kubeconfig = usual();
         kubeconfig["clusters"][0]["cluster"]["server"] = address.into();
@@ -111,7 +112,10 @@ fn a_server_is_a_host_and_a_port_and_its_authorities_are_certificates() {
         ("server", "https://a:99999".to_owned()),
         ("server", "https://a:1:2".to_owned()),
         ("server", "https://[::1".to_owned()),
-        ("server", "https://a/k8s/clusters/c".to_owned()),
+        ("server", "https://a/k8s//c".to_owned()),
+        ("server", "https://a/k8s/../c".to_owned()),
+        ("server", "https://a/k8s%2fc".to_owned()),
+        ("server", "https://a/k8s?c".to_owned()),
         ("server", "https://a?b".to_owned()),
         ("server", "https://a#b".to_owned()),
         ("server", "https://user:pass@a".to_owned()),

@@ -45,7 +45,7 @@ pub struct Remote {
 impl Remote {
     /// A client of the cluster that a stored kubeconfig names. Does not connect yet.
     pub fn new(connection: Connection, qps: u32, burst: u32) -> Result<Self, RemoteError> {
-        let server = ServerUrl::parse("server", &connection.server).map_err(|_| RemoteError::Kubeconfig)?;
+        let server = ServerUrl::parse_with_path("server", &connection.server).map_err(|_| RemoteError::Kubeconfig)?;
         let (token, certificate) = match connection.credential {
             Credential::Token(token) => (Some(token), None),
             Credential::Certificate { chain_pem, key_pem } => (None, Some(Certificate { chain_pem, key_pem })),

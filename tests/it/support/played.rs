@@ -29,6 +29,7 @@ pub struct Asked {
     /// Path and query.
     pub target: String,
     pub authorization: Option<String>,
+    pub accept: Option<String>,
     pub content_type: Option<String>,
     pub body: Vec<u8>,
 }
@@ -160,7 +161,7 @@ fn read(stream: &mut BufReader<Stream>) -> std::io::Result<Option<Asked>> {
     }
     let mut words = first.split(' ').map(str::to_owned);
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let mut asked = Asked { method, target, authorization: None, content_type: None, body: Vec::new() };
+    let mut asked = Asked { method, target, authorization: None, accept: None, content_type: None, body: Vec::new() };
     let mut length = 0;
     loop {
         let mut line = String::new();
@@ -169,6 +170,7 @@ fn read(stream: &mut BufReader<Stream>) -> std::io::Result<Option<Asked>> {
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.parse().unwrap_or(0),
             "authorization" => asked.authorization = Some(value.to_owned()),
+            "accept" => asked.accept = Some(value.to_owned()),
             "content-type" => asked.content_type = Some(value.to_owned()),
             _ => {}
         }

@@ -17,13 +17,13 @@ use crate::support::clients::run;
 const VALUE: &str = "canary-3f9a1c-of-a-job";
 
 /// A room that writes nothing by itself, and a job as its service account `syncer`.
-struct Job {
-    site: Site,
+pub struct Job {
+    pub site: Site,
     files: TempDir,
 }
 
 impl Job {
-    fn start(cluster: Arc<Cluster>, name: &str, kubeconfig: &str) -> Self {
+    pub fn start(cluster: Arc<Cluster>, name: &str, kubeconfig: &str) -> Self {
         let mut site = Site::start_with(cluster, name, &["--no-sync"]).with_cluster("east", kubeconfig);
         // What the job's token must be allowed besides what the SecretSync is.
         let roles = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/sync-rbac.yaml")).unwrap();
@@ -54,7 +54,7 @@ impl Job {
     }
 
     /// Runs a command; exit code and what it printed, in which no value may be.
-    fn command(&self, arguments: &[&str]) -> (i32, String) {
+    pub fn command(&self, arguments: &[&str]) -> (i32, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_strongroom"));
         command.args(arguments).args(["--server", &self.site.app.url]);
         command.arg("--ca-file").arg(self.file("ca.crt")).arg("--token-file").arg(self.file("token"));
