@@ -5,6 +5,7 @@
 
 mod glob;
 mod keys;
+mod literals;
 mod read;
 mod target;
 mod template;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 pub use self::glob::Glob;
 pub use self::keys::{KeyError, Keys};
+pub use self::literals::literals;
 pub use self::target::{
     Clusters, ConflictPolicy, CreationPolicy, DriftPolicy, Namespaces, Recreate, SourceDeletePolicy, SyncDeletePolicy,
     Target, Workload, WorkloadKind,

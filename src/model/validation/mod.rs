@@ -26,7 +26,7 @@ use serde_json::{Map, Value};
 
 use super::field_error::FieldError;
 use super::kinds::Kind;
-use super::secret_sync::Spec;
+use super::secret_sync::{Spec, literals};
 use names::NameRule;
 
 /// Errors reported of one document; the rest of a hopeless one is not looked at.
@@ -144,6 +144,9 @@ pub fn warnings_create(kind: &'static Kind, object: &Value) -> Vec<String> {
     if kind.id == kind_id::SERVICE_ACCOUNT {
         warnings.extend(service_account::mountable_secrets_warning(object, None));
     }
+    if kind.id == kind_id::SECRET_SYNC {
+        warnings.extend(literal_warnings(object));
+    }
     warnings
 }
 
@@ -153,7 +156,20 @@ pub fn warnings_update(kind: &'static Kind, new: &Value, old: &Value, patched: b
     if kind.id == kind_id::SERVICE_ACCOUNT {
         warnings.extend(service_account::mountable_secrets_warning(new, Some(old)));
     }
+    // Not for those who write the status alone.
+    if kind.id == kind_id::SECRET_SYNC && new.get("spec") != old.get("spec") {
+        warnings.extend(literal_warnings(new));
+    }
     warnings
+}
+
+/// Values in a SecretSync itself; the text names where and not what.
+fn literal_warnings(object: &Value) -> impl Iterator<Item = String> {
+    literals(object).into_iter().map(|field| {
+        format!(
+            "{field}: holds a value that whoever may get this SecretSync can read; keep it in a Secret of the source and write {{{{ KEY }}}}"
+        )
+    })
 }
 
 /// The grammar of a kind's names.

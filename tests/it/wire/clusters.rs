@@ -187,6 +187,42 @@ fn a_status_is_patched_apart_and_shown_in_columns() {
 }
 
 #[test]
+fn a_value_in_a_secret_sync_itself_is_warned_of_by_its_place() {
+    let (_app, mut admin) = start();
+    namespace(&mut admin, "team-a");
+    let value = "canary-7c1d02-in-a-template";
+    let path = format!("{OURS}/namespaces/prod/secretsyncs");
+    let place = "spec.targets[0].template.data[pass]: holds a value that whoever may get this SecretSync can read";
+    let warned = |answer: crate::support::http::Response| {
+        let head = answer.ok().head();
+        assert!(!head.contains(value), "{head}");
+        head.matches(place).count()
+    };
+    let kubeconfig = json!({"kubeconfigSecretRef": {"namespace": "infra", "name": "east"}});
+    admin.json("POST", &format!("{OURS}/clusters"), &json!({"metadata": {"name": "east"}, "spec": kubeconfig})).ok();
+    let mut sync = json!({"metadata": {"name": "db"}, "spec": {"serviceAccountName": "syncer", "source": {"names": ["db"]},
+        "targets": [{"cluster": "east", "template": {"data": {"pass": value, "url": "x://{{ user }}"}}}]}});
+    assert_eq!(warned(admin.json("POST", &format!("{path}?dryRun=All"), &sync)), 1);
+    assert_eq!(warned(admin.json("POST", &path, &sync)), 1);
+    sync["spec"]["suspend"] = true.into();
+    let db = format!("{path}/db");
+    assert_eq!(warned(admin.json("PUT", &db, &sync)), 1);
+    let merge = |admin: &mut Client, path: &str, patch: &Value| {
+        admin.typed("PATCH", path, "application/merge-patch+json", patch.to_string().as_bytes())
+    };
+    let patch = json!({"metadata": {"labels": {"a": "b"}}});
+    assert_eq!(warned(merge(&mut admin, &db, &patch)), 0, "nothing of the spec is written");
+    assert_eq!(warned(merge(&mut admin, &format!("{db}/status"), &json!({"status": {"source": "db"}}))), 0);
+    sync["spec"]["targets"][0]["template"]["data"]["pass"] = "{{ pass }}".into();
+    assert_eq!(warned(admin.json("PUT", &db, &sync)), 0);
+    sync["apiVersion"] = "strongroom.dev/v1alpha1".into();
+    sync["kind"] = "SecretSync".into();
+    sync["spec"]["targets"][0]["template"]["data"]["pass"] = value.into();
+    let applied = admin.typed("PATCH", &format!("{db}?fieldManager=x&force=true"), APPLY, sync.to_string().as_bytes());
+    assert_eq!(warned(applied), 1);
+}
+
+#[test]
 fn an_apply_neither_owns_the_other_half_nor_is_in_conflict_over_it() {
     let (_app, mut admin) = start();
     let path = format!("{OURS}/clusters/east");
