@@ -32,6 +32,7 @@ mod subresources;
 mod swagger_ui;
 mod table;
 mod watch;
+mod writes;
 
 use std::sync::Arc;
 

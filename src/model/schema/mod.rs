@@ -6,22 +6,26 @@
 
 mod authn;
 mod authz;
+mod cluster;
 mod core;
 mod events;
 mod import;
 mod meta;
 mod rbac;
+mod rendering;
 mod scan;
 mod strongroom;
 mod sync;
 
 pub use self::authn::*;
 pub use self::authz::*;
+pub use self::cluster::*;
 pub use self::core::*;
 pub use self::events::*;
 pub use self::import::*;
 pub use self::meta::*;
 pub use self::rbac::*;
+pub use self::rendering::*;
 pub use self::scan::*;
 pub use self::strongroom::*;
 pub use self::sync::*;
