@@ -1,4 +1,5 @@
-//! `POST …/secretimports` (SecretImport): several Secrets of a namespace, all of them in one transaction or none.
+//! `POST …/secretimports` (SecretImport): several Secrets of a namespace, all of them in one transaction or none; or all
+//! that can be written.
 //!
 //! What it never does: send a value back, or look whether a Secret is there before the caller may get it. Which Secrets were
 //! written is part of the request's record.
@@ -10,12 +11,12 @@ use serde_json::{Value, json};
 
 use super::asked::Asked;
 use super::status::Failure;
+use super::writes::pair_warning;
 use super::{Context, respond};
 use crate::model::field_error::FieldError;
 use crate::model::kinds::{self, SECRET, SECRET_IMPORT};
-use crate::model::validation::names;
-use crate::model::validation::options;
-use crate::objects::{Error, ImportOutcome, Imported, Request, Resource};
+use crate::model::validation::{self, names, options};
+use crate::objects::{Error, ImportOptions, ImportOutcome, Imported, Request, Resource, ToImport};
 use crate::rbac::{self, Attributes, Permit};
 use crate::sensitive::Document;
 
@@ -30,67 +31,114 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, Failure> {
     let mut asked = Asked::read(context, permit, &SECRET_IMPORT, payload).await?;
     let object = asked.document.expose_mut();
-    let overwrite = object.pointer("/spec/overwrite").and_then(Value::as_bool).unwrap_or_default();
+    let flag = |name: &str| object.pointer(&format!("/spec/{name}")).and_then(Value::as_bool).unwrap_or_default();
+    let how = ImportOptions {
+        overwrite: flag("overwrite"),
+        partial: flag("partial"),
+        assume_namespace: flag("assumeNamespace"),
+    };
+    if how.assume_namespace && !asked.options.dry_run {
+        return Err(invalid(vec![FieldError::forbidden("spec.assumeNamespace", "may only be set with dryRun=All")]));
+    }
     let secrets = object.pointer_mut("/spec/secrets").and_then(Value::as_array_mut).map(std::mem::take);
     let documents: Vec<Document> = secrets.unwrap_or_default().into_iter().map(Document::new).collect();
-    let names = named(&documents, permit.namespace()).map_err(invalid)?;
-    for name in &names {
-        for verb in ["get", "create", "update"] {
-            if verb != "update" || overwrite {
-                // A create has no name.
-                let name = if verb == "create" { "" } else { name };
-                may(context, Attributes::object(verb, &SECRET, permit.namespace(), name))?;
-            }
-        }
-    }
+    let secrets = admitted(context, permit, documents, how)?;
     let mut options = asked.options.clone();
     if options.field_manager.is_empty() {
         options.field_manager = options::manager_from_user_agent(&context.facts.user_agent);
     }
     let request = Request { permit, facts: &context.facts };
-    let imported = context.state.objects.import(request, &documents, overwrite, &options).await?;
+    let mut imported = context.state.objects.import(request, &secrets, how, &options).await?;
+    for (one, secret) in imported.iter_mut().zip(&secrets) {
+        if matches!(one.outcome, ImportOutcome::Created | ImportOutcome::Replaced) {
+            one.warnings.extend(pair_warning(&secret.document));
+        }
+    }
     let body = json!({
         "kind": SECRET_IMPORT.kind, "apiVersion": kinds::OWN_API_VERSION,
         "metadata": {"namespace": permit.namespace(), "creationTimestamp": null},
-        "spec": {"secrets": [], "overwrite": overwrite},
+        "spec": {
+            "secrets": [], "overwrite": how.overwrite, "partial": how.partial, "assumeNamespace": how.assume_namespace,
+        },
         "status": {"secrets": imported.iter().map(told).collect::<Vec<_>>()},
     });
     Ok(respond::value(&asked.style, 201, &body, &asked.warnings))
 }
 
-/// The names of the Secrets, each of which must have one of its own.
-#[expect(clippy::disallowed_methods, reason = "a name is no secret")]
-fn named(documents: &[Document], namespace: &str) -> Result<Vec<String>, Vec<FieldError>> {
+/// The Secrets, with those that are refused before they are looked at; in an import of all or none that is the end of it.
+fn admitted(
+    context: &Context<'_>,
+    permit: &Permit,
+    documents: Vec<Document>,
+    how: ImportOptions,
+) -> Result<Vec<ToImport>, Failure> {
     if documents.is_empty() {
-        return Err(vec![FieldError::required("spec.secrets", "at least one Secret is needed")]);
+        return Err(invalid(vec![FieldError::required("spec.secrets", "at least one Secret is needed")]));
     }
     if documents.len() > SECRETS_MAX {
-        return Err(vec![FieldError::too_many("spec.secrets", documents.len(), SECRETS_MAX)]);
+        return Err(invalid(vec![FieldError::too_many("spec.secrets", documents.len(), SECRETS_MAX)]));
     }
-    let (mut names, mut errors, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
-    for (at, document) in documents.iter().enumerate() {
-        let text = |field: &str| {
-            document.expose().pointer("/metadata").and_then(|meta| meta.get(field)?.as_str()).unwrap_or_default()
-        };
-        let (name, path) = (text("name"), format!("spec.secrets[{at}].metadata"));
-        if name.is_empty() {
-            errors.push(FieldError::required(format!("{path}.name"), "a name must be given"));
-        } else if !names::dns1123_subdomain(name).is_empty() {
-            errors.push(FieldError::forbidden(format!("{path}.name"), "this is no name of a Secret"));
-        } else if !seen.insert(name.to_owned()) {
-            errors.push(FieldError::duplicate(format!("{path}.name"), name));
-        }
-        if !text("namespace").is_empty() && text("namespace") != namespace {
-            errors.push(FieldError::forbidden(format!("{path}.namespace"), "must be that of the request, or left out"));
-        }
-        names.push(name.to_owned());
+    let (mut secrets, mut errors, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+    for (at, document) in documents.into_iter().enumerate() {
+        let place = if how.partial { String::new() } else { format!("spec.secrets[{at}].") };
+        let found = named(&document, permit.namespace(), &place, &mut seen);
+        let refused = (!found.is_empty()).then(|| validation::message(&found));
+        errors.extend(found);
+        secrets.push(ToImport { document, refused });
     }
-    if errors.is_empty() { Ok(names) } else { Err(errors) }
+    if !how.partial && !errors.is_empty() {
+        return Err(invalid(errors));
+    }
+    for secret in &mut secrets {
+        if secret.refused.is_some() {
+            continue;
+        }
+        let name = name(&secret.document);
+        for verb in ["get", "create", "update"] {
+            if verb != "update" || how.overwrite {
+                // A create has no name.
+                let name = if verb == "create" { "" } else { &name };
+                match may(context, Attributes::object(verb, &SECRET, permit.namespace(), name)) {
+                    Err(denial) if how.partial => secret.refused = Some(denial.message),
+                    answer => answer.map_err(|denial| Failure::forbidden(&denial))?,
+                }
+            }
+        }
+    }
+    Ok(secrets)
 }
 
-fn may(context: &Context<'_>, attributes: Attributes) -> Result<(), Failure> {
+/// What is wrong with the name of a Secret, each of which must have one of its own.
+fn named(document: &Document, namespace: &str, place: &str, seen: &mut HashSet<String>) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let (name, path) = (name(document), format!("{place}metadata"));
+    if name.is_empty() {
+        errors.push(FieldError::required(format!("{path}.name"), "a name must be given"));
+    } else if !names::dns1123_subdomain(&name).is_empty() {
+        errors.push(FieldError::forbidden(format!("{path}.name"), "this is no name of a Secret"));
+    } else if !seen.insert(name.clone()) {
+        errors.push(FieldError::duplicate(format!("{path}.name"), &name));
+    }
+    let sent = metadata(document, "namespace");
+    if !sent.is_empty() && sent != namespace {
+        errors.push(FieldError::forbidden(format!("{path}.namespace"), "must be that of the request, or left out"));
+    }
+    errors
+}
+
+fn name(document: &Document) -> String {
+    metadata(document, "name")
+}
+
+#[expect(clippy::disallowed_methods, reason = "a name is no secret")]
+fn metadata(document: &Document, field: &str) -> String {
+    let text = document.expose().pointer("/metadata").and_then(|meta| meta.get(field)?.as_str());
+    text.unwrap_or_default().to_owned()
+}
+
+fn may(context: &Context<'_>, attributes: Attributes) -> Result<(), Box<rbac::Denial>> {
     let access = context.state.objects.access();
-    rbac::authorize(&access.policy, &context.user, attributes).map(drop).map_err(|denial| Failure::forbidden(&denial))
+    rbac::authorize(&access.policy, &context.user, attributes).map(drop).map_err(Box::new)
 }
 
 fn told(imported: &Imported) -> Value {
@@ -103,8 +151,15 @@ fn told(imported: &Imported) -> Value {
         told
     });
     let mut told = json!({"name": imported.name, "outcome": imported.outcome.as_str()});
-    if let (false, Some(fields)) = (imported.outcome == ImportOutcome::Unchanged, told.as_object_mut()) {
+    let Some(fields) = told.as_object_mut() else { return told };
+    if imported.outcome != ImportOutcome::Unchanged {
         fields.insert("keys".to_owned(), keys.collect());
+    }
+    if !imported.message.is_empty() {
+        fields.insert("message".to_owned(), imported.message.as_str().into());
+    }
+    if !imported.warnings.is_empty() {
+        fields.insert("warnings".to_owned(), imported.warnings.clone().into());
     }
     told
 }

@@ -195,13 +195,19 @@ impl Connection {
 /// A JSON object as a body; what it holds is wiped.
 #[expect(clippy::disallowed_methods, reason = "the object goes into a request, as a secret")]
 pub(super) fn body(object: &Document) -> SecretBytes {
-    let mut length = Count(0);
-    // Writing a tree of text and numbers cannot fail.
-    let _ = serde_json::to_writer(&mut length, object.expose());
     // Room for the whole, so that growing leaves no copy behind.
-    let mut bytes = Vec::with_capacity(length.0);
+    let mut bytes = Vec::with_capacity(length(object));
+    // Writing a tree of text and numbers cannot fail.
     let _ = serde_json::to_writer(&mut bytes, object.expose());
     SecretBytes::new(bytes)
+}
+
+/// Bytes of an object as a body.
+#[expect(clippy::disallowed_methods, reason = "the object is counted through")]
+pub(super) fn length(object: &Document) -> usize {
+    let mut length = Count(0);
+    let _ = serde_json::to_writer(&mut length, object.expose());
+    length.0
 }
 
 struct Count(usize);

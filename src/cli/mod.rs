@@ -2,7 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 not done (the reason is on standard error), 2 the command line or a setting is wrong.
 //! `access explain` ends with 1 too where something is denied, `sync plan` with 2 where changes are pending, `sync run` and
-//! `sync status` with 3 where not everything is in sync.
+//! `sync status` with 3 where not everything is in sync, `import` with 3 where a part was written only.
 //!
 //! What it never does: take a secret as an argument, or print one, but for the token that `token create` and
 //! `credential` are asked for.
@@ -122,8 +122,11 @@ enum CliError {
     #[error("changes are pending")]
     Pending,
     /// A part was done, and what was not is told.
-    #[error("not everything is in sync")]
+    #[error("not everything is done")]
     Partial,
+    /// A part was done before something went wrong: which.
+    #[error("{0}")]
+    PartlyDone(String),
 }
 
 /// Runs the command that the process was started with.
@@ -140,7 +143,11 @@ pub fn main() -> ExitCode {
             // What a server says is shown as kubectl shows it.
             let prefix = if matches!(error, CliError::Server(_)) { "" } else { "strongroom: " };
             let _ = writeln!(std::io::stderr(), "{prefix}{error}");
-            ExitCode::from(if matches!(error, CliError::Config(_)) { USAGE } else { NOT_DONE })
+            ExitCode::from(match error {
+                CliError::Config(_) => USAGE,
+                CliError::PartlyDone(_) => PARTIAL,
+                _ => NOT_DONE,
+            })
         }
     }
 }
@@ -225,6 +232,7 @@ mod tests {
             "strongroom audit query -n prod --since 1h --decision forbid -o json",
             "strongroom credential --server https://h:1 --user ada --ca-sha256 00",
             "strongroom import a.yaml - .env -n prod --dry-run --overwrite",
+            "strongroom import a.yaml --create-namespaces --partial",
             "strongroom import --from-kubeconfig k --from-context c --from-namespace n -l a=b",
             "strongroom scan . a.yaml -n prod -n dev",
             "strongroom scan --staged --manifests-only",

@@ -1,6 +1,7 @@
-//! Several Secrets at once: all of them in one transaction, or none.
+//! Several Secrets at once: all of them in one transaction, or none; or, if that is wanted, all that can be written.
 //!
-//! What it never does: replace what is there unless that was asked for, or say of a value more than its length.
+//! What it never does: replace what is there unless that was asked for, look at a Secret that was refused before, or say of
+//! a value more than its length.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use super::update::MODIFIED;
 use super::{Error, Objects, Request, Resource, fields};
 use crate::audit;
 use crate::model::field_error::FieldError;
-use crate::model::kinds::{SECRET, SECRET_IMPORT};
+use crate::model::kinds::{NAMESPACE, SECRET, SECRET_IMPORT};
 use crate::model::validation::options::WriteOptions;
 use crate::model::validation::secret::decoded_len;
 use crate::model::{defaults, validation};
@@ -27,6 +28,28 @@ const RECORDED: &str = "strongroom.dev/imported-secrets";
 const IMPORTED: [&str; 3] = ["type", "data", "immutable"];
 const IMPORTED_META: [&str; 2] = ["labels", "annotations"];
 
+/// Why a Secret that is there is refused where none is to be replaced.
+const DIFFERS: &str = "it is there and differs";
+
+/// A Secret that is to be imported.
+pub struct ToImport {
+    /// The Secret.
+    pub document: Document,
+    /// Why it is refused already: then it is not looked at.
+    pub refused: Option<String>,
+}
+
+/// How.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ImportOptions {
+    /// Whether what is there and differs is replaced.
+    pub overwrite: bool,
+    /// Whether what can be written is written although others cannot.
+    pub partial: bool,
+    /// Whether a dry run takes the namespace to be there.
+    pub assume_namespace: bool,
+}
+
 /// What became of one Secret, or would.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImportOutcome {
@@ -36,6 +59,8 @@ pub enum ImportOutcome {
     Replaced,
     /// It is there already.
     Unchanged,
+    /// It is not written, and others may be.
+    Refused,
 }
 
 impl ImportOutcome {
@@ -46,6 +71,7 @@ impl ImportOutcome {
             Self::Created => "Created",
             Self::Replaced => "Replaced",
             Self::Unchanged => "Unchanged",
+            Self::Refused => "Refused",
         }
     }
 }
@@ -59,20 +85,34 @@ pub struct Imported {
     pub outcome: ImportOutcome,
     /// For each key the length of the value that was there, and of the one that comes; equal values are left out.
     pub keys: BTreeMap<String, (Option<usize>, Option<usize>)>,
+    /// Why it is refused; holds no value.
+    pub message: String,
+    /// What the client is to be told besides.
+    pub warnings: Vec<String>,
+}
+
+impl Imported {
+    fn of(name: String, outcome: ImportOutcome) -> Self {
+        Self { name, outcome, keys: BTreeMap::new(), message: String::new(), warnings: Vec::new() }
+    }
+
+    fn refused(self, message: impl Into<String>) -> Self {
+        Self { outcome: ImportOutcome::Refused, message: message.into(), ..self }
+    }
 }
 
 impl Objects {
-    /// Imports Secrets into the namespace of the permit, which is for an import; the caller has the right to get and
-    /// create each of them, and to update them where they may be replaced.
+    /// Imports Secrets into the namespace of the permit, which is for an import. Of each that is not refused already the
+    /// caller has the right to get and create it, and to update it where it may be replaced.
     pub async fn import(
         &self,
         request: Request<'_>,
-        documents: &[Document],
-        overwrite: bool,
+        secrets: &[ToImport],
+        how: ImportOptions,
         options: &WriteOptions,
     ) -> Result<Vec<Imported>, Error> {
         for _ in 0..ATTEMPTS {
-            match self.try_import(request, documents, overwrite, options).await {
+            match self.try_import(request, secrets, how, options).await {
                 Err(Error::Conflict(_, text)) if text == MODIFIED => {}
                 other => return other,
             }
@@ -83,14 +123,29 @@ impl Objects {
     async fn try_import(
         &self,
         request: Request<'_>,
-        documents: &[Document],
-        overwrite: bool,
+        secrets: &[ToImport],
+        how: ImportOptions,
         options: &WriteOptions,
     ) -> Result<Vec<Imported>, Error> {
         let (mut imported, mut changes, mut different) = (Vec::new(), Vec::new(), Vec::new());
-        for (at, document) in documents.iter().enumerate() {
-            let (one, change) = self.prepare_import(request, document, at, options)?;
-            if one.outcome == ImportOutcome::Replaced {
+        for (at, secret) in secrets.iter().enumerate() {
+            let name = named(&secret.document);
+            if let Some(why) = &secret.refused {
+                imported.push(Imported::of(name, ImportOutcome::Refused).refused(why));
+                continue;
+            }
+            let (one, change) = match self.prepare_import(request, &secret.document, at, options) {
+                Err(error) if how.partial => {
+                    let why = refusal(error, at)?;
+                    (Imported::of(name, ImportOutcome::Refused).refused(why), None)
+                }
+                prepared => prepared?,
+            };
+            if one.outcome == ImportOutcome::Replaced && !how.overwrite {
+                if how.partial {
+                    imported.push(one.refused(DIFFERS));
+                    continue;
+                }
                 different.push(one.name.clone());
             }
             changes.extend(change);
@@ -98,11 +153,14 @@ impl Objects {
         }
         if options.dry_run {
             for change in &changes {
-                self.check(change).map_err(retried)?;
+                match self.check(change).map_err(retried) {
+                    Err(Error::NotFound(resource)) if how.assume_namespace && resource.kind.id == NAMESPACE.id => {}
+                    other => other?,
+                }
             }
             return Ok(imported);
         }
-        if !different.is_empty() && !overwrite {
+        if !different.is_empty() {
             let text = format!("nothing is imported, for these are there and differ: {}", different.join(", "));
             return Err(Error::Conflict(Resource::new(&SECRET_IMPORT, ""), text));
         }
@@ -140,6 +198,7 @@ impl Objects {
             super::create::remove(object, field);
         }
         self.prepare(&SECRET, namespace, object)?;
+        let mut warnings = validation::warnings_create(&SECRET, object);
         defaults::apply_defaults(&SECRET, object);
         let name = name_of(object);
         let found = self.store.find(SECRET.id, namespace, &name);
@@ -150,9 +209,10 @@ impl Objects {
             fields::track_update(SECRET.message, None, object, &writer);
             told(at, validation::validate_create(&SECRET, object))?;
             self.owners.note(object);
+            warnings.extend(self.warning_of_no_token(&SECRET, object));
             let keys = keys(None, object);
             let change = Change::create(&SECRET, namespace, object);
-            return Ok((Imported { name, outcome: ImportOutcome::Created, keys }, Some(change)));
+            return Ok((Imported { keys, warnings, ..Imported::of(name, ImportOutcome::Created) }, Some(change)));
         };
         let loaded: Loaded = self.load(&SECRET, &name, entry.revision)?;
         let there = self.document(&loaded)?;
@@ -161,16 +221,38 @@ impl Objects {
         merge(new.expose_mut(), object);
         defaults::apply_defaults(&SECRET, new.expose_mut());
         if same(new.expose(), old) {
-            return Ok((Imported { name, outcome: ImportOutcome::Unchanged, keys: BTreeMap::new() }, None));
+            return Ok((Imported::of(name, ImportOutcome::Unchanged), None));
         }
         let object = new.expose_mut();
         defaults::prepare_for_update(&SECRET, "", object, old);
+        let warnings = validation::warnings_update(&SECRET, object, old, false);
         fields::track_update(SECRET.message, Some(old), object, &writer);
         told(at, validation::validate_update(&SECRET, object, old))?;
         let keys = keys(Some(old), object);
         let change = Change::replace(&SECRET, namespace, object, loaded.row_revision());
-        Ok((Imported { name, outcome: ImportOutcome::Replaced, keys }, Some(change)))
+        Ok((Imported { keys, warnings, ..Imported::of(name, ImportOutcome::Replaced) }, Some(change)))
     }
+}
+
+/// Why one Secret is refused where the others are not; an error that concerns all of them stays one.
+fn refusal(error: Error, at: usize) -> Result<String, Error> {
+    match error {
+        Error::Invalid(_, mut errors) => {
+            let place = place(at);
+            for error in &mut errors {
+                error.field = error.field.strip_prefix(&place).unwrap_or(&error.field).to_owned();
+            }
+            Ok(validation::message(&errors))
+        }
+        Error::BadRequest(text) => Ok(text),
+        Error::Integrity(_) => Ok("what is stored under its name is damaged".to_owned()),
+        error => Err(error),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a name is no secret")]
+fn named(document: &Document) -> String {
+    name_of(document.expose())
 }
 
 /// What was made, changed or deleted meanwhile is found when it is looked at again.
@@ -186,9 +268,14 @@ fn retried(error: Error) -> Error {
 
 /// `3: a b c`, of those that are written.
 fn recorded(imported: &[Imported]) -> String {
-    let written = imported.iter().filter(|one| one.outcome != ImportOutcome::Unchanged);
+    let is_written = |one: &&Imported| matches!(one.outcome, ImportOutcome::Created | ImportOutcome::Replaced);
+    let written = imported.iter().filter(is_written);
     let names: Vec<&str> = written.map(|one| one.name.as_str()).collect();
     format!("{}: {}", names.len(), names.join(" "))
+}
+
+fn place(at: usize) -> String {
+    format!("spec.secrets[{at}].")
 }
 
 /// The errors of one Secret, each with its place in the request.
@@ -196,8 +283,7 @@ fn told(at: usize, errors: Vec<FieldError>) -> Result<(), Error> {
     if errors.is_empty() {
         return Ok(());
     }
-    let placed =
-        errors.into_iter().map(|error| FieldError { field: format!("spec.secrets[{at}].{}", error.field), ..error });
+    let placed = errors.into_iter().map(|error| FieldError { field: format!("{}{}", place(at), error.field), ..error });
     Err(Error::Invalid(Resource::new(&SECRET_IMPORT, ""), placed.collect()))
 }
 

@@ -40,7 +40,7 @@ pub use self::delete::{CollectionOptions, Deleted};
 pub use self::deleted_sources::DeletedSource;
 pub use self::error::{Error, Resource};
 pub use self::events::{Involved, Occurrence, Recorder};
-pub use self::import::{ImportOutcome, Imported};
+pub use self::import::{ImportOptions, ImportOutcome, Imported, ToImport};
 pub use self::list::{Page, PageRequest};
 pub use self::live::Loaded;
 use self::owners::Owners;

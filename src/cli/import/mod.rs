@@ -1,27 +1,35 @@
-//! `strongroom import`: Secrets from files, folders and clusters, all of a namespace in one transaction.
+//! `strongroom import`: Secrets from files, folders and clusters, all of a namespace in one transaction, or all that can be
+//! written.
 //!
-//! What it never does: replace what is there unasked, show a value, or change one that looks wrong.
+//! All of it is planned by the server before any of it is done. What it never does: replace what is there unasked, show a
+//! value, or change one that looks wrong.
 
+mod parts;
+mod report;
 mod sources;
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
+use self::parts::Part;
+use self::report::Report;
 use self::sources::Found;
 use super::connection::{Connection, ConnectionOptions, body};
 use super::output::print;
 use super::{CliError, warn};
 use crate::config::Environment;
-use crate::kube_client::{Request, encode_segment};
+use crate::kube_client::{Failure, Request, encode_segment};
 use crate::model::kinds::{OWN_API_VERSION, SECRET_IMPORT};
-use crate::sensitive::Document;
+use crate::sensitive::{Document, SecretBytes};
+
+const MANAGER: &str = "strongroom-import";
 
 /// Options of `import`.
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of a command line")]
 pub struct Import {
     /// Files or folders; - is standard input
     #[arg(value_name = "FILE", required_unless_present = "from_kubeconfig")]
@@ -56,6 +64,12 @@ pub struct Import {
     /// Replace Secrets that are there and differ
     #[arg(long)]
     overwrite: bool,
+    /// Make namespaces that are missing
+    #[arg(long)]
+    create_namespaces: bool,
+    /// Write what can be written, tell what is refused, and end with 3 if anything is; several transactions where there is too much for one
+    #[arg(long)]
+    partial: bool,
     #[command(flatten)]
     connection: ConnectionOptions,
 }
@@ -74,10 +88,126 @@ pub enum Format {
 /// Secrets by namespace, in the order in which they were found.
 type Grouped = BTreeMap<String, Vec<Found>>;
 
+/// What is asked of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ask {
+    /// What would be done.
+    Plan,
+    /// What would be done if the namespace were there.
+    PlanWithNamespace,
+    Do,
+}
+
 impl Import {
     pub(super) fn run(self, environment: &Environment) -> Result<(), CliError> {
         let found = self.find(environment)?;
         let connection = self.connection.connect(environment)?;
+        let (mut plan, mut missing) = (Report::default(), BTreeSet::new());
+        let (parts, too_large) = parts::split(self.grouped(found, &connection)?, self.partial)?;
+        for (namespace, name, why) in too_large {
+            plan.refuse(&namespace, &name, &why);
+        }
+        let mut planned = Vec::new();
+        for part in parts {
+            if self.plan(&connection, &part, &mut plan, &mut missing)? {
+                planned.push(part);
+            }
+        }
+        print(&plan.text);
+        if self.dry_run {
+            print(&format!("{plan}, if it were not a dry run\n"));
+            return match (plan.refused > 0, plan.writes() || !missing.is_empty()) {
+                (true, _) => Err(CliError::Partial),
+                (false, true) => Err(CliError::Pending),
+                (false, false) => Ok(()),
+            };
+        }
+        if plan.replaced > 0 && !self.overwrite {
+            return Err(CliError::NotDone(format!(
+                "nothing is imported, for {} secrets are there and differ: --overwrite replaces them",
+                plan.replaced
+            )));
+        }
+        let mut done = Report::following(&plan);
+        for part in &planned {
+            if let Err(error) = self.write(&connection, part, &mut done, &mut missing) {
+                return Err(interrupted(error, &part.namespace, &done));
+            }
+        }
+        print(&done.text);
+        print(&format!("{done}\n"));
+        if done.refused > 0 { Err(CliError::Partial) } else { Ok(()) }
+    }
+
+    /// Plans a part; whether there is something left to do of it.
+    fn plan(
+        &self,
+        connection: &Connection,
+        part: &Part,
+        plan: &mut Report,
+        missing: &mut BTreeSet<String>,
+    ) -> Result<bool, CliError> {
+        let namespace = &part.namespace;
+        let ask = if missing.contains(namespace) { Ask::PlanWithNamespace } else { Ask::Plan };
+        let mut answer = self.send(connection, part, ask);
+        if self.create_namespaces
+            && let Err(CliError::Server(failure)) = &answer
+            && is_missing(failure, namespace)
+        {
+            answer = make_namespace(connection, namespace, true).and_then(|_| {
+                missing.insert(namespace.clone());
+                plan.namespace(namespace);
+                self.send(connection, part, Ask::PlanWithNamespace)
+            });
+        }
+        match answer {
+            Ok(answer) => {
+                plan.add(&answer, namespace);
+                for warning in plan.warnings.drain(..) {
+                    warn(&warning);
+                }
+                Ok(true)
+            }
+            Err(CliError::Server(failure)) if self.partial => {
+                part.secrets.iter().for_each(|one| plan.refuse(namespace, &one.name, &failure.message));
+                Ok(false)
+            }
+            Err(CliError::Server(mut failure)) if is_missing(&failure, namespace) => {
+                failure.hints.push("--create-namespaces makes it.".to_owned());
+                Err(CliError::Server(failure))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a part that was planned.
+    fn write(
+        &self,
+        connection: &Connection,
+        part: &Part,
+        done: &mut Report,
+        missing: &mut BTreeSet<String>,
+    ) -> Result<(), CliError> {
+        let namespace = &part.namespace;
+        let made = if missing.contains(namespace) { make_namespace(connection, namespace, false) } else { Ok(false) };
+        let answer = made.and_then(|made| {
+            missing.remove(namespace);
+            if made {
+                done.made.push(format!("namespace {namespace}"));
+            }
+            self.send(connection, part, Ask::Do)
+        });
+        match answer {
+            Ok(answer) => done.add(&answer, namespace),
+            Err(CliError::Server(failure)) if self.partial => {
+                part.secrets.iter().for_each(|one| done.refuse(namespace, &one.name, &failure.message));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn grouped(&self, found: Vec<Found>, connection: &Connection) -> Result<Grouped, CliError> {
         let usual = connection.namespace(self.namespace.as_deref()).to_owned();
         let mut groups = Grouped::new();
         for mut one in found {
@@ -98,38 +228,7 @@ impl Import {
             };
             groups.entry(namespace).or_default().push(one);
         }
-        let mut total = Counts::default();
-        let mut text = String::new();
-        // All of it is tried before any of it is done.
-        for (namespace, secrets) in &groups {
-            let answer = self.send(&connection, namespace, secrets, true)?;
-            total.add(&answer, namespace, &mut text);
-        }
-        print(&text);
-        if self.dry_run {
-            print(&format!("{total}, if it were not a dry run\n"));
-            return if total.created + total.replaced > 0 { Err(CliError::Pending) } else { Ok(()) };
-        }
-        if total.replaced > 0 && !self.overwrite {
-            return Err(CliError::NotDone(format!(
-                "nothing is imported, for {} secrets are there and differ: --overwrite replaces them",
-                total.replaced
-            )));
-        }
-        for (done, (namespace, secrets)) in groups.iter().enumerate() {
-            if let Err(error) = self.send(&connection, namespace, secrets, false) {
-                let before: Vec<&str> = groups.keys().take(done).map(String::as_str).collect();
-                if before.is_empty() {
-                    return Err(error);
-                }
-                return Err(CliError::NotDone(format!(
-                    "{error}\nimported before that: namespaces {}",
-                    before.join(", ")
-                )));
-            }
-        }
-        print(&format!("{total}\n"));
-        Ok(())
+        Ok(groups)
     }
 
     fn find(&self, environment: &Environment) -> Result<Vec<Found>, CliError> {
@@ -149,73 +248,58 @@ impl Import {
     }
 
     #[expect(clippy::disallowed_methods, reason = "the Secrets go to the server that is to keep them")]
-    fn send(
-        &self,
-        connection: &Connection,
-        namespace: &str,
-        secrets: &[Found],
-        dry_run: bool,
-    ) -> Result<Document, CliError> {
-        let objects: Vec<Value> = secrets.iter().map(|one| one.secret.expose().clone()).collect();
-        let asked = Document::new(json!({
+    fn send(&self, connection: &Connection, part: &Part, ask: Ask) -> Result<Document, CliError> {
+        let objects: Vec<Value> = part.secrets.iter().map(|one| one.secret.expose().clone()).collect();
+        let mut asked = Document::new(json!({
             "apiVersion": OWN_API_VERSION, "kind": SECRET_IMPORT.kind,
-            "spec": {"secrets": objects, "overwrite": self.overwrite},
+            "spec": {"secrets": objects, "overwrite": self.overwrite, "partial": self.partial},
         }));
-        let path = format!("/apis/{OWN_API_VERSION}/namespaces/{}/{}", encode_segment(namespace), SECRET_IMPORT.plural);
-        let mut request = Request::post(path, body(&asked)).with("fieldManager", "strongroom-import");
-        if dry_run {
+        if let (Ask::PlanWithNamespace, Some(spec)) = (ask, asked.expose_mut().get_mut("spec")) {
+            spec["assumeNamespace"] = true.into();
+        }
+        let namespace = encode_segment(&part.namespace);
+        let path = format!("/apis/{OWN_API_VERSION}/namespaces/{namespace}/{}", SECRET_IMPORT.plural);
+        let mut request = Request::post(path, body(&asked)).with("fieldManager", MANAGER);
+        if ask != Ask::Do {
             request = request.with("dryRun", "All");
         }
         connection.object(request)
     }
 }
 
-/// How many became what.
-#[derive(Debug, Default)]
-struct Counts {
-    created: usize,
-    replaced: usize,
-    unchanged: usize,
-}
-
-impl Counts {
-    /// Takes an answer in, and describes it.
-    #[expect(clippy::disallowed_methods, reason = "names and lengths are told")]
-    fn add(&mut self, answer: &Document, namespace: &str, text: &mut String) {
-        let imported = answer.expose().pointer("/status/secrets").and_then(Value::as_array).into_iter().flatten();
-        for secret in imported {
-            let field = |name: &str| secret.get(name).and_then(Value::as_str).unwrap_or_default();
-            let what = match field("outcome") {
-                "Created" => {
-                    self.created += 1;
-                    "new"
-                }
-                "Replaced" => {
-                    self.replaced += 1;
-                    "differs"
-                }
-                _ => {
-                    self.unchanged += 1;
-                    "unchanged"
-                }
-            };
-            let _ = writeln!(text, "{namespace}/{} {what}", field("name"));
-            for key in secret.get("keys").and_then(Value::as_array).into_iter().flatten() {
-                let length = |name: &str| key.get(name).and_then(Value::as_u64);
-                let name = key.get("key").and_then(Value::as_str).unwrap_or_default();
-                let _ = match (length("before"), length("after")) {
-                    (None, Some(after)) => writeln!(text, "  + {name} ({after} bytes)"),
-                    (Some(before), None) => writeln!(text, "  - {name} ({before} bytes)"),
-                    (Some(before), Some(after)) => writeln!(text, "  ~ {name} ({before} → {after} bytes)"),
-                    (None, None) => Ok(()),
-                };
-            }
-        }
+/// Makes a namespace as the caller; `false` if somebody else has meanwhile.
+fn make_namespace(connection: &Connection, name: &str, dry_run: bool) -> Result<bool, CliError> {
+    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    let body = SecretBytes::new(object.to_string().into_bytes());
+    let mut request = Request::post("/api/v1/namespaces", body).with("fieldManager", MANAGER);
+    if dry_run {
+        request = request.with("dryRun", "All");
+    }
+    match connection.object(request) {
+        Err(CliError::Server(failure)) if failure.reason == "AlreadyExists" => Ok(false),
+        answer => answer.map(|_| true),
     }
 }
 
-impl std::fmt::Display for Counts {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} created, {} replaced, {} unchanged", self.created, self.replaced, self.unchanged)
+fn is_missing(failure: &Failure, namespace: &str) -> bool {
+    failure.code == 404 && failure.message == format!("namespaces {namespace:?} not found")
+}
+
+/// What to say of an import that broke off within a namespace: what was written before, exactly.
+fn interrupted(error: CliError, namespace: &str, done: &Report) -> CliError {
+    let is_unknown = !matches!(error, CliError::Server(_));
+    if done.made.is_empty() && !is_unknown {
+        return error;
     }
+    let mut lines = vec![error.to_string()];
+    if is_unknown {
+        lines
+            .push(format!("whether the secrets of namespace {namespace} were written is not known: import them again"));
+    }
+    if done.made.is_empty() {
+        return CliError::NotDone(lines.join("\n"));
+    }
+    lines.push("written before that:".to_owned());
+    lines.extend(done.made.iter().map(|one| format!("  {one}")));
+    CliError::PartlyDone(lines.join("\n"))
 }

@@ -6,7 +6,7 @@ use super::{Field, ListKind, METADATA, Message, SECRET, Type};
 pub static SECRET_IMPORT: Message = Message {
     name: "SecretImport",
     component: "dev.strongroom.v1alpha1.SecretImport",
-    description: "Writes several Secrets of a namespace, all of them in one transaction or none. The caller must be allowed to create Secrets, to get each of these, and to update them where they may be replaced. With dryRun=All it is only said what would be done.",
+    description: "Writes several Secrets of a namespace, all of them in one transaction or none; with `partial`, all that can be written. The caller must be allowed to create Secrets, to get each of these, and to update them where they may be replaced. With dryRun=All it is only said what would be done.",
     fields: &[
         METADATA,
         Field::new("spec", 2, Type::Message(&SECRET_IMPORT_SPEC), "v1alpha1.SecretImportSpec", "The Secrets.")
@@ -43,6 +43,20 @@ pub static SECRET_IMPORT_SPEC: Message = Message {
             "bool",
             "Whether those that are there and differ are replaced: type, data, labels and annotations. Otherwise nothing is written where one is.",
         ),
+        Field::new(
+            "partial",
+            3,
+            Type::Bool,
+            "bool",
+            "Whether what can be written is written although others cannot: those are told with the outcome Refused. Otherwise all are written or none.",
+        ),
+        Field::new(
+            "assumeNamespace",
+            4,
+            Type::Bool,
+            "bool",
+            "With dryRun=All only: what is told is what would be done once the namespace is made, if it is missing.",
+        ),
     ],
     atomic: false,
 };
@@ -70,13 +84,22 @@ pub static IMPORTED_SECRET: Message = Message {
     description: "What became of one Secret, or would.",
     fields: &[
         Field::new("name", 1, Type::String, "string", "Its name.").required(),
-        Field::new("outcome", 2, Type::String, "string", "Created, Replaced or Unchanged.").required(),
+        Field::new("outcome", 2, Type::String, "string", "Created, Replaced, Unchanged or, with `partial`, Refused.")
+            .required(),
         Field::new(
             "keys",
             3,
             Type::Messages(&IMPORTED_KEY, ListKind::Atomic),
             "[]v1alpha1.ImportedKey",
             "The keys whose values differ from those that were there.",
+        ),
+        Field::new("message", 4, Type::String, "string", "Why it is refused."),
+        Field::new(
+            "warnings",
+            5,
+            Type::Strings(ListKind::Atomic),
+            "[]string",
+            "What a create or an update of it alone would warn of.",
         ),
     ],
     atomic: false,

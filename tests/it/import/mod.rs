@@ -1,4 +1,6 @@
-//! Secrets taken over from files, folders and a genuine cluster; all or none of them.
+//! Secrets taken over from files, folders and a genuine cluster; all or none of them, or those that can be.
+
+mod parts;
 
 use std::io::Write as _;
 use std::process::Command;
