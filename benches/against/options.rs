@@ -64,6 +64,8 @@ pub enum Measure {
     Export,
     /// Secrets into a genuine kube-apiserver, against applying them without a store
     Sync,
+    /// Files scanned for values of the store, against grep
+    Scan,
     /// An empty home: memory and start
     Empty,
     /// A home with very many Secrets
@@ -84,6 +86,7 @@ impl Options {
                 Measure::Logins,
                 Measure::Export,
                 Measure::Sync,
+                Measure::Scan,
             ];
         }
         self.measures.clone()
@@ -116,6 +119,7 @@ impl fmt::Display for Measure {
             Self::Logins => "logins",
             Self::Export => "export",
             Self::Sync => "sync",
+            Self::Scan => "scan",
             Self::Empty => "empty",
             Self::Scale => "scale",
         })

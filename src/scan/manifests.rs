@@ -30,9 +30,7 @@ pub fn in_manifests(file: &[u8]) -> Vec<InManifest> {
     let mut found = Vec::new();
     if text.trim_start().starts_with('{') {
         if let Ok(parsed) = json::parse(file) {
-            // JSON that is no YAML has no lines, and is told of as a whole.
-            let lines = yaml::lines(file).ok().and_then(|lines| lines.into_iter().next()).unwrap_or_default();
-            look(&Document::new(parsed.value), &lines, 0, &mut found);
+            look(vec![parsed.value], file, 0, &mut found);
         }
         return found;
     }
@@ -41,11 +39,8 @@ pub fn in_manifests(file: &[u8]) -> Vec<InManifest> {
     for part in documents(text) {
         if part.contains("Secret")
             && let Ok(parsed) = yaml::parse_all(part.as_bytes())
-            && let Ok(lines) = yaml::lines(part.as_bytes())
         {
-            for (parsed, lines) in parsed.into_iter().zip(lines) {
-                look(&Document::new(parsed.value), &lines, first_line, &mut found);
-            }
+            look(parsed.into_iter().map(|parsed| parsed.value).collect(), part.as_bytes(), first_line, &mut found);
         }
         first_line += part.matches('\n').count();
     }
@@ -67,10 +62,24 @@ fn documents(text: &str) -> Vec<&str> {
     parts
 }
 
+/// Looks into what was read of `source`. Lines are looked for where something is found only; JSON that is no YAML has none, and
+/// is told of as a whole.
 #[expect(clippy::disallowed_methods, reason = "keys are told, and whether values are there")]
-fn look(document: &Document, lines: &Lines, first_line: usize, found: &mut Vec<InManifest>) {
+fn look(documents: Vec<Value>, source: &[u8], first_line: usize, found: &mut Vec<InManifest>) {
+    let documents: Vec<Document> = documents.into_iter().map(Document::new).collect();
+    let none = Lines::default();
+    let mut anything = Vec::new();
+    for document in &documents {
+        secrets(document.expose(), "", false, &none, &mut anything);
+    }
+    if anything.is_empty() {
+        return;
+    }
+    let lines = yaml::lines(source).unwrap_or_default();
     let start = found.len();
-    secrets(document.expose(), "", false, lines, found);
+    for (at, document) in documents.iter().enumerate() {
+        secrets(document.expose(), "", false, lines.get(at).unwrap_or(&none), found);
+    }
     found.iter_mut().skip(start).for_each(|one| one.line += first_line);
 }
 

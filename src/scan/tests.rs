@@ -67,6 +67,25 @@ fn line_ends_indentation_and_escapes_hide_no_value() {
 }
 
 #[test]
+fn a_value_with_escapes_is_found_however_far_they_are_apart() {
+    let value = "begins-here \"q\" and\nthen\ngoes on to the end";
+    let escaped = serde_json::json!(value).to_string();
+    let apart = escaped.replace("\\n", &format!("\\n{}", " \t".repeat(500)));
+    let far = "not of it ".repeat(300);
+    for text in [escaped, apart] {
+        for (before, behind) in [("", ""), (&*far, ""), ("", &*far), (&*far, &*far), ("x\\\\", "\\")] {
+            assert_eq!(
+                found(value.as_bytes(), format!("\n{before}{text}{behind}").as_bytes()),
+                [(2, "escaped")],
+                "{text}"
+            );
+        }
+    }
+    // An escape that is none of the value's, right before it.
+    assert_eq!(found(b"a value of length", br"\a value\u0020of length"), [(1, "escaped")]);
+}
+
+#[test]
 fn of_values_that_begin_alike_the_right_ones_are_found() {
     let key = key();
     let values: [&[u8]; 4] =

@@ -7,6 +7,7 @@ pub mod get;
 pub mod list;
 pub mod logins;
 pub mod scale;
+pub mod scan;
 pub mod sync;
 pub mod watch;
 pub mod write;

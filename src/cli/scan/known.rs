@@ -10,8 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::cli::CliError;
 use crate::cli::connection::{Connection, ConnectionOptions, body, document};
+use crate::cli::output::{list_at, text_at};
+use crate::cli::{CliError, warn};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Environment;
 use crate::kube_client::{Request, encode_segment};
@@ -23,6 +24,19 @@ use crate::server::private_files::{Access, FileError, make_directory, read_secre
 
 const CACHE_MAX_BYTES: usize = 64 * 1024 * 1024;
 const FOLDER: &str = "strongroom-scan";
+
+/// What stands for all namespaces where they are named: no namespace can be called that.
+const EVERY: &str = "*";
+/// Objects of one page of a list.
+const PAGE: &str = "500";
+
+/// Of which namespaces values are looked for.
+pub enum Namespaces {
+    /// These; that of the context if there are none.
+    Named(Vec<String>),
+    /// All that there are, but for those whose values may not be asked for.
+    All,
+}
 
 /// What is looked for.
 pub struct Known {
@@ -36,16 +50,28 @@ pub struct Known {
 
 impl Known {
     /// Asks the server; what it said the last time counts where it cannot be asked.
-    pub fn find(options: &ConnectionOptions, environment: &Environment, namespaces: &[String]) -> Result<Self, String> {
+    pub fn find(
+        options: &ConnectionOptions,
+        environment: &Environment,
+        namespaces: &Namespaces,
+    ) -> Result<Self, String> {
         let connection = options.connect(environment).map_err(|error| error.to_string())?;
         let usual = [connection.namespace(None).to_owned()];
-        let namespaces = if namespaces.is_empty() { &usual[..] } else { namespaces };
+        let all = [EVERY.to_owned()];
+        let chosen = match namespaces {
+            Namespaces::Named(named) if named.is_empty() => &usual[..],
+            Namespaces::Named(named) => named,
+            Namespaces::All => &all,
+        };
         let folder = cache_folder(environment).ok_or("there is no folder to keep them in: set XDG_CACHE_HOME")?;
         make_directory(&folder, || true).map_err(|error| error.to_string())?;
-        let file = folder.join(file_name(connection.server(), namespaces));
+        let file = folder.join(file_name(connection.server(), chosen));
         let cached = read(&file).map_err(|error| error.to_string())?;
         let scanner = cached.as_ref().and_then(|cached| text(cached, "scanner")).map_or_else(make_scanner, Ok)?;
-        let asked = ask(&connection, &scanner, namespaces);
+        let asked = match namespaces {
+            Namespaces::Named(_) => ask(&connection, &scanner, chosen, false),
+            Namespaces::All => every(&connection).and_then(|every| ask(&connection, &scanner, &every, true)),
+        };
         let whole = match asked {
             Ok(whole) => {
                 write(&file, &whole).map_err(|error| error.to_string())?;
@@ -56,7 +82,7 @@ impl Known {
                 if expires(&cached) <= SystemClock.unix_seconds() {
                     return Err(format!("{error}; what was known has expired"));
                 }
-                crate::cli::warn(&format!("{error}: only values that were known before are looked for"));
+                warn(&format!("{error}: only values that were known before are looked for"));
                 cached
             }
         };
@@ -86,14 +112,47 @@ impl Known {
     }
 }
 
-/// The fingerprints of all namespaces, which share a key: it is the user's and the scanner's.
+/// The names of all namespaces.
+#[expect(clippy::disallowed_methods, reason = "names are no secret")]
+fn every(connection: &Connection) -> Result<Vec<String>, CliError> {
+    let (mut names, mut token) = (Vec::new(), String::new());
+    loop {
+        let mut request = Request::get("/api/v1/namespaces").with("limit", PAGE);
+        if !token.is_empty() {
+            request = request.with("continue", std::mem::take(&mut token));
+        }
+        let page = connection.object(request)?;
+        let items = list_at(page.expose(), "/items").iter();
+        names.extend(items.map(|item| text_at(item, "/metadata/name").to_owned()));
+        text_at(page.expose(), "/metadata/continue").clone_into(&mut token);
+        if token.is_empty() {
+            return Ok(names);
+        }
+    }
+}
+
+/// The fingerprints of all these namespaces, which share a key: it is the user's and the scanner's. Those that are forbidden are
+/// passed over if that is allowed, and that is said.
 #[expect(clippy::disallowed_methods, reason = "fingerprints are gathered")]
-fn ask(connection: &Connection, scanner: &str, namespaces: &[String]) -> Result<Document, CliError> {
+fn ask(
+    connection: &Connection,
+    scanner: &str,
+    namespaces: &[String],
+    may_pass_over: bool,
+) -> Result<Document, CliError> {
     let mut whole = json!({"scanner": scanner, "fingerprints": []});
+    let mut forbidden = Vec::new();
     for namespace in namespaces {
         let path = format!("/apis/{OWN_API_VERSION}/namespaces/{}/{}", encode_segment(namespace), SECRET_SCAN.plural);
         let body = json!({"apiVersion": OWN_API_VERSION, "kind": SECRET_SCAN.kind, "spec": {"scanner": scanner}});
-        let answer = connection.object(Request::post(path, SecretBytes::new(body.to_string().into_bytes())))?;
+        let request = Request::post(path, SecretBytes::new(body.to_string().into_bytes()));
+        let answer = match connection.object(request) {
+            Err(CliError::Server(failure)) if may_pass_over && failure.code == 403 => {
+                forbidden.push(namespace.as_str());
+                continue;
+            }
+            answer => answer?,
+        };
         let status = answer.expose().get("status").cloned().unwrap_or_default();
         let listed = status.get("fingerprints").and_then(Value::as_array).cloned().unwrap_or_default();
         let Some(fields) = whole.as_object_mut() else { continue };
@@ -110,6 +169,13 @@ fn ask(connection: &Connection, scanner: &str, namespaces: &[String]) -> Result<
         if let Some(all) = all {
             all.extend(placed);
         }
+    }
+    if !forbidden.is_empty() {
+        let names = forbidden.join(", ");
+        if forbidden.len() == namespaces.len() {
+            return Err(CliError::NotDone(format!("the values of none of the namespaces may be asked for: {names}")));
+        }
+        warn(&format!("values of these namespaces are not looked for, for they may not be asked for: {names}"));
     }
     Ok(Document::new(whole))
 }

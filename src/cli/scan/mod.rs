@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use self::known::Known;
+use self::known::{Known, Namespaces};
 use super::connection::ConnectionOptions;
 use super::output::{one_line, print};
 use super::{CliError, warn};
@@ -36,8 +36,14 @@ pub struct Scan {
     /// Namespace whose values are looked for; may be repeated [default: that of the context]
     #[arg(short, long, value_name = "NAMESPACE")]
     namespace: Vec<String>,
+    /// Values of every namespace whose values may be asked for
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    all_namespaces: bool,
+    /// Fail where the known values cannot be had, neither of the server nor as they were last got from it
+    #[arg(long)]
+    require_known: bool,
     /// Look for Secret manifests only, and ask no server
-    #[arg(long, conflicts_with = "namespace")]
+    #[arg(long, conflicts_with_all = ["namespace", "all_namespaces", "require_known"])]
     manifests_only: bool,
     #[command(flatten)]
     connection: ConnectionOptions,
@@ -51,8 +57,15 @@ impl Scan {
         let known = if self.manifests_only {
             None
         } else {
-            match Known::find(&self.connection, environment, &self.namespace) {
+            let namespaces =
+                if self.all_namespaces { Namespaces::All } else { Namespaces::Named(self.namespace.clone()) };
+            match Known::find(&self.connection, environment, &namespaces) {
                 Ok(known) => Some(known),
+                Err(why) if self.require_known => {
+                    return Err(CliError::NotDone(format!(
+                        "nothing is scanned, for the known values cannot be had: {why}"
+                    )));
+                }
                 Err(why) => {
                     warn(&format!("known values are not looked for: {why}"));
                     None
@@ -92,7 +105,9 @@ impl Scan {
         if self.manifests_only {
             return vec!["--manifests-only".to_owned()];
         }
+        let switches = [("--all-namespaces", self.all_namespaces), ("--require-known", self.require_known)];
+        let switches = switches.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name.to_owned());
         let namespaces = self.namespace.iter().flat_map(|name| ["--namespace".to_owned(), name.clone()]);
-        namespaces.chain(self.connection.given()).collect()
+        switches.chain(namespaces).chain(self.connection.given()).collect()
     }
 }

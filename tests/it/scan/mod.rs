@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support::actors::{bind, namespace, role, rule, service_account};
 use crate::support::app::App;
 use crate::support::canary::{Canary, found_in_files};
 use crate::support::clients::run;
@@ -283,6 +284,73 @@ fn a_hook_scans_with_the_options_it_was_installed_with_and_passes_over_submodule
     let (code, text) = person.git(&["commit", "-q", "-m", "two"]);
     assert!(code != 0 && text.contains("b:1: the value of Secret prod/api[token] (plain)"), "{text}");
     assert!(!text.contains('\t'), "{text}");
+}
+
+#[test]
+fn values_of_every_namespace_are_looked_for_but_for_those_that_are_forbidden() {
+    let mut person = Person::start();
+    for name in ["prod", "hidden"] {
+        namespace(&mut person.admin, name);
+        let secret =
+            json!({"metadata": {"name": "api"}, "stringData": {"token": format!("a token of {name}, long enough")}});
+        person.admin.json("POST", &format!("/api/v1/namespaces/{name}/secrets"), &secret).ok();
+    }
+    person.file("all", &format!("{VALUE}\na token of prod, long enough\na token of hidden, long enough\n"));
+    let (code, text) = person.scan(&["all", "-A"]);
+    assert!(
+        code == 1 && text.contains("3 secrets found") && text.contains("all:3: the value of Secret hidden/api"),
+        "{text}"
+    );
+    // What was known of all of them is kept apart.
+    let (_, text) = person.scan(&["all"]);
+    assert!(text.contains("1 secrets found"), "{text}");
+
+    let rules = [rule(&["create"], "strongroom.dev", &["secretscans"]), rule(&["get", "list"], "", &["secrets"])];
+    role(&mut person.admin, "prod", "scanner", &rules);
+    let scanner = service_account(&mut person.admin, "default", "scanner");
+    bind(&mut person.admin, "prod", "scanner", "Role/scanner", "ServiceAccount/default/scanner");
+    let file = |name: &str, content: &[u8]| {
+        let path = person.home.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    // Another user, who is not to profit from what this one has asked for.
+    std::fs::remove_dir_all(person.home.path().join("cache/strongroom-scan")).unwrap();
+    let (token, ca) = (file("token", scanner.token().unwrap().as_bytes()), file("ca.crt", &person.app.ca_pem));
+    let as_scanner = ["all", "-A", "--server", &person.app.url, "--ca-file", &ca, "--token-file", &token];
+    let (code, text) = person.scan(&as_scanner);
+    assert!(code == 0 && text.contains("known values are not looked for") && text.contains("namespaces"), "{text}");
+    let (code, text) = person.scan(&[&as_scanner[..], &["--require-known"]].concat());
+    assert!(code == 1 && text.contains("nothing is scanned"), "{text}");
+    role(&mut person.admin, "", "lister", &[rule(&["list"], "", &["namespaces"])]);
+    bind(&mut person.admin, "", "lister", "ClusterRole/lister", "ServiceAccount/default/scanner");
+    let (code, text) = person.scan(&[&as_scanner[..], &["--require-known"]].concat());
+    assert!(code == 1 && text.contains("1 secrets found") && text.contains("Secret prod/api[token]"), "{text}");
+    let passed_over = "not looked for, for they may not be asked for: default, hidden";
+    assert_eq!(text.lines().filter(|line| line.contains(passed_over)).count(), 1, "{text}");
+}
+
+#[test]
+fn a_hook_that_must_know_refuses_a_commit_while_nothing_is_known() {
+    let mut person = Person::start();
+    let (code, text) = person.scan(&["--install-hook", "-A", "--require-known"]);
+    assert_eq!(code, 0, "{text}");
+    let hook = std::fs::read_to_string(person.repository().join(".git/hooks/pre-commit")).unwrap();
+    assert!(hook.contains("--staged --all-namespaces --require-known\n"), "{hook}");
+    person.file("ok.txt", "nothing\n");
+    person.git(&["add", "-A"]);
+    assert_eq!(person.git(&["commit", "-q", "-m", "one"]).0, 0);
+    assert_eq!(person.app.stop(), Some(0));
+    // What was known before counts.
+    person.file("ok.txt", "still nothing\n");
+    person.git(&["add", "-A"]);
+    let (code, text) = person.git(&["commit", "-q", "-m", "two"]);
+    assert!(code == 0 && text.contains("only values that were known before"), "{text}");
+    std::fs::remove_file(person.cache_file()).unwrap();
+    person.file("ok.txt", "nothing again\n");
+    person.git(&["add", "-A"]);
+    let (code, text) = person.git(&["commit", "-q", "-m", "three"]);
+    assert!(code != 0 && text.contains("nothing is scanned, for the known values cannot be had"), "{text}");
 }
 
 #[test]
