@@ -38,7 +38,7 @@ pub(super) async fn create(
     let spec = asked.document.expose().get("spec").cloned().unwrap_or_default();
     let id = SyncName { namespace: permit.namespace().to_owned(), name: permit.name().to_owned() };
     let room = context.state.room.clone();
-    let (sync, _) = room.sync(&id).ok_or_else(|| Error::NotFound(Resource::new(&SECRET_SYNC, &id.name)))?;
+    let (sync, object) = room.sync(&id).ok_or_else(|| Error::NotFound(Resource::new(&SECRET_SYNC, &id.name)))?;
     let account = &sync.spec.service_account_name;
     let is_itself = User::service_account_of(&context.user.name) == Some((&id.namespace, account));
     if !is_itself {
@@ -48,13 +48,37 @@ pub(super) async fn create(
     if cluster.is_empty() {
         return Err(invalid(FieldError::required("spec.cluster", "")));
     }
+    let answer = |status: Value| {
+        let body = Document::new(json!({
+            "kind": SECRET_SYNC_RENDERING.kind, "apiVersion": kinds::OWN_API_VERSION,
+            "metadata": {
+                "name": id.name, "namespace": id.namespace,
+                "creationTimestamp": rfc3339(context.state.clock.unix_seconds()),
+            },
+            "spec": spec,
+            "status": status,
+        }));
+        respond::value(&asked.style, 201, body.expose(), &asked.warnings)
+    };
+    if spec.get("released").is_some_and(|released| released == true) {
+        if !sync.is_deleting {
+            return Err(invalid(FieldError::forbidden("spec.released", "the SecretSync is not being deleted")));
+        }
+        if !asked.options.dry_run {
+            room.release(&sync, &object).await.map_err(|error| refused(&error))?;
+        }
+        return Ok(answer(status(Page::default())?));
+    }
+    if !asked.options.dry_run {
+        room.hold(&sync, &object).await.map_err(|error| refused(&error))?;
+    }
     let offered = offered(&spec)?;
     let text = |field: &str| spec.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
     let continue_token = text("continue").map(str::to_owned);
     let listed = spec.get("sources").and_then(Value::as_array).filter(|listed| !listed.is_empty());
     let sources: Option<Vec<String>> =
         listed.map(|listed| listed.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect());
-    let named = cluster.clone();
+    let (named, dry_run) = (cluster.clone(), asked.options.dry_run);
     let page = blocking(move || {
         let cluster = room.usable_cluster(&sync, &named)?;
         let namespaces = room.wanted_namespaces(&sync, &cluster, offered.as_deref());
@@ -65,20 +89,12 @@ pub(super) async fn create(
             namespaces: &namespaces,
             sources: sources.as_deref(),
             continue_token,
+            dry_run,
         })
     });
     let page = page.await?.map_err(|error| refused(&error))?;
     context.facts.annotate(RENDERED, recorded(&cluster, &page));
-    let body = Document::new(json!({
-        "kind": SECRET_SYNC_RENDERING.kind, "apiVersion": kinds::OWN_API_VERSION,
-        "metadata": {
-            "name": id.name, "namespace": id.namespace,
-            "creationTimestamp": rfc3339(context.state.clock.unix_seconds()),
-        },
-        "spec": spec,
-        "status": status(page)?,
-    }));
-    Ok(respond::value(&asked.style, 201, body.expose(), &asked.warnings))
+    Ok(answer(status(page)?))
 }
 
 /// The namespaces that the caller says the cluster has.
@@ -137,7 +153,7 @@ fn status(page: Page) -> Result<Value, Failure> {
 /// What stands in the way as a whole: of the account, or of the cluster.
 pub(super) fn refused(error: &OriginError) -> Failure {
     if error.is_passing {
-        return Failure::unavailable("the Secrets cannot be read now");
+        return Failure::unavailable("the Secrets cannot be read now, or the SecretSync cannot be held");
     }
     invalid(FieldError::forbidden("spec.cluster", error.to_string()))
 }

@@ -20,7 +20,6 @@ use tokio::task::JoinHandle;
 
 use super::decide::backoff;
 use super::events;
-use super::finalizer::{hold, set_finalizer};
 use super::lane::{Lane, Work};
 use super::metrics::Metrics;
 use super::origin::{Sync, SyncName, Unrendered};
@@ -303,8 +302,8 @@ async fn run_lane(context: Arc<Context>, worker: Arc<Worker>, cluster: String, l
         let work = lane.next().await;
         let Some((sync, object)) = context.room.sync(&worker.id) else { return };
         let Some(scope) = scope(&worker, &cluster, work) else { continue };
-        if let Err(failed) = hold(&context, &sync, &object).await {
-            tracing::warn!(%failed, "a SecretSync could not be given its finalizer");
+        if let Err(error) = context.room.hold(&sync, &object).await {
+            tracing::warn!(%error, "a SecretSync is not worked on yet");
             lane.all(Duration::from_secs(5));
             continue;
         }
@@ -522,8 +521,8 @@ async fn tell(context: &Context, worker: &Worker) -> Option<Occurrence> {
         (made, is_done)
     };
     if sync.is_deleting {
-        if is_done && let Err(error) = set_finalizer(context, &sync, &object, false).await {
-            tracing::warn!(%error, "a SecretSync's finalizer could not be removed");
+        if is_done && let Err(error) = context.room.release(&sync, &object).await {
+            tracing::warn!(%error, "a SecretSync is not let go yet");
         }
         if is_done {
             return None;

@@ -18,6 +18,7 @@ use super::desired::Desired;
 use super::observed::{Digests, Mac};
 use super::origin::{Ask, Origin, OriginError, Page, Rendered, Sync, SyncName, Unrendered};
 use super::pass::{self, Cluster, Memory, Scope};
+use super::preflight;
 use super::remote::{Namespace, Remote};
 use super::report::{Failed, Report, TargetReport};
 use super::room::read_sync;
@@ -29,9 +30,6 @@ use crate::model::secret_sync::{Clusters, Glob};
 use crate::model::selector::LabelSelector;
 use crate::model::validation::cluster::{DEFAULT_BURST, DEFAULT_QPS};
 use crate::sensitive::{Document, SecretBytes};
-
-/// Targets whose rights are asked for before they are written.
-const PREFLIGHT_MAX: usize = 100;
 
 /// See the module.
 pub struct Job<'a> {
@@ -69,6 +67,14 @@ pub struct Wanted {
     pub only_reads: bool,
     /// Workloads that are restarted: plural and name.
     pub restarts: BTreeSet<(String, String)>,
+}
+
+impl Wanted {
+    /// Namespace and name of each object.
+    fn objects(&self) -> impl Iterator<Item = (String, String)> + '_ {
+        let places = self.places.iter();
+        places.flat_map(|(namespace, names)| names.iter().map(|name| (namespace.clone(), name.clone())))
+    }
 }
 
 impl<'a> Job<'a> {
@@ -131,30 +137,38 @@ impl<'a> Job<'a> {
     pub async fn pass(&self, sync: &Sync, object: &Value, name: &str, places: &[usize], scope: &Scope) -> Report {
         match self.cluster(name).await {
             Ok(cluster) => {
-                let memory = StatusMemory::of(sync, object, name);
+                let mut memory = StatusMemory::of(sync, object, name);
+                if sync.is_deleting {
+                    // Of what this process wrote before no status tells.
+                    match self.wanted(sync, name, places).await {
+                        Ok(wanted) => memory.written.extend(wanted.objects()),
+                        Err(error) => return Report { failure: Some(Failed::from(error)), ..Report::default() },
+                    }
+                }
                 pass::run(self, sync, &cluster, places, scope, &memory).await
             }
             Err(error) => Report { failure: Some(Failed::from(error)), ..Report::default() },
         }
     }
 
-    /// Which rights the kubeconfig's credential lacks to write these targets (SelfSubjectAccessReview): `create secrets "db" in
-    /// namespace "shop"`. Of very many targets the first are asked for.
+    /// Lets a SecretSync go that is being deleted, after passes over all of its clusters that ended well; `false` where it
+    /// could not be told whether something of it is left.
+    pub async fn release(&self, sync: &Sync, reports: &[(String, Report)]) -> Result<bool, OriginError> {
+        let is_known = sync.spec.targets.iter().all(|target| target.namespaces.is_static())
+            || reports.iter().all(|(_, report)| report.listed_at.is_some());
+        if !is_known {
+            return Ok(false);
+        }
+        let cluster = reports.first().map_or("-", |(cluster, _)| cluster.as_str());
+        let spec = json!({"cluster": cluster, "released": true});
+        self.object(Self::rendering(&sync.id, &spec, false)).await.map(|_| true)
+    }
+
+    /// Which rights the kubeconfig's credential lacks to write these targets: `create secrets "db" in namespace "shop"`.
     pub async fn missing_rights(&self, name: &str, targets: &[TargetReport]) -> Result<Vec<String>, OriginError> {
         let cluster = self.cluster(name).await?;
-        let mut missing = Vec::new();
-        for target in targets.iter().take(PREFLIGHT_MAX) {
-            for verb in ["get", "create", "patch"] {
-                let attributes = json!({
-                    "verb": verb, "resource": "secrets", "namespace": target.namespace, "name": target.name,
-                });
-                let is_allowed = cluster.remote.may(&attributes).await;
-                if !is_allowed.map_err(|error| failed(error.reason(), &error.to_string(), error.is_passing()))? {
-                    missing.push(format!("{verb} secrets {:?} in namespace {:?}", target.name, target.namespace));
-                }
-            }
-        }
-        Ok(missing)
+        let missing = preflight::missing_rights(&cluster.remote, targets).await;
+        missing.map_err(|error| failed(error.reason(), &error.to_string(), error.is_passing()))
     }
 
     /// What a SecretSync wants in a cluster, without looking at the cluster more than is needed to tell.
@@ -187,8 +201,15 @@ impl<'a> Job<'a> {
         }
         let mut continue_token = None;
         loop {
-            let ask =
-                Ask { sync, cluster: name, cluster_uid: "", namespaces: &namespaces, sources: None, continue_token };
+            let ask = Ask {
+                sync,
+                cluster: name,
+                cluster_uid: "",
+                namespaces: &namespaces,
+                sources: None,
+                continue_token,
+                dry_run: true,
+            };
             let page = self.page(ask).await?;
             for rendered in page.objects {
                 let Desired { namespace, name, .. } = rendered.desired;
@@ -238,6 +259,13 @@ impl<'a> Job<'a> {
         })
     }
 
+    fn rendering(id: &SyncName, spec: &Value, dry_run: bool) -> Request {
+        let asked = json!({"apiVersion": OWN_API_VERSION, "kind": SECRET_SYNC_RENDERING.kind, "spec": spec});
+        let path = format!("{}/{}/render", syncs_path(&id.namespace), encode_segment(&id.name));
+        let request = Request::post(path, SecretBytes::new(asked.to_string().into_bytes()));
+        if dry_run { request.with("dryRun", "All") } else { request }
+    }
+
     #[expect(clippy::disallowed_methods, reason = "the answer becomes a tree that is wiped")]
     async fn object(&self, request: Request) -> Result<Document, OriginError> {
         let answer =
@@ -276,11 +304,7 @@ impl Origin for Job<'_> {
                 fields.insert("continue".to_owned(), json!(token));
             }
         }
-        let asked = json!({"apiVersion": OWN_API_VERSION, "kind": SECRET_SYNC_RENDERING.kind, "spec": spec});
-        let id = &ask.sync.id;
-        let path = format!("{}/{}/render", syncs_path(&id.namespace), encode_segment(&id.name));
-        let body = SecretBytes::new(asked.to_string().into_bytes());
-        let answer = self.object(Request::post(path, body)).await?;
+        let answer = self.object(Self::rendering(&ask.sync.id, &spec, ask.dry_run)).await?;
         let status = answer.expose().get("status").unwrap_or(&Value::Null);
         let list = |field: &str| status.get(field).and_then(Value::as_array).into_iter().flatten();
         let names = |field: &str| list(field).filter_map(|name| name.as_str().map(str::to_owned)).collect();

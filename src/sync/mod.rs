@@ -27,6 +27,7 @@ mod origin;
 pub mod pass;
 mod plan;
 mod pool;
+mod preflight;
 mod refusal;
 mod remote;
 pub mod report;

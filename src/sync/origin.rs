@@ -45,6 +45,8 @@ pub struct Ask<'a> {
     pub sources: Option<&'a [String]>,
     /// From the page before.
     pub continue_token: Option<String>,
+    /// Nothing of it is going to be written.
+    pub dry_run: bool,
 }
 
 /// An object as it is to be in a cluster.

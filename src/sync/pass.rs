@@ -140,6 +140,7 @@ impl<'a, O: Origin> Pass<'a, O> {
                     namespaces: &namespaces,
                     sources: sources.as_deref(),
                     continue_token: token,
+                    dry_run: self.scope.dry_run,
                 };
                 let page = self.origin.page(ask).await?;
                 let Page { objects, problems, sources, deleted, continue_token } = page;

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::limiter::Limiter;
 use super::observed::{Mac, Observed, observe};
+use super::preflight::Rules;
 use super::refusal::{RemoteError, refused};
 use super::{FIELD_MANAGER_PREFIX, SYNC_UID_LABEL};
 use crate::config::ServerUrl;
@@ -238,6 +239,16 @@ impl Remote {
         let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
         let answer = self.send(Request::post(path, bytes(&body))).await?;
         Ok(tree(&answer)?.pointer("/status/allowed").and_then(Value::as_bool).unwrap_or_default())
+    }
+
+    /// What this client may do in a namespace, as the cluster lists it (SelfSubjectRulesReview).
+    pub async fn rules(&self, namespace: &str) -> Result<Rules, RemoteError> {
+        let body = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview", "spec": {"namespace": namespace},
+        });
+        let path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews";
+        let answer = self.send(Request::post(path, bytes(&body))).await?;
+        Ok(Rules::read(tree(&answer)?.get("status").unwrap_or(&Value::Null)))
     }
 
     /// What changes from now on: Secrets with the mark of a sync, or namespaces. Metadata only.

@@ -389,6 +389,7 @@ impl Origin for Room {
                 namespaces: &namespaces,
                 sources: sources.as_deref(),
                 continue_token,
+                dry_run: ask.dry_run,
             })
         });
         rendering.await.unwrap_or_else(|_| {

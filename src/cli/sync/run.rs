@@ -25,6 +25,8 @@ use crate::sync::{OriginError, Sync, SyncName};
 /// Between two looks at a status, and the first wait before what failed is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+const GONE: &str = "is deleted, and what it wrote is taken back as it says";
+const KEPT: &str = "is held yet: what is left of it cannot be listed in every cluster";
 
 /// Options of `sync run`.
 #[derive(Args)]
@@ -68,7 +70,7 @@ impl Run {
             let mut all_done = true;
             for id in self.which.find(&job, namespace).await? {
                 let (sync, object) = job.sync(&id).await?;
-                if sync.spec.suspend {
+                if sync.spec.suspend && !sync.is_deleting {
                     print(&format!("SecretSync {}/{} is suspended\n", id.namespace, id.name));
                     continue;
                 }
@@ -85,7 +87,13 @@ impl Run {
                 };
                 for (cluster, report) in &reports {
                     print(&told(&id, cluster, report));
-                    all_done &= is_done(report);
+                }
+                let is_done = reports.iter().all(|(_, report)| is_done(report));
+                all_done &= is_done;
+                if sync.is_deleting && is_done {
+                    let is_gone = job.release(&sync, &reports).await?;
+                    all_done &= is_gone;
+                    print(&format!("SecretSync {}/{} {}\n", id.namespace, id.name, if is_gone { GONE } else { KEPT }));
                 }
             }
             Ok::<_, OriginError>(all_done)

@@ -50,6 +50,13 @@ pub static SECRET_SYNC_RENDERING_SPEC: Message = Message {
             "Only of these Secrets; without any, of all.",
         ),
         Field::new("continue", 4, Type::String, "string", "Goes on behind the page that gave this."),
+        Field::new(
+            "released",
+            5,
+            Type::Bool,
+            "bool",
+            "Says that nothing is left to be taken back of a SecretSync that is being deleted, in any cluster: it is let go, and the answer has no objects.",
+        ),
     ],
     atomic: false,
 };

@@ -107,5 +107,5 @@ fn a_job_asks_a_cluster_below_a_path_for_its_rights_there() {
     let (code, text) = job.command(&["sync", "plan", "db", "-n", "prod"]);
     assert!(code == 2 && text.contains("east/below-job/db Missing"), "{text}");
     let seen = asked(&played);
-    assert!(seen.contains("POST selfsubjectaccessreviews") && seen.contains("PATCH secrets"), "{seen:?}");
+    assert!(seen.contains("POST selfsubjectrulesreviews") && seen.contains("PATCH secrets"), "{seen:?}");
 }

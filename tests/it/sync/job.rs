@@ -112,6 +112,34 @@ fn a_job_plans_writes_and_then_writes_nothing_with_a_token_alone() {
 }
 
 #[test]
+fn a_job_takes_back_what_it_wrote_before_the_sync_is_gone() {
+    let Some(cluster) = Cluster::shared() else { return };
+    let kubeconfig = cluster.admin_kubeconfig();
+    let mut job = Job::start(cluster, "released", &kubeconfig);
+    job.site.secret("db", &json!({"pass": VALUE}));
+    let sync = job.site.sync_of("db", &json!({"onSyncDelete": "Delete"}));
+    job.site.create_sync(&sync);
+    let path = format!("{SYNCS}/db");
+    let finalizers = |job: &mut Job| job.site.admin.get(&path).ok().json()["metadata"]["finalizers"].clone();
+    assert_eq!(job.command(&["sync", "plan", "db", "-n", "prod"]).0, 2);
+    assert_eq!(finalizers(&mut job), Value::Null, "a plan holds nothing");
+    assert_eq!(job.sync().0, 0);
+    assert_eq!(finalizers(&mut job), json!(["strongroom.dev/sync"]));
+
+    let release = json!({"spec": {"cluster": "east", "released": true}});
+    let refused = job.site.admin.json("POST", &format!("{path}/render"), &release);
+    assert!(refused.status == 422 && refused.text().contains("spec.released"), "{}", refused.text());
+
+    job.site.admin.delete(&path).ok();
+    assert!(job.site.admin.get(&path).ok().json()["metadata"]["deletionTimestamp"].is_string());
+    assert_eq!(job.site.value("db", "pass").as_deref(), Some(VALUE), "nothing happens until the job runs");
+    let (code, text) = job.sync();
+    assert!(code == 0 && text.contains("1 deleted") && text.contains("is deleted"), "{code} {text}");
+    assert!(job.site.there("db").is_none());
+    assert_eq!(job.site.admin.get(&path).status, 404);
+}
+
+#[test]
 fn what_a_job_cannot_do_is_told_apart_from_what_it_did() {
     let Some(cluster) = Cluster::shared() else { return };
     let kubeconfig = cluster.admin_kubeconfig();
