@@ -4,31 +4,35 @@
 //! server-side apply, the strategies of strategic merge patch, and the OpenAPI documents. It never
 //! holds values.
 
+mod access;
 mod authn;
 mod authz;
 mod cluster;
 mod core;
 mod events;
+mod export;
 mod import;
 mod meta;
 mod rbac;
 mod rendering;
 mod scan;
-mod strongroom;
 mod sync;
+mod users;
 
+pub use self::access::*;
 pub use self::authn::*;
 pub use self::authz::*;
 pub use self::cluster::*;
 pub use self::core::*;
 pub use self::events::*;
+pub use self::export::*;
 pub use self::import::*;
 pub use self::meta::*;
 pub use self::rbac::*;
 pub use self::rendering::*;
 pub use self::scan::*;
-pub use self::strongroom::*;
 pub use self::sync::*;
+pub use self::users::*;
 
 /// A message: what protobuf calls a message, Go a struct and OpenAPI an object schema.
 #[derive(Debug)]
