@@ -47,7 +47,7 @@ impl Call<'_> {
         if self.kind.create_on_update && !objects.exists(self.request())? {
             let permit = self.context.authorize(self.permit.attributes().with_verb("create"))?;
             let request = Request { permit: &permit, facts: &self.context.facts };
-            return match objects.create(request, decoded.document, &options, &mut warnings).await? {
+            return match objects.create_by_update(request, decoded.document, &options, &mut warnings).await? {
                 Created::Stored(loaded) => self.loaded(agreed, &style, 201, &loaded, &Sight::All, &warnings),
                 Created::DryRun(document) => Ok(self.document(agreed, &style, 201, &document, &Sight::All, &warnings)),
             };

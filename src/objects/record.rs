@@ -18,7 +18,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use crate::model::kinds::Kind;
-use crate::model::schema::{Message, Type};
+use crate::model::schema::{Field, Message, Type};
 use crate::sensitive::SecretBytes;
 
 /// Client-side apply keeps the whole manifest, values included, in this annotation.
@@ -314,28 +314,29 @@ impl Text {
             if field.json == "metadata" || (self.splits_data && (field.json == "data" || field.json == "stringData")) {
                 continue;
             }
-            self.field(field.json, field.ty, object.get(field.json));
+            self.field(field.json, field.ty, object.get(field.json).filter(|value| is_kept(field, value)));
         }
         // Every field ends with a comma; the last one makes room for the brace.
         close(&mut self.out);
     }
 
     fn metadata(&mut self, metadata: &Value) {
+        let get = |name: &str| metadata.get(name).filter(|value| !is_absent(value));
         for name in ["name", "generateName", "namespace", "selfLink", "uid"] {
-            self.field(name, Type::String, metadata.get(name));
+            self.field(name, Type::String, get(name));
         }
         self.out.extend_from_slice(b"\"resourceVersion\":\"");
         self.revision_at = self.out.len();
         self.out.extend_from_slice(b"\",");
-        self.field("generation", Type::Int64, metadata.get("generation"));
-        self.field("creationTimestamp", Type::Time, metadata.get("creationTimestamp"));
-        self.field("deletionTimestamp", Type::Time, metadata.get("deletionTimestamp"));
-        self.field("deletionGracePeriodSeconds", Type::Int64, metadata.get("deletionGracePeriodSeconds"));
-        self.field("labels", Type::MapOfString, metadata.get("labels"));
+        self.field("generation", Type::Int64, get("generation"));
+        self.field("creationTimestamp", Type::Time, get("creationTimestamp"));
+        self.field("deletionTimestamp", Type::Time, get("deletionTimestamp"));
+        self.field("deletionGracePeriodSeconds", Type::Int64, get("deletionGracePeriodSeconds"));
+        self.field("labels", Type::MapOfString, get("labels"));
         self.annotations(metadata.get("annotations").and_then(Value::as_object));
         for field in crate::model::schema::OBJECT_META.fields {
             if matches!(field.json, "ownerReferences" | "finalizers" | "managedFields") {
-                self.field(field.json, field.ty, metadata.get(field.json));
+                self.field(field.json, field.ty, get(field.json));
             }
         }
         if self.out.last() == Some(&b',') {
@@ -368,12 +369,18 @@ impl Text {
     }
 
     fn field(&mut self, name: &str, ty: Type, value: Option<&Value>) {
-        let Some(value) = value.filter(|value| !is_absent(value)) else { return };
+        let Some(value) = value else { return };
         push_string(&mut self.out, name);
         self.out.push(b':');
         push_typed(&mut self.out, ty, value);
         self.out.push(b',');
     }
+}
+
+/// Whether Go writes it: one that it has by pointer is there though it is empty (a selector without requirements selects
+/// everything), and so is one that is required.
+fn is_kept(field: &Field, value: &Value) -> bool {
+    !is_absent(value) || ((field.pointer || field.required) && value.is_object())
 }
 
 /// Empty maps and lists are omitted, as `omitempty` does in Go.
@@ -410,9 +417,7 @@ fn push_typed(out: &mut Vec<u8>, ty: Type, value: &Value) {
 fn push_message(out: &mut Vec<u8>, message: &'static Message, fields: &Map<String, Value>) {
     out.push(b'{');
     for field in message.fields {
-        // One that Go has by pointer is there though it is empty: a selector without requirements selects everything.
-        let is_kept = |value: &&Value| !is_absent(value) || (field.pointer && value.is_object());
-        if let Some(value) = fields.get(field.json).filter(is_kept) {
+        if let Some(value) = fields.get(field.json).filter(|value| is_kept(field, value)) {
             push_string(out, field.json);
             out.push(b':');
             push_typed(out, field.ty, value);

@@ -72,12 +72,16 @@ fn kinds_without_secret_values_have_an_empty_data_column() {
 
 #[test]
 fn an_empty_selector_is_kept_and_other_empty_members_are_not() {
-    use crate::model::kinds::SECRET_SYNC;
+    use crate::model::kinds::{EVENT, SECRET_SYNC};
     let sync = json!({"metadata": {"name": "s"}, "spec": {
         "serviceAccountName": "a", "source": {"names": [], "selector": {}}, "targets": [{"cluster": "c", "keys": {}}],
     }});
     let full: Value = serde_json::from_str(&written(&sync, &SECRET_SYNC, Form::Object, true)).unwrap();
     assert_eq!(full["spec"]["source"], json!({"selector": {}}));
+    let event = json!({"metadata": {"name": "e"}, "involvedObject": {}, "source": {}, "series": {}});
+    let full: Value = serde_json::from_str(&written(&event, &EVENT, Form::Object, true)).unwrap();
+    assert_eq!(full["involvedObject"], json!({}), "what is required is there");
+    assert_eq!((full.get("source"), &full["series"]), (None, &json!({})));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::admission::names_values;
-use super::create::{name_of, remove, set, text};
+use super::create::{Created, name_of, remove, set, text};
 use super::finish::{Change, Outcome};
 use super::live::Loaded;
 use super::patch::{self, PatchError};
@@ -387,6 +387,22 @@ fn names_revision(patch_type: PatchType, patch: &Value) -> bool {
             matches!(path, "" | "/metadata" | "/metadata/resourceVersion")
         }),
         _ => text(patch, "resourceVersion").is_some(),
+    }
+}
+
+impl Objects {
+    /// A PUT of an object that is not there, of a kind that it makes then. The permit is one to create it.
+    #[expect(clippy::disallowed_methods, reason = "the verb reads the object it was given")]
+    pub async fn create_by_update(
+        &self,
+        request: Request<'_>,
+        document: Document,
+        options: &WriteOptions,
+        warnings: &mut Vec<String>,
+    ) -> Result<Created, Error> {
+        // What is permitted is the name of the URL.
+        same_identity(request, document.expose(), true)?;
+        self.create(request, document, options, warnings).await
     }
 }
 

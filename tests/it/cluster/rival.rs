@@ -423,6 +423,11 @@ fn events_are_those_of_a_cluster() {
     both.sends(422, "PATCH", &one, MERGE, &json!({"involvedObject": {"namespace": "other"}}));
     both.sends(200, "PUT", &format!("{one}?fieldManager=m"), JSON, &event("a.1", &json!({"type": "Warning"})));
     both.sends(201, "PUT", &format!("{events}/new?fieldManager=m"), JSON, &event("new", &json!({})));
+    // What a PUT makes is what the path says, for that is what was allowed.
+    both.sends(400, "PUT", &format!("{events}/other"), JSON, &event("a.9", &json!({})));
+    both.sends(400, "PUT", &format!("{events}/other"), JSON, &json!({"metadata": {}}));
+    let roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/rival-events/roles";
+    both.sends(400, "PUT", &format!("{roles}/other"), JSON, &json!({"metadata": {"name": "one"}, "rules": []}));
     both.sends(200, "PATCH", &format!("{one}?fieldManager=x&force=true"), APPLY, &event("a.1", &json!({"count": 9})));
     both.sends(200, "GET", &one, JSON, &Value::Null);
     for selector in ["involvedObject.name=db", "source=looker,type!=Odd", "reportingComponent=a.b/c", "reason=None"] {
