@@ -15,45 +15,65 @@ use crate::objects::record::Form;
 use crate::objects::{CollectionOptions, Created, Deleted, PatchBody, PatchType, Request, Updated};
 use crate::sensitive::Document;
 
+/// An object that a client has sent.
+struct Sent {
+    agreed: Negotiated,
+    style: Style,
+    options: WriteOptions,
+    document: Document,
+    warnings: Vec<String>,
+}
+
 impl Call<'_> {
     pub(super) async fn create(&self, payload: web::Payload) -> Result<HttpResponse, Failure> {
-        let (agreed, style) = self.negotiate(Offer::Object)?;
-        let format = body::format(self.context.header("content-type"))?;
-        let write = self.defaulted(options::create(self.context.query.pairs()))?;
-        let bytes = body::read(payload).await?;
-        self.context.confirm(&self.permit)?;
-        let decoded = body::decode_object(self.kind, format, &bytes)?;
-        let mut warnings = Vec::new();
-        body::judge(self.kind, write.field_validation, decoded.findings, &mut warnings)?;
-        warnings.extend(pair_warning(&decoded.document));
+        let Sent { agreed, style, options, document, mut warnings } = self.sent(options::create, payload).await?;
         let objects = &self.context.state.objects;
-        match objects.create(self.request(), decoded.document, &write, &mut warnings).await? {
-            Created::Stored(loaded) => self.loaded(agreed, &style, 201, &loaded, &Sight::All, &warnings),
-            Created::DryRun(document) => Ok(self.document(agreed, &style, 201, &document, &Sight::All, &warnings)),
-        }
+        let created = objects.create(self.request(), document, &options, &mut warnings).await?;
+        self.created(agreed, &style, created, &warnings)
     }
 
     pub(super) async fn update(&self, payload: web::Payload) -> Result<HttpResponse, Failure> {
+        let Sent { agreed, style, options, document, mut warnings } = self.sent(options::update, payload).await?;
+        let objects = &self.context.state.objects;
+        if self.kind.create_on_update && !objects.exists(self.request())? {
+            let permit = self.context.authorize(self.permit.attributes().with_verb("create"))?;
+            let request = Request { permit: &permit, facts: &self.context.facts };
+            let created = objects.create_by_update(request, document, &options, &mut warnings).await?;
+            return self.created(agreed, &style, created, &warnings);
+        }
+        let updated = objects.update(self.request(), document, &options, &mut warnings).await?;
+        self.updated(agreed, &style, &updated, &warnings)
+    }
+
+    /// Reads the object of a create or an update, after the options, which `read` knows.
+    async fn sent(
+        &self,
+        read: impl FnOnce(&[(String, String)]) -> Result<WriteOptions, OptionsError>,
+        payload: web::Payload,
+    ) -> Result<Sent, Failure> {
         let (agreed, style) = self.negotiate(Offer::Object)?;
         let format = body::format(self.context.header("content-type"))?;
-        let options = self.defaulted(options::update(self.context.query.pairs()))?;
+        let options = self.defaulted(read(self.context.query.pairs()))?;
         let bytes = body::read(payload).await?;
         self.context.confirm(&self.permit)?;
         let decoded = body::decode_object(self.kind, format, &bytes)?;
         let mut warnings = Vec::new();
         body::judge(self.kind, options.field_validation, decoded.findings, &mut warnings)?;
         warnings.extend(pair_warning(&decoded.document));
-        let objects = &self.context.state.objects;
-        if self.kind.create_on_update && !objects.exists(self.request())? {
-            let permit = self.context.authorize(self.permit.attributes().with_verb("create"))?;
-            let request = Request { permit: &permit, facts: &self.context.facts };
-            return match objects.create_by_update(request, decoded.document, &options, &mut warnings).await? {
-                Created::Stored(loaded) => self.loaded(agreed, &style, 201, &loaded, &Sight::All, &warnings),
-                Created::DryRun(document) => Ok(self.document(agreed, &style, 201, &document, &Sight::All, &warnings)),
-            };
+        Ok(Sent { agreed, style, options, document: decoded.document, warnings })
+    }
+
+    fn created(
+        &self,
+        agreed: Negotiated,
+        style: &Style,
+        created: Created,
+        warnings: &[String],
+    ) -> Result<HttpResponse, Failure> {
+        match created {
+            Created::Stored(loaded) => self.loaded(agreed, style, 201, &loaded, &Sight::All, warnings),
+            Created::DryRun(document) => Ok(self.document(agreed, style, 201, &document, &Sight::All, warnings)),
         }
-        let updated = objects.update(self.request(), decoded.document, &options, &mut warnings).await?;
-        self.updated(agreed, &style, &updated, &warnings)
     }
 
     #[expect(clippy::disallowed_methods, reason = "the patch is decoded here")]

@@ -160,10 +160,7 @@ impl Recorder {
     async fn create(&self, involved: &Involved<'_>, what: &Occurrence, now: i64) -> Result<String, Error> {
         let mut unique = [0; 8];
         getrandom::fill(&mut unique).map_err(|_| Error::Internal("there is no randomness"))?;
-        let mut base = involved.name;
-        while base.len() > NAME_MAX_BYTES {
-            base = base.get(..base.len() - 1).or_else(|| base.get(..base.len() - 2)).unwrap_or_default();
-        }
+        let base = involved.name.get(..involved.name.floor_char_boundary(NAME_MAX_BYTES)).unwrap_or_default();
         let (name, namespace) = (format!("{base}.{}", hex::encode(unique)), namespace(involved));
         let (kind, at) = (involved.kind, rfc3339(now));
         let event = json!({
