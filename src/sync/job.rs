@@ -154,12 +154,13 @@ impl<'a> Job<'a> {
     /// Lets a SecretSync go that is being deleted, after passes over all of its clusters that ended well; `false` where it
     /// could not be told whether something of it is left.
     pub async fn release(&self, sync: &Sync, reports: &[(String, Report)]) -> Result<bool, OriginError> {
+        // Of clusters that are chosen no longer nothing is known here.
+        let Some((cluster, _)) = reports.first() else { return Ok(false) };
         let is_known = sync.spec.targets.iter().all(|target| target.namespaces.is_static())
             || reports.iter().all(|(_, report)| report.listed_at.is_some());
         if !is_known {
             return Ok(false);
         }
-        let cluster = reports.first().map_or("-", |(cluster, _)| cluster.as_str());
         let spec = json!({"cluster": cluster, "released": true});
         self.object(Self::rendering(&sync.id, &spec, false)).await.map(|_| true)
     }

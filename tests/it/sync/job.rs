@@ -140,6 +140,37 @@ fn a_job_takes_back_what_it_wrote_before_the_sync_is_gone() {
 }
 
 #[test]
+fn a_sync_is_held_while_no_cluster_of_it_is_chosen() {
+    let Some(cluster) = Cluster::shared() else { return };
+    let kubeconfig = cluster.admin_kubeconfig();
+    let mut job = Job::start(cluster, "unchosen", &kubeconfig);
+    job.site.secret("db", &json!({"pass": VALUE}));
+    let label = |job: &mut Job, value: Value| {
+        let patch = json!({"metadata": {"labels": {"in": value}}}).to_string();
+        job.site
+            .admin
+            .typed("PATCH", &format!("{OURS}/clusters/east"), "application/merge-patch+json", patch.as_bytes())
+            .ok();
+    };
+    label(&mut job, json!("use"));
+    let mut sync = job.site.sync_of("db", &json!({"onSyncDelete": "Delete"}));
+    let target = sync["spec"]["targets"][0].as_object_mut().unwrap();
+    target.remove("cluster");
+    target.insert("clusterSelector".to_owned(), json!({"matchLabels": {"in": "use"}}));
+    job.site.create_sync(&sync);
+    assert_eq!(job.sync().0, 0);
+    job.site.admin.delete(&format!("{SYNCS}/db")).ok();
+    label(&mut job, Value::Null);
+    let (code, text) = job.sync();
+    assert!(code == 3 && text.contains("is held yet"), "{code} {text}");
+    assert_eq!(job.site.value("db", "pass").as_deref(), Some(VALUE));
+    label(&mut job, json!("use"));
+    let (code, text) = job.sync();
+    assert!(code == 0 && text.contains("1 deleted"), "{code} {text}");
+    assert!(job.site.there("db").is_none());
+}
+
+#[test]
 fn what_a_job_cannot_do_is_told_apart_from_what_it_did() {
     let Some(cluster) = Cluster::shared() else { return };
     let kubeconfig = cluster.admin_kubeconfig();
