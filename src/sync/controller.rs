@@ -311,9 +311,6 @@ async fn run_lane(context: Arc<Context>, worker: Arc<Worker>, cluster: String, l
         let memory = memory(&worker, &cluster, &sync, &object);
         let (mut report, remote) = pass_of(&context, &sync, &cluster, &scope, &memory).await;
         let since = watching::Since { marked: report.listed_at.take(), namespaces: report.namespaces_at.take() };
-        if let Some(remote) = &remote {
-            restart(&context, &sync, remote, &mut report).await;
-        }
         context.metrics.passed(&report);
         let (next, mut happened) = take_in(&context, &worker, &cluster, report, is_whole).await;
         happened.extend(tell(&context, &worker).await);
@@ -544,29 +541,6 @@ async fn tell(context: &Context, worker: &Worker) -> Option<Occurrence> {
         tracing::warn!("the status of a SecretSync could not be written");
     }
     is_well
-}
-
-/// Restarts what the targets name whose data was changed, each once.
-async fn restart(context: &Context, sync: &Sync, remote: &Remote, report: &mut Report) {
-    let mut due: BTreeSet<(String, &'static str, String)> = BTreeSet::new();
-    for target in report.targets.iter().filter(|target| target.is_data_changed && target.is_ready) {
-        let Some(spec) = sync.spec.targets.get(target.place) else { continue };
-        for workload in &spec.rollout_restart {
-            due.insert((target.namespace.clone(), workload.resource(), workload.name.clone()));
-        }
-    }
-    let at = rfc3339(context.room.clock.unix_seconds());
-    for (namespace, resource, name) in due {
-        if let Err(error) = remote.restart(&namespace, resource, &name, &at).await {
-            report.problems.push(Unrendered {
-                target: None,
-                namespace: namespace.clone(),
-                source: String::new(),
-                reason: "RestartFailed".to_owned(),
-                message: format!("{resource} {namespace}/{name} could not be restarted: {error}"),
-            });
-        }
-    }
 }
 
 /// So that not everything is looked at in the same moment: nine to eleven tenths.

@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use super::observed::{KeyDigest, Mac, key_digest, metadata_digest};
 use super::{
-    MAC_ANNOTATION, MANAGED_BY, MANAGED_BY_LABEL, SOURCE_ANNOTATION, SOURCE_REVISION_ANNOTATION, SYNC_ANNOTATION,
-    SYNC_UID_LABEL,
+    MAC_ANNOTATION, MANAGED_BY, MANAGED_BY_LABEL, RESTART_DUE_ANNOTATION, SOURCE_ANNOTATION,
+    SOURCE_REVISION_ANNOTATION, SYNC_ANNOTATION, SYNC_UID_LABEL,
 };
 use crate::model::kinds::SECRET;
 use crate::model::secret_sync::{CreationPolicy, KeyError, Target, TemplateError};
@@ -183,6 +183,15 @@ impl Desired {
             mac: mac.unwrap_or_default().to_owned(),
             manifest,
         })
+    }
+
+    /// Notes on the object that workloads are to be restarted for it.
+    #[expect(clippy::disallowed_methods, reason = "an annotation is added; no value is looked at")]
+    pub fn note_restart(&mut self) {
+        let annotations = self.manifest.expose_mut().pointer_mut("/metadata/annotations");
+        if let Some(annotations) = annotations.and_then(Value::as_object_mut) {
+            annotations.insert(RESTART_DUE_ANNOTATION.to_owned(), "true".into());
+        }
     }
 
     /// The configuration for server-side apply, JSON.

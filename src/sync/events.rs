@@ -32,6 +32,10 @@ pub fn of_pass(cluster: &str, before: &LaneState, report: &Report) -> Vec<Occurr
         let names = report.deleted.iter().map(|(namespace, name)| format!("{namespace}/{name}"));
         events.push(Occurrence::normal("Deleted", format!("deleted {} in cluster {cluster:?}", listed(names))));
     }
+    if !report.restarted.is_empty() {
+        let names = report.restarted.iter().cloned();
+        events.push(Occurrence::normal("Restarted", format!("restarted {} in cluster {cluster:?}", listed(names))));
+    }
     for (reason, targets) in refused(before, report) {
         let more = if targets.len() > 1 { format!(" (and {} more targets)", targets.len() - 1) } else { String::new() };
         let Some(first) = targets.first() else { continue };

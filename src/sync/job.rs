@@ -22,6 +22,7 @@ use super::preflight;
 use super::remote::{Namespace, Remote};
 use super::report::{Failed, Report, TargetReport};
 use super::room::read_sync;
+use crate::clock::{Clock as _, SystemClock};
 use crate::crypto::EphemeralMac;
 use crate::kube_client::{Client, Failure, Request, encode_segment};
 use crate::kubeconfig;
@@ -338,6 +339,10 @@ impl Origin for Job<'_> {
             });
         }
         Ok(page)
+    }
+
+    fn unix_seconds(&self) -> i64 {
+        SystemClock.unix_seconds()
     }
 
     fn mac(&self) -> Mac<'_> {

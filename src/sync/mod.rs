@@ -31,6 +31,7 @@ mod preflight;
 mod refusal;
 mod remote;
 pub mod report;
+mod restart;
 mod room;
 mod status;
 mod watching;
@@ -61,8 +62,11 @@ pub const SOURCE_REVISION_ANNOTATION: &str = "strongroom.dev/source-revision";
 /// Annotation: a keyed hash of what was written.
 pub const MAC_ANNOTATION: &str = "strongroom.dev/mac";
 
+/// Annotation: its values have changed, and the workloads that are to be restarted for that have not been yet.
+pub const RESTART_DUE_ANNOTATION: &str = "strongroom.dev/restart-due";
+
 /// The labels of an object that is a SecretSync's.
 pub const MARKER_LABELS: &[&str] = &[MANAGED_BY_LABEL, SYNC_UID_LABEL];
 /// Its annotations.
 pub const MARKER_ANNOTATIONS: &[&str] =
-    &[SYNC_ANNOTATION, SOURCE_ANNOTATION, SOURCE_REVISION_ANNOTATION, MAC_ANNOTATION];
+    &[SYNC_ANNOTATION, SOURCE_ANNOTATION, SOURCE_REVISION_ANNOTATION, MAC_ANNOTATION, RESTART_DUE_ANNOTATION];

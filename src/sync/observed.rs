@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{MAC_ANNOTATION, SOURCE_ANNOTATION, SYNC_ANNOTATION, SYNC_UID_LABEL};
+use super::{MAC_ANNOTATION, RESTART_DUE_ANNOTATION, SOURCE_ANNOTATION, SYNC_ANNOTATION, SYNC_UID_LABEL};
 use crate::crypto::Keyring;
 use crate::model::validation::secret::decoded_len;
 
@@ -33,6 +33,7 @@ pub struct KeyDigest {
 }
 
 /// See the module.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of one object")]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observed {
     /// `metadata.uid`
@@ -53,6 +54,8 @@ pub struct Observed {
     pub source: Option<String>,
     /// The mac that it was written with.
     pub mac: Option<String>,
+    /// Workloads are to be restarted for its values, and have not been yet.
+    pub is_restart_due: bool,
     /// Whose it is besides: a tool or a controller that would put back what is changed.
     pub owner: Option<String>,
     /// Its values, as digests.
@@ -91,6 +94,7 @@ pub fn observe(object: &Value, manager: &str, mac: Mac<'_>) -> Option<Observed> 
         sync: of("annotations", SYNC_ANNOTATION),
         source: of("annotations", SOURCE_ANNOTATION),
         mac: of("annotations", MAC_ANNOTATION),
+        is_restart_due: of("annotations", RESTART_DUE_ANNOTATION).is_some(),
         owner: owner(metadata),
         ..Observed::default()
     };

@@ -108,6 +108,9 @@ pub trait Origin: Send + std::marker::Sync {
     /// The next objects that are to be in a cluster.
     fn page(&self, ask: Ask<'_>) -> impl Future<Output = Result<Page, OriginError>> + Send;
 
+    /// Now, seconds since the epoch.
+    fn unix_seconds(&self) -> i64;
+
     /// Makes digests of values. Digests of two origins are not comparable.
     fn mac(&self) -> Mac<'_>;
 

@@ -21,7 +21,9 @@ use super::plan::key_changes;
 use super::refusal::RemoteError;
 use super::remote::{Apply, Found, Namespace, Place, Remote};
 use super::report::{Failed, Report, TargetReport};
+use super::restart::restart_due;
 use super::{MARKER_ANNOTATIONS, MARKER_LABELS};
+use crate::clock::rfc3339;
 use crate::model::secret_sync::{Glob, Target};
 
 /// Targets of one cluster that are worked on at once.
@@ -164,6 +166,11 @@ impl<'a, O: Origin> Pass<'a, O> {
             }
             self.clear_up(found, &gone, report).await;
         }
+        if !self.scope.dry_run && self.ended.get().is_none() {
+            let at = rfc3339(self.origin.unix_seconds());
+            let writes = restart_due(self.sync, self.remote(), report, &at).await;
+            self.writes.fetch_add(writes, Ordering::Relaxed);
+        }
         report.writes = self.writes.load(Ordering::Relaxed);
         match self.ended.get() {
             Some(error) => Err(Failed::from(error)),
@@ -297,11 +304,11 @@ impl<'a, O: Origin> Pass<'a, O> {
     }
 
     /// Brings one target to where it shall be.
-    async fn settle(&self, rendered: Rendered, observed: Option<Observed>) -> TargetReport {
+    async fn settle(&self, mut rendered: Rendered, observed: Option<Observed>) -> TargetReport {
         if let Some(error) = self.ended.get() {
             return self.failed(&rendered, error);
         }
-        match self.try_settle(&rendered, observed).await {
+        match self.try_settle(&mut rendered, observed).await {
             Ok(report) => report,
             Err(Stopped::Remote(error)) => {
                 if error.is_of_the_cluster() {
@@ -316,7 +323,7 @@ impl<'a, O: Origin> Pass<'a, O> {
         }
     }
 
-    async fn try_settle(&self, rendered: &Rendered, observed: Option<Observed>) -> Result<TargetReport, Stopped> {
+    async fn try_settle(&self, rendered: &mut Rendered, observed: Option<Observed>) -> Result<TargetReport, Stopped> {
         let Some(target) = self.target(rendered.target) else {
             return Err(Stopped::Remote(RemoteError::Unreadable));
         };
@@ -333,6 +340,7 @@ impl<'a, O: Origin> Pass<'a, O> {
         let mut report = TargetReport {
             is_ready: verdict.is_ready,
             is_drifted: verdict.state.is_drift() || is_gone,
+            is_restart_due: observed.as_ref().is_some_and(|observed| observed.is_restart_due),
             resource_version: observed.as_ref().map(|observed| observed.resource_version.clone()),
             keys,
             ..self.told(rendered, verdict.state, verdict.reason, verdict.message.clone())
@@ -341,7 +349,10 @@ impl<'a, O: Origin> Pass<'a, O> {
             return Ok(report);
         }
         report.is_changed = true;
-        report.is_data_changed = verdict.is_data_changed;
+        report.is_restart_due |= verdict.is_data_changed && !target.rollout_restart.is_empty();
+        if report.is_restart_due {
+            rendered.desired.note_restart();
+        }
         let written = match self.act(rendered, target, observed.as_ref(), &verdict).await {
             // Who may only read can still tell what would be changed.
             Err(Stopped::Remote(RemoteError::Forbidden(why))) if self.scope.dry_run => {

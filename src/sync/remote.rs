@@ -208,6 +208,22 @@ impl Remote {
         self.send(request).await.map(drop)
     }
 
+    /// Takes an annotation away from a Secret; the revision that it then has.
+    #[expect(clippy::disallowed_methods, reason = "a revision is no secret")]
+    pub async fn remove_annotation(
+        &self,
+        namespace: &str,
+        name: &str,
+        annotation: &str,
+    ) -> Result<String, RemoteError> {
+        let body = json!({"metadata": {"annotations": {annotation: null}}});
+        let request =
+            Request::merge_patch(secret_path(namespace, name), bytes(&body)).with("fieldManager", "strongroom");
+        let answer = document(&self.send(request).await?)?;
+        let revision = answer.expose().pointer("/metadata/resourceVersion").and_then(Value::as_str);
+        revision.map(str::to_owned).ok_or(RemoteError::Unreadable)
+    }
+
     /// Deletes a Secret, if it still is the one that was looked at. It is no error if it is gone.
     pub async fn delete(&self, place: Place<'_>) -> Result<(), RemoteError> {
         let options = json!({

@@ -31,8 +31,8 @@ pub struct TargetReport {
     pub is_ready: bool,
     /// It was changed in this pass, or would be.
     pub is_changed: bool,
-    /// Its data was changed, not only what is around it.
-    pub is_data_changed: bool,
+    /// The workloads that use it are to be restarted.
+    pub is_restart_due: bool,
     /// It differed by somebody else's hand.
     pub is_drifted: bool,
     /// Trying again without any change may help.
@@ -59,7 +59,7 @@ impl TargetReport {
             message: String::new(),
             is_ready: false,
             is_changed: false,
-            is_data_changed: false,
+            is_restart_due: false,
             is_drifted: false,
             is_passing: false,
             place: 0,
@@ -80,6 +80,8 @@ pub struct Report {
     pub problems: Vec<Unrendered>,
     /// Objects that were deleted, or would be.
     pub deleted: Vec<(String, String)>,
+    /// Workloads that were restarted: `deployments NAMESPACE/NAME`.
+    pub restarted: Vec<String>,
     /// Why none was, where some were to be.
     pub deletes_held: Option<String>,
     /// Writes that were sent.

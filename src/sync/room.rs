@@ -401,6 +401,10 @@ impl Origin for Room {
         })
     }
 
+    fn unix_seconds(&self) -> i64 {
+        self.clock.unix_seconds()
+    }
+
     fn mac(&self) -> Mac<'_> {
         &*self.keyring
     }

@@ -199,6 +199,7 @@ fn told(id: &SyncName, cluster: &str, report: &Report) -> String {
     for target in report.targets.iter().filter(|target| !target.is_ready) {
         lines.push(format!("  {} {}: {}", place(target), target.reason, target.message));
     }
+    lines.extend(report.restarted.iter().map(|workload| format!("  restarted {workload}")));
     lines.extend(report.problems.iter().map(|found| format!("  {}", problem(found))));
     lines.extend(report.deletes_held.iter().map(|held| format!("  {held}")));
     lines.extend(report.failure.iter().map(|failed| format!("  {} ({})", failed.message, failed.reason)));

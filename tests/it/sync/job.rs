@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use strongroom::codec::yaml;
 use tempfile::TempDir;
 
+use super::restart::{restarts, workload};
 use super::site::{OURS, SECRETS, SYNCS, Site};
 use crate::support::actors::{RBAC, rbac};
 use crate::support::apiserver::Cluster;
@@ -222,7 +223,9 @@ fn the_roles_that_are_printed_are_enough_and_nothing_less_is() {
     let kubeconfig = cluster.kubeconfig(&token);
     let mut job = Job::start(cluster, "printed", &kubeconfig);
     job.site.secret("db", &json!({"pass": "1"}));
-    let sync = job.site.sync_of("db", &json!({"onSyncDelete": "Delete"}));
+    workload(&job.site, "deployments", "api");
+    let more = json!({"onSyncDelete": "Delete", "rolloutRestart": [{"kind": "Deployment", "name": "api"}]});
+    let sync = job.site.sync_of("db", &more);
     job.site.create_sync(&sync);
     let (code, text) =
         job.command(&["cluster", "rbac", "--sync", "prod/db", "--service-account", "printed-writer/writer"]);
@@ -241,6 +244,7 @@ fn the_roles_that_are_printed_are_enough_and_nothing_less_is() {
     job.site.secret("db", &json!({"pass": "2"}));
     assert_eq!(job.sync().0, 0);
     assert_eq!(job.site.value("db", "pass").as_deref(), Some("2"));
+    assert_eq!(restarts(&job.site, "deployments", "api").0, 2);
 
     let role = "/apis/rbac.authorization.k8s.io/v1/namespaces/printed/roles/strongroom-prod-db";
     let whole = job.site.cluster.admin().get(role).ok().json();

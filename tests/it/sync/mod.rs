@@ -5,5 +5,6 @@ mod below_a_path;
 mod events;
 mod job;
 mod policies;
+mod restart;
 mod site;
 mod trouble;
