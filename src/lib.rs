@@ -10,6 +10,7 @@ pub mod clock;
 pub mod codec;
 pub mod config;
 pub mod crypto;
+pub mod deliver;
 pub mod export;
 pub mod import;
 pub mod kube_client;

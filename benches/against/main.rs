@@ -79,6 +79,7 @@ async fn measure(options: &Options) -> Outcome<()> {
             Measure::List => measures::list::run(options, &servers, &mut rows).await,
             Measure::Watch => measures::watch::run(options, &servers, &mut rows).await,
             Measure::Export => measures::export::run(options, &servers, &mut rows).await,
+            Measure::Deliver => measures::deliver::run(options, &servers, &mut rows).await,
             Measure::Sync => measures::sync::run(options, &servers, &mut rows).await,
             Measure::Logins => measures::logins::run(options, &servers, &mut rows).await,
             Measure::Audit => measures::audit::run(options, &servers, &mut rows).await,

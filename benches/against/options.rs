@@ -62,6 +62,8 @@ pub enum Measure {
     Logins,
     /// Many Secrets as one file
     Export,
+    /// Secrets in environments and files of processes
+    Deliver,
     /// Secrets into a genuine kube-apiserver, against applying them without a store
     Sync,
     /// Files scanned for values of the store, against grep
@@ -85,6 +87,7 @@ impl Options {
                 Measure::Audit,
                 Measure::Logins,
                 Measure::Export,
+                Measure::Deliver,
                 Measure::Sync,
                 Measure::Scan,
             ];
@@ -118,6 +121,7 @@ impl fmt::Display for Measure {
             Self::Audit => "audit",
             Self::Logins => "logins",
             Self::Export => "export",
+            Self::Deliver => "deliver",
             Self::Sync => "sync",
             Self::Scan => "scan",
             Self::Empty => "empty",

@@ -172,7 +172,7 @@ impl Connection {
     }
 
     /// What the server refused, and what to do next.
-    fn refusal(&self, mut failure: Failure) -> CliError {
+    pub(super) fn refusal(&self, mut failure: Failure) -> CliError {
         match failure.code {
             401 => failure.hints.push(format!("Sign in with `strongroom login --server {}`.", self.server())),
             429 => {

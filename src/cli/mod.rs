@@ -2,7 +2,10 @@
 //!
 //! Exit codes: 0 done, 1 not done (the reason is on standard error), 2 the command line or a setting is wrong.
 //! `access explain` ends with 1 too where something is denied, `sync plan` with 2 where changes are pending, `sync run` and
-//! `sync status` with 3 where not everything is in sync, `import` with 3 where a part was written only.
+//! `sync status` with 3 where not everything is in sync, `import` with 3 where a part was written only. `run` ends as its command does
+//! (128 and the number of the signal, where one ended it), with 125 where nothing was started, 126 where the command cannot be
+//! executed, 127 where there is none (as env(1) does). `run` and `mount` end with 69 (`EX_UNAVAILABLE`) where the server does
+//! not answer, is not to be trusted, or serves nobody now.
 //!
 //! What it never does: take a secret as an argument, or print one, but for the token that `token create` and
 //! `credential` are asked for.
@@ -13,6 +16,7 @@ mod audit;
 mod cluster;
 mod connection;
 mod credential;
+mod delivery;
 mod duration;
 mod export;
 mod healthcheck;
@@ -21,8 +25,10 @@ mod import;
 mod kubeconfig;
 mod login;
 mod logout;
+mod mount;
 mod output;
 mod password;
+mod run;
 mod scan;
 mod serve;
 mod session;
@@ -47,6 +53,8 @@ const NOT_DONE: u8 = 1;
 const USAGE: u8 = 2;
 const PENDING: u8 = 2;
 const PARTIAL: u8 = 3;
+const UNAVAILABLE: u8 = 69;
+const NOT_STARTED: u8 = 125;
 
 /// Kubernetes Secrets without the cluster.
 #[derive(Parser)]
@@ -83,6 +91,10 @@ enum Command {
     Import(Box<import::Import>),
     /// Look for Secret manifests, and for the store's own values, in files and in what is about to be committed
     Scan(Box<scan::Scan>),
+    /// Run a command with Secrets in its environment and its files
+    Run(Box<run::Run>),
+    /// Keep Secrets as files in a directory
+    Mount(mount::Mount),
     /// Send Secrets to clusters
     Sync(Box<sync::Sync>),
     /// Prepare clusters that Secrets are sent to
@@ -127,6 +139,20 @@ enum CliError {
     /// A part was done before something went wrong: which.
     #[error("{0}")]
     PartlyDone(String),
+    /// The server does not answer, is not to be trusted, or serves nobody now.
+    #[error("{0}")]
+    Unavailable(String),
+    /// A command was to be run, and was not.
+    #[error("{text}")]
+    NotStarted {
+        /// Why.
+        text: String,
+        /// What to end with.
+        code: u8,
+    },
+    /// The command that was run has ended.
+    #[error("the command ended with {0}")]
+    Ended(u8),
 }
 
 /// Runs the command that the process was started with.
@@ -139,6 +165,7 @@ pub fn main() -> ExitCode {
         Err(CliError::Denied) => ExitCode::from(NOT_DONE),
         Err(CliError::Pending) => ExitCode::from(PENDING),
         Err(CliError::Partial) => ExitCode::from(PARTIAL),
+        Err(CliError::Ended(code)) => ExitCode::from(code),
         Err(error) => {
             // What a server says is shown as kubectl shows it.
             let prefix = if matches!(error, CliError::Server(_)) { "" } else { "strongroom: " };
@@ -146,6 +173,8 @@ pub fn main() -> ExitCode {
             ExitCode::from(match error {
                 CliError::Config(_) => USAGE,
                 CliError::PartlyDone(_) => PARTIAL,
+                CliError::Unavailable(_) => UNAVAILABLE,
+                CliError::NotStarted { code, .. } => code,
                 _ => NOT_DONE,
             })
         }
@@ -156,7 +185,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
     let environment = Environment::of_process();
     start_log(&LogFilter::resolve(cli.log, &environment)?)?;
     // Before a setting is read, for one of them may be a passphrase.
-    server::harden();
+    let former = server::harden();
     match cli.command {
         Command::Serve(command) => command.run(&environment),
         Command::Healthcheck(command) => command.run(&environment),
@@ -169,6 +198,8 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Export(command) => command.run(&environment),
         Command::Import(command) => command.run(&environment),
         Command::Scan(command) => command.run(&environment),
+        Command::Run(command) => command.run(&environment, &former),
+        Command::Mount(command) => command.run(&environment),
         Command::Sync(command) => command.run(&environment),
         Command::Cluster(command) => command.run(&environment),
         Command::Audit(command) => command.run(&environment),
@@ -190,6 +221,11 @@ fn start_log(filter: &LogFilter) -> Result<(), CliError> {
 /// Says something that does not keep the command from being done.
 fn warn(text: &str) {
     let _ = writeln!(std::io::stderr(), "warning: {text}");
+}
+
+/// Says something that a person who looks wants to know, and a program does not.
+fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "strongroom: {text}");
 }
 
 #[cfg(test)]
@@ -244,6 +280,12 @@ mod tests {
             "strongroom sync plan --home h",
             "strongroom sync status -A",
             "strongroom cluster rbac --sync prod/db --cluster east --service-account infra/writer",
+            "strongroom run --env-from prod/db:DB_ --secret api? -- true",
+            "strongroom run --env A=prod/db:key --env B=api?:key -n n --only A,B --preserve-env C --clear-env -- sh -c x",
+            "strongroom run --secret db --redact --watch --signal SIGHUP -- sleep 1",
+            "strongroom run --pod p.yaml -c app --configmap c.yaml --ignore-unsupported --no-namespace -- true",
+            "strongroom mount prod/db d",
+            "strongroom mount prod/db? api d --once --mode 0440 -n n",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
@@ -272,6 +314,20 @@ mod tests {
             "strongroom sync run --force",
             "strongroom sync run db -A",
             "strongroom cluster rbac",
+            "strongroom run -- true",
+            "strongroom run --secret db",
+            "strongroom run --secret db true",
+            "strongroom run --secret DB -- true",
+            "strongroom run --env A=db -- true",
+            "strongroom run --env db:key -- true",
+            "strongroom run --env ==db:key -- true",
+            "strongroom run --secret db --signal HUP -- true",
+            "strongroom run --secret db --watch --signal KILLER -- true",
+            "strongroom run --secret db --pod p.yaml -- true",
+            "strongroom run --secret db --configmap c.yaml -- true",
+            "strongroom mount d",
+            "strongroom mount db d --mode 0999",
+            "strongroom mount db:key d",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -12,9 +12,13 @@ const FILES_BESIDES_CONNECTIONS: u64 = 256;
 /// Call first, while there is one thread and no secret. Files are made 0600, no core is written, no other process of
 /// the same user may read this one's memory, memory stays out of swap where that is allowed, and a panic is logged by
 /// its place only, since its message may quote a value.
-pub fn harden() {
-    umask(Mode::RWXG | Mode::RWXO);
-    report("core dumps", setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }));
+///
+/// What is returned is how it was, for a program that this process turns into, or starts.
+pub fn harden() -> Former {
+    let core = getrlimit(Resource::Core);
+    let former = Former { umask: umask(Mode::RWXG | Mode::RWXO), core };
+    let maximum = former.core.maximum;
+    report("core dumps", setrlimit(Resource::Core, Rlimit { current: Some(0), maximum }));
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -27,6 +31,34 @@ pub fn harden() {
         let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
         tracing::error!(panic.location = %place, "a panic was caught; its message is withheld");
     }));
+    former
+}
+
+/// What [`harden`] found.
+pub struct Former {
+    umask: Mode,
+    core: Rlimit,
+}
+
+impl Former {
+    /// Sets what another program inherits back to how it was: what it keeps in memory is its own affair.
+    pub fn give_back(&self) {
+        umask(self.umask);
+        self.limit_core(self.core.current);
+    }
+
+    /// The same for as long as `start` takes. Call while there is one thread.
+    pub fn lend<T>(&self, start: impl FnOnce() -> T) -> T {
+        self.give_back();
+        let started = start();
+        umask(Mode::RWXG | Mode::RWXO);
+        self.limit_core(Some(0));
+        started
+    }
+
+    fn limit_core(&self, current: Option<u64>) {
+        report("core dumps", setrlimit(Resource::Core, Rlimit { current, maximum: self.core.maximum }));
+    }
 }
 
 /// What a server needs besides: room for its connections, and a word where memory may reach a disk.

@@ -54,7 +54,7 @@ use crate::terminal::Terminal;
 pub use audit_log::{AuditReport, verify_signatures as verify_audit_signatures};
 pub use client::{ClientError, admin_kubeconfig};
 pub use error::ServeError;
-pub use hygiene::harden;
+pub use hygiene::{Former, harden};
 pub use kubeconfig::AdminKubeconfig;
 
 use assembly::{Assembly, Settings, Signs};

@@ -7,7 +7,7 @@ mod sessions;
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&[&str]; 39] = [
+const COMMANDS: [&[&str]; 41] = [
     &[],
     &["serve"],
     &["healthcheck"],
@@ -31,6 +31,8 @@ const COMMANDS: [&[&str]; 39] = [
     &["access", "unused"],
     &["export"],
     &["import"],
+    &["run"],
+    &["mount"],
     &["scan"],
     &["sync"],
     &["sync", "run"],

@@ -8,6 +8,7 @@ use crate::support::app::App;
 use crate::support::canary::{Canary, found, found_in_files};
 use crate::support::http::{Client, Response};
 use crate::support::kubectl;
+use crate::support::person::Person;
 use crate::support::protobuf;
 
 const SECRETS: &str = "/api/v1/namespaces/default/secrets";
@@ -350,4 +351,67 @@ fn read_everything(planter: &mut Planter) {
         let canary = planter.canaries.iter().find(|canary| canary.planted == planted).unwrap();
         assert!(canary.find(&answers).is_some(), "{planted} is not served to its reader");
     }
+}
+
+/// Values that are handed to processes are in those processes, and nowhere else: no argument, no message, no log.
+#[test]
+fn what_is_delivered_is_in_the_command_and_its_files_alone() {
+    let app = App::start_in(tempfile::tempdir().unwrap(), &["--log", "trace"]);
+    let mut planter = Planter::new(&app);
+    let post = ("POST", SECRETS, JSON);
+    planter.accepted("a variable", post, |c| bytes(&secret("run", &json!({"stringData": {"V": c.value}}))));
+    planter.accepted("a binary value", post, |c| {
+        let nul = format!("{}\0", c.value).into_bytes();
+        bytes(&secret(
+            "binary",
+            &json!({"data": {"B": base64::Engine::encode(&base64::engine::general_purpose::STANDARD, nul)}}),
+        ))
+    });
+    let literal = planter.canary("a text of a manifest").value.clone();
+    let person = Person::new();
+    let pod = json!({"kind": "Pod", "metadata": {"name": "p"}, "spec": {
+        "containers": [{"name": "c", "env": [{"name": "L", "value": literal}, {"name": "V", "valueFrom": {"secretKeyRef": {"name": "run", "key": "V"}}}],
+            "volumeMounts": [{"name": "v", "mountPath": "/v"}]}],
+        "volumes": [{"name": "v", "secret": {"secretName": "run"}}]}});
+    person.file("pod.json", &pod.to_string());
+    let home = app.home().to_str().unwrap();
+    let connection = ["--home", home, "--log", "trace"];
+    let feed = |verb: &str, options: &[&str]| person.run(&[&[verb], connection.as_slice(), options].concat());
+    let value = planter.canaries[0].value.clone();
+
+    // What is delivered arrives: without this the search would prove nothing.
+    let run = feed("run", &["--secret", "run", "--", "sh", "-c", "printf %s \"$V\""]);
+    assert_eq!(run.stdout, value);
+    let show = "printf '%s ' \"$L\" \"$V\"; cat \"$STRONGROOM_VOLUMES/v/V\"; tr '\\0' ' ' < /proc/$PPID/cmdline >&2";
+    let pod = feed("run", &["--pod", "pod.json", "--no-namespace", "--", "sh", "-c", show]);
+    assert_eq!(pod.stdout, format!("{literal} {value} {value}"), "{}", pod.stderr);
+    let once = feed("mount", &["run", "d", "--once"]);
+    assert_eq!(std::fs::read_to_string(person.at("d/V")).unwrap(), value, "{}", once.stderr);
+    let redacted = feed(
+        "run",
+        &["--secret", "run", "--redact", "--", "sh", "-c", "echo \"$V\"; echo \"$V\" | base64 >&2; cat nothing\"$V\""],
+    );
+    let refused = [
+        feed("run", &["--secret", "binary", "--", "true"]),
+        feed("run", &["--secret", "run", "--only", "X", "--", "true"]),
+        feed("run", &["--secret", "run", "--env", "A=run:none", "--", "true"]),
+        feed("run", &["--secret", "run", "--", "there-is-no-such-command"]),
+        feed("mount", &["run", "pod.json"]),
+        feed("mount", &["run", "none", "e"]),
+    ];
+    let mut leaks = Vec::new();
+    for ended in [&run, &pod, &once, &redacted].into_iter().chain(&refused) {
+        leaks.extend(found(&planter.canaries, ended.stderr.as_bytes(), &format!("standard error: {}", ended.stderr)));
+    }
+    assert!(redacted.stdout.contains("***") && pod.stderr.contains("--no-namespace"));
+    for ended in refused.iter().chain([&once, &redacted]) {
+        leaks.extend(found(&planter.canaries, ended.stdout.as_bytes(), "standard output"));
+    }
+    assert!(refused.iter().all(|ended| ended.code != 0));
+    std::fs::remove_dir_all(person.at("d")).unwrap();
+    std::fs::remove_file(person.at("pod.json")).unwrap();
+    leaks.extend(found_in_files(&planter.canaries, person.home()));
+    leaks.extend(found_in_files(&planter.canaries, app.home()));
+    leaks.extend(found_in_files(&planter.canaries, app.logs()));
+    assert!(leaks.is_empty(), "{leaks:#?}");
 }

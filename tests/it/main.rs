@@ -9,6 +9,7 @@ mod bad_input;
 mod cli;
 mod cluster;
 mod crash;
+mod deliver;
 mod export;
 mod identities;
 mod import;

@@ -34,7 +34,12 @@ impl App {
 
     /// Starts in a home that may be there already.
     pub fn start_in(home: TempDir, arguments: &[&str]) -> Self {
-        let mut app = Self::spawn(home, arguments);
+        Self::start_at(home, "127.0.0.1:0", arguments)
+    }
+
+    /// Starts at an address: where a former run was.
+    pub fn start_at(home: TempDir, listen: &str, arguments: &[&str]) -> Self {
+        let mut app = Self::spawn(home, listen, arguments);
         // The first line of standard output is written once connections are accepted, and after the kubeconfig. The
         // file alone would not do: a former run's may be there still.
         let url = eventually(START, || {
@@ -51,16 +56,16 @@ impl App {
 
     /// Starts in a home and kills the process after a time, started or not.
     pub fn start_and_kill(home: TempDir, after: Duration) -> TempDir {
-        let app = Self::spawn(home, &[]);
+        let app = Self::spawn(home, "127.0.0.1:0", &[]);
         std::thread::sleep(after);
         app.kill()
     }
 
-    fn spawn(home: TempDir, arguments: &[&str]) -> Self {
+    fn spawn(home: TempDir, listen: &str, arguments: &[&str]) -> Self {
         let logs = tempfile::tempdir().unwrap();
         let log = |name: &str| File::create(logs.path().join(name)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_strongroom"));
-        command.arg("serve").arg("--home").arg(home.path()).args(["--listen", "127.0.0.1:0"]).args(arguments);
+        command.arg("serve").arg("--home").arg(home.path()).args(["--listen", listen]).args(arguments);
         command.stdin(Stdio::null()).stdout(log("stdout")).stderr(log("stderr"));
         // Settings of the person who runs the tests are not this server's.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STRONGROOM_")) {

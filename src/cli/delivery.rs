@@ -1,0 +1,39 @@
+//! What `run` and `mount` share: Secrets got for a process, and how it is told that they could not be.
+
+use std::collections::BTreeSet;
+
+use super::CliError;
+use super::connection::Connection;
+use super::output::one_line;
+use crate::deliver::{FetchError, ObjectName, Objects, Problem, fetch};
+use crate::kube_client::{Client, ConnectError};
+
+/// Gets Secrets; a server that is not there, or serves nobody now, is told from all else.
+pub fn get(connection: &Connection, names: &BTreeSet<ObjectName>) -> Result<Objects, CliError> {
+    connection.wait_for(async |client: &Client| fetch(client, names).await).map_err(|error| told(connection, error))
+}
+
+/// What kept Secrets from being got.
+pub fn told(connection: &Connection, error: FetchError) -> CliError {
+    match error {
+        FetchError::Connect(error @ (ConnectError::Connection { .. } | ConnectError::Timeout { .. })) => {
+            CliError::Unavailable(error.to_string())
+        }
+        FetchError::Connect(error) => error.into(),
+        FetchError::Server(failure) if failure.code == 429 || failure.code >= 500 => {
+            CliError::Unavailable(connection.refusal(failure).to_string().replace('\n', " "))
+        }
+        FetchError::Server(failure) => connection.refusal(failure),
+        other => CliError::NotDone(other.to_string()),
+    }
+}
+
+/// All that is missing, a line each.
+pub fn list(what: &str, problems: &[Problem]) -> String {
+    let mut text = what.to_owned();
+    for problem in problems {
+        text.push_str("\n  ");
+        text.push_str(&one_line(&problem.to_string()));
+    }
+    text
+}

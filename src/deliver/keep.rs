@@ -1,0 +1,114 @@
+//! Keeps Secrets current: hears of changes, gets what has changed.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::fetch::{FetchError, fetch};
+use super::objects::{ObjectName, Objects, States};
+use super::watch::{Bell, Watch};
+use crate::kube_client::Client;
+
+/// What is changed together arrives together: so long is waited for more.
+const SETTLE: Duration = Duration::from_millis(20);
+/// Before what could not be got is asked for again: the first time, and at most.
+const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE_MAX: Duration = Duration::from_secs(15);
+
+/// What became of it.
+pub enum Update {
+    /// From now on, every change is heard of.
+    Listening,
+    /// What has changed; the rest is as it was.
+    Changed(Objects),
+    /// Changes are not heard of, or what has changed cannot be got, and why. It is tried again.
+    Lost(String),
+    /// All is well again.
+    Back,
+}
+
+/// Sends updates until it is dropped. `known` is what was got before.
+///
+/// # Errors
+/// Only before [`Update::Listening`]: the caller may not watch.
+pub async fn keep(client: &Client, known: States, updates: UnboundedSender<Update>) -> Result<Infallible, FetchError> {
+    let names: BTreeSet<ObjectName> = known.keys().cloned().collect();
+    let (sender, bells) = unbounded_channel();
+    let watch = Watch::new(client, sender);
+    let mut keeper = Keeper { client, untold: names.clone(), versions: known, updates, bells, is_lost: false };
+    tokio::select! {
+        never = watch.listen(&names) => never,
+        never = keeper.work() => match never {},
+    }
+}
+
+struct Keeper<'a> {
+    client: &'a Client,
+    versions: States,
+    /// Secrets that no watch has told the state of.
+    untold: BTreeSet<ObjectName>,
+    updates: UnboundedSender<Update>,
+    bells: UnboundedReceiver<Bell>,
+    is_lost: bool,
+}
+
+impl Keeper<'_> {
+    async fn work(&mut self) -> Infallible {
+        let mut changed = BTreeSet::new();
+        let mut pause = PAUSE;
+        loop {
+            if changed.is_empty() {
+                // The watches hold the other end for as long as this runs.
+                let Some(bell) = self.bells.recv().await else { return std::future::pending().await };
+                self.note(bell, &mut changed);
+                continue;
+            }
+            tokio::time::sleep(SETTLE).await;
+            while let Ok(bell) = self.bells.try_recv() {
+                self.note(bell, &mut changed);
+            }
+            match fetch(self.client, &changed).await {
+                Ok(objects) => {
+                    pause = PAUSE;
+                    for name in std::mem::take(&mut changed) {
+                        let version = objects.version(&name).map(str::to_owned);
+                        self.versions.insert(name, version);
+                    }
+                    self.tell(Update::Changed(objects));
+                    if std::mem::take(&mut self.is_lost) {
+                        self.tell(Update::Back);
+                    }
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut self.is_lost, true) {
+                        self.tell(Update::Lost(error.to_string().replace('\n', " ")));
+                    }
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, bell: Bell, changed: &mut BTreeSet<ObjectName>) {
+        match bell {
+            Bell::Secret(name, version) => {
+                if self.untold.remove(&name) && self.untold.is_empty() {
+                    self.tell(Update::Listening);
+                }
+                if self.versions.get(&name) != Some(&version) {
+                    changed.insert(name);
+                }
+            }
+            Bell::Lost(why) => self.tell(Update::Lost(why)),
+            Bell::Back => self.tell(Update::Back),
+        }
+    }
+
+    fn tell(&self, update: Update) {
+        // Who has gone away is told nothing.
+        let _ = self.updates.send(update);
+    }
+}
