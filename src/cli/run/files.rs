@@ -44,7 +44,10 @@ impl Files {
             Some(Err(error @ EnterError::Refused(_))) => {
                 (None, Some(format!(", for there is no private mount namespace ({error})")))
             }
-            Some(Err(error @ EnterError::Lost(_))) => return Err(CliError::NotDone(error.to_string())),
+            Some(Err(error @ EnterError::Lost(_))) => {
+                let _ = root.remove();
+                return Err(CliError::NotDone(error.to_string()));
+            }
             None => (None, Some(String::new())),
         };
         let mut files = Self { root, namespace, points: Vec::new(), writers: Vec::new() };
