@@ -72,11 +72,16 @@ impl Keeper<'_> {
             match fetch(self.client, &changed).await {
                 Ok(objects) => {
                     pause = PAUSE;
+                    // A watch may begin with a state from before the one that was got, and tell the latter afterwards.
+                    let mut is_other = false;
                     for name in std::mem::take(&mut changed) {
                         let version = objects.version(&name).map(str::to_owned);
+                        is_other |= self.versions.get(&name) != Some(&version);
                         self.versions.insert(name, version);
                     }
-                    self.tell(Update::Changed(objects));
+                    if is_other {
+                        self.tell(Update::Changed(objects));
+                    }
                     if std::mem::take(&mut self.is_lost) {
                         self.tell(Update::Back);
                     }
