@@ -61,9 +61,11 @@ impl Former {
     }
 }
 
-/// What a server needs besides: room for its connections, and a word where memory may reach a disk.
+/// What a server needs besides: room for its connections, no core for good, and a word where memory may reach a disk.
 pub fn prepare_to_serve(connections: usize) {
     raise_open_files(connections);
+    // A server starts nobody that would want it back: nor may another process of the user raise it.
+    report("core dumps", setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }));
     #[cfg(target_os = "linux")]
     if !may_lock_memory() && lists_swap(&std::fs::read_to_string("/proc/swaps").unwrap_or_default()) {
         tracing::info!(
