@@ -45,8 +45,12 @@ impl Place {
     }
 
     /// `strongroom VERB --home HOME OPTIONS`, all before `--` if there is one.
+    ///
+    /// With all signals as they are by default: what runs in the background, or under nohup, has some ignored, and all that it
+    /// starts as well.
     fn command(&self, verb: &str, options: &[&str]) -> Command {
-        self.person.command(&[&[verb, "--home", self.app.home().to_str().unwrap()], options].concat())
+        let line = ["--default-signal", env!("CARGO_BIN_EXE_strongroom"), verb, "--home"];
+        self.person.program("env", &[&line[..], &[self.app.home().to_str().unwrap()], options].concat())
     }
 
     fn run(&self, options: &[&str]) -> Ended {
@@ -54,7 +58,7 @@ impl Place {
     }
 }
 
-/// A command that goes on, and its lines. Killed when dropped.
+/// A command that goes on, and its lines. Ended when dropped, and what it runs with it.
 struct Running {
     child: Child,
     lines: std::sync::mpsc::Receiver<String>,
@@ -91,6 +95,11 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // A kill would leave behind what it runs.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+            let _ = clients::wait(&mut self.child, std::time::Duration::from_secs(15));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

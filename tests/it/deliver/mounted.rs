@@ -93,9 +93,29 @@ fn several_secrets_have_a_folder_each_and_share_a_watch() {
     place.secret("prod", "later", &json!({"k": "late"}));
     until(&place, "d/s3/k", "other");
     until(&place, "d/later/k", "late");
+    running.signal("-TERM");
+    assert!(running.end().success());
+    assert!(!place.person.at("d").exists());
+}
+
+#[test]
+fn an_interrupt_ends_it_unless_it_is_ignored() {
+    let mut place = place();
+    let mut running = Running::start(place.command("mount", &["prod/db", "d"]));
+    running.line();
     running.signal("-INT");
     assert!(running.end().success());
     assert!(!place.person.at("d").exists());
+    // As shells have it with what runs in the background.
+    let home = place.app.home().to_str().unwrap();
+    let line = ["--ignore-signal=INT", env!("CARGO_BIN_EXE_strongroom"), "mount", "--home", home, "prod/db", "d"];
+    let mut running = Running::start(place.person.program("env", &line));
+    running.line();
+    running.signal("-INT");
+    place.change("prod", "db", &json!({"pass": STANDARD.encode("two")}));
+    until(&place, "d/pass", "two");
+    running.signal("-TERM");
+    assert!(running.end().success());
 }
 
 #[test]
