@@ -16,25 +16,35 @@ use crate::sensitive::SecretBytes;
 
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// Masks what commands print, with the values of now and those before them.
+/// Masks what commands print, with the values of now and all before them.
 pub struct Masked {
     redactor: Sender<Arc<Redactor>>,
-    former: Vec<SecretBytes>,
+    known: Vec<SecretBytes>,
     pumps: Vec<JoinHandle<()>>,
 }
 
 impl Masked {
     /// With these values.
     pub fn new(values: Vec<SecretBytes>) -> Result<Self, CliError> {
-        let redactor = redactor(&values, &[])?;
-        Ok(Self { redactor: Sender::new(redactor), former: values, pumps: Vec::new() })
+        let redactor = redactor(&values)?;
+        Ok(Self { redactor: Sender::new(redactor), known: values, pumps: Vec::new() })
     }
 
-    /// Goes on with other values; those of before are still masked, for they are still known to whoever had them.
+    /// Goes on with other values; those of before are still masked, for they are still known to whoever had them. The
+    /// oldest are let go where all are too much to look for.
+    #[expect(clippy::disallowed_methods, reason = "a value is known once, however often it is given")]
     pub fn change(&mut self, values: Vec<SecretBytes>) -> Result<(), CliError> {
-        let redactor = redactor(&values, &self.former)?;
-        self.redactor.send_replace(redactor);
-        self.former = values;
+        self.known.retain(|known| !values.iter().any(|value| value.expose() == known.expose()));
+        let mut former = self.known.len();
+        self.known.extend(values);
+        let mut made = redactor(&self.known);
+        while made.is_err() && former > 0 {
+            let half = former.div_ceil(2);
+            self.known.drain(..half);
+            former -= half;
+            made = redactor(&self.known);
+        }
+        self.redactor.send_replace(made?);
         Ok(())
     }
 
@@ -62,8 +72,8 @@ impl Masked {
     }
 }
 
-fn redactor(values: &[SecretBytes], former: &[SecretBytes]) -> Result<Arc<Redactor>, CliError> {
-    Redactor::new(values.iter().chain(former)).map(Arc::new).map_err(|error| CliError::NotDone(error.to_string()))
+fn redactor(values: &[SecretBytes]) -> Result<Arc<Redactor>, CliError> {
+    Redactor::new(values).map(Arc::new).map_err(|error| CliError::NotDone(error.to_string()))
 }
 
 /// To the end of the pipe. Where nobody reads what comes out, the pipe is closed, as it would be without this between.

@@ -107,6 +107,22 @@ fn a_change_is_signalled_instead_where_that_is_asked_for() {
     assert_eq!(running.end().code(), Some(143));
 }
 
+/// A command that is told of changes has the values that it was started with, for as long as it runs.
+#[test]
+fn values_of_before_are_masked_after_any_number_of_changes() {
+    let mut place = place();
+    let script = "trap 'echo \"had $V\"' HUP; echo \"ready $V\"; while :; do sleep 0.02; done";
+    let options = ["--secret", "prod/db", "--redact", "--watch", "--signal", "HUP", "--", "sh", "-c", script];
+    let mut running = Running::start(place.command("run", &options));
+    assert_eq!(running.line(), "ready ***");
+    for value in ["another value", "a third value", "and a fourth"] {
+        place.change("prod", "db", &json!({"V": STANDARD.encode(value)}));
+        assert_eq!(running.line(), "had ***");
+    }
+    running.signal("-TERM");
+    assert_eq!(running.end().code(), Some(143));
+}
+
 #[test]
 fn a_server_that_goes_and_comes_back_is_told_of_and_changes_arrive_again() {
     let mut place = place();
