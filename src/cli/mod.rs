@@ -28,6 +28,7 @@ mod logout;
 mod mount;
 mod output;
 mod password;
+mod progress;
 mod run;
 mod scan;
 mod serve;
@@ -220,12 +221,12 @@ fn start_log(filter: &LogFilter) -> Result<(), CliError> {
 
 /// Says something that does not keep the command from being done.
 fn warn(text: &str) {
-    let _ = writeln!(std::io::stderr(), "warning: {text}");
+    progress::aside(|| drop(writeln!(std::io::stderr(), "warning: {text}")));
 }
 
 /// Says something that a person who looks wants to know, and a program does not.
 fn note(text: &str) {
-    let _ = writeln!(std::io::stderr(), "strongroom: {text}");
+    progress::aside(|| drop(writeln!(std::io::stderr(), "strongroom: {text}")));
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::progress;
 use crate::codec;
 use crate::model::age;
 use crate::sensitive::Document;
@@ -113,7 +114,9 @@ pub fn age(time: &str, now_unix_seconds: i64) -> String {
 
 /// Prints to standard output. A reader that has gone away is not an error of ours.
 pub fn print(text: &str) {
-    let _ = print_unless_closed(text);
+    progress::aside(|| {
+        let _ = print_unless_closed(text);
+    });
 }
 
 /// As [`print()`]; says whether somebody still reads.

@@ -19,6 +19,7 @@ use self::report::Report;
 use self::sources::Found;
 use super::connection::{Connection, ConnectionOptions, body};
 use super::output::print;
+use super::progress::Progress;
 use super::{CliError, warn};
 use crate::config::Environment;
 use crate::kube_client::{Failure, Request, encode_segment};
@@ -108,11 +109,15 @@ impl Import {
             plan.refuse(&namespace, &name, &why);
         }
         let mut planned = Vec::new();
+        let progress = Progress::of(Some(total(&parts)), "Secrets planned");
         for part in parts {
+            let count = part.secrets.len() as u64;
             if self.plan(&connection, &part, &mut plan, &mut missing)? {
                 planned.push(part);
             }
+            progress.advance(count);
         }
+        drop(progress);
         print(&plan.text);
         if self.dry_run {
             print(&format!("{plan}, if it were not a dry run\n"));
@@ -129,11 +134,14 @@ impl Import {
             )));
         }
         let mut done = Report::following(&plan);
+        let progress = Progress::of(Some(total(&planned)), "Secrets written");
         for part in &planned {
             if let Err(error) = self.write(&connection, part, &mut done, &mut missing) {
                 return Err(interrupted(error, &part.namespace, &done));
             }
+            progress.advance(part.secrets.len() as u64);
         }
+        drop(progress);
         print(&done.text);
         print(&format!("{done}\n"));
         if done.refused > 0 { Err(CliError::Partial) } else { Ok(()) }
@@ -283,6 +291,10 @@ fn make_namespace(connection: &Connection, name: &str, dry_run: bool) -> Result<
 
 fn is_missing(failure: &Failure, namespace: &str) -> bool {
     failure.code == 404 && failure.message == format!("namespaces {namespace:?} not found")
+}
+
+fn total(parts: &[Part]) -> u64 {
+    parts.iter().map(|part| part.secrets.len() as u64).sum()
 }
 
 /// What to say of an import that broke off within a namespace: what was written before, exactly.

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::Format;
 use crate::cli::connection::read_bounded;
+use crate::cli::progress::Progress;
 use crate::cli::{CliError, warn};
 use crate::config::Environment;
 use crate::export::{Identity, SecretDocument, decrypt_sops};
@@ -218,6 +219,7 @@ pub fn of_cluster(
         let client = Client::of_kubeconfig(&[kubeconfig.to_owned()], context)?;
         let namespace = namespace.unwrap_or_else(|| client.namespace()).to_owned();
         let (mut found, mut token, mut left_out) = (Vec::new(), String::new(), 0);
+        let progress = Progress::of(None, "Secrets read from the cluster");
         loop {
             let path = format!("/api/v1/namespaces/{}/secrets", encode_segment(&namespace));
             let mut request = Request::get(path).with("limit", PAGE);
@@ -234,6 +236,7 @@ pub fn of_cluster(
             let page: Option<Document> = serde_json::from_slice(answer.body.expose()).map(Document::new).ok();
             let page = page.ok_or_else(|| CliError::NotDone("the cluster did not answer with JSON".to_owned()))?;
             for item in page.expose().get("items").and_then(Value::as_array).into_iter().flatten() {
+                progress.advance(1);
                 let is_left_out = item.get("type").and_then(Value::as_str).is_some_and(|kind| LEFT_OUT.contains(&kind));
                 if is_left_out {
                     left_out += 1;

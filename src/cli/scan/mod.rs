@@ -13,6 +13,7 @@ use clap::Args;
 use self::known::{Known, Namespaces};
 use super::connection::ConnectionOptions;
 use super::output::{one_line, print};
+use super::progress::Progress;
 use super::{CliError, warn};
 use crate::config::Environment;
 use crate::scan::{Scanner, in_manifests};
@@ -74,7 +75,9 @@ impl Scan {
         };
         let scanner = known.as_ref().map(|known| Scanner::new(&known.key, &known.fingerprints));
         let mut findings = 0;
+        let progress = Progress::of(None, "files scanned");
         let mut look = |name: &str, bytes: &[u8]| {
+            progress.advance(1);
             let name = one_line(name);
             for found in in_manifests(bytes) {
                 let of = if found.secret.is_empty() { String::new() } else { format!(" {:?}", found.secret) };
@@ -93,6 +96,7 @@ impl Scan {
         } else {
             files::below(&self.paths, &mut look)?;
         }
+        drop(progress);
         if findings == 0 {
             return Ok(());
         }

@@ -11,6 +11,7 @@ use crate::cli::CliError;
 use crate::cli::connection::{Connection, ConnectionOptions};
 use crate::cli::duration::Length;
 use crate::cli::output::print;
+use crate::cli::progress::Progress;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Environment;
 use crate::kube_client::{Client, Request, encode_segment};
@@ -138,6 +139,7 @@ fn wait_for_status(
     until: Instant,
 ) -> Result<bool, CliError> {
     let name = format!("{}/{}", id.namespace, id.name);
+    let progress = Progress::waiting(format!("waiting for SecretSync {name}"));
     loop {
         let object = connection.object(Request::get(path))?;
         let status = object.expose().get("status").cloned().unwrap_or_default();
@@ -163,6 +165,9 @@ fn wait_for_status(
             print(&format!("SecretSync {name} is not in sync in time: {}\n", condition("Ready").1));
             return Ok(false);
         }
+        let targets = |field: &str| status.get(field).and_then(Value::as_u64).unwrap_or_default();
+        let (ready, total) = (targets("targetsReady"), targets("targetsTotal"));
+        progress.say(format!("waiting for SecretSync {name}, {ready} of {total} targets in sync"));
         connection.wait_for(async |_: &Client| tokio::time::sleep(PAUSE).await);
     }
 }

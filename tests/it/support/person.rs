@@ -72,11 +72,18 @@ impl Person {
     /// Runs `strongroom` at a terminal of its own, where each question gets its answer. What the terminal showed; `None`
     /// without a Python to do it.
     pub fn type_at(&self, arguments: &[&str], answers: &[(&str, &str)]) -> Option<Ended> {
+        self.type_at_a(None, arguments, answers)
+    }
+
+    /// The same at a terminal of a kind (`TERM`).
+    pub fn type_at_a(&self, kind: Option<&str>, arguments: &[&str], answers: &[(&str, &str)]) -> Option<Ended> {
         let python = clients::find("STRONGROOM_TEST_PYTHON", &["python3"])?;
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/at_terminal.py");
         let mut all = vec!["-B", script.to_str().unwrap(), env!("CARGO_BIN_EXE_strongroom")];
         all.extend(arguments);
-        Some(Ended::of(&mut self.program(python, &all), &serde_json::json!(answers).to_string()))
+        let mut command = self.program(python, &all);
+        command.envs(kind.map(|kind| ("TERM", kind)));
+        Some(Ended::of(&mut command, &serde_json::json!(answers).to_string()))
     }
 
     /// Runs `strongroom` with this standard input.
