@@ -82,6 +82,8 @@ pub struct Report {
     pub deleted: Vec<(String, String)>,
     /// Workloads that were restarted: `deployments NAMESPACE/NAME`.
     pub restarted: Vec<String>,
+    /// A restart that failed may succeed if it is tried again.
+    pub is_restart_passing: bool,
     /// Why none was, where some were to be.
     pub deletes_held: Option<String>,
     /// Writes that were sent.

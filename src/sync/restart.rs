@@ -29,16 +29,19 @@ pub async fn restart_due(sync: &Sync, remote: &Remote, report: &mut Report, at: 
             all_done &= restarted.is_ok();
             match &restarted {
                 Ok(()) => report.restarted.push(place(target, workload.resource(), &workload.name)),
-                Err(error) => report.problems.push(Unrendered {
-                    target: Some(target.place),
-                    namespace: target.namespace.clone(),
-                    source: target.source.clone(),
-                    reason: "RestartFailed".to_owned(),
-                    message: format!(
-                        "{} could not be restarted: {error}",
-                        place(target, workload.resource(), &workload.name)
-                    ),
-                }),
+                Err(error) => {
+                    report.is_restart_passing |= error.is_passing();
+                    report.problems.push(Unrendered {
+                        target: Some(target.place),
+                        namespace: target.namespace.clone(),
+                        source: target.source.clone(),
+                        reason: "RestartFailed".to_owned(),
+                        message: format!(
+                            "{} could not be restarted: {error}",
+                            place(target, workload.resource(), &workload.name)
+                        ),
+                    });
+                }
             }
             tried.insert(key, restarted.is_ok());
         }

@@ -188,7 +188,8 @@ async fn passes(
 
 /// Whether trying again may help.
 fn may_pass(report: &Report) -> bool {
-    report.failure.as_ref().is_some_and(|failed| failed.is_passing)
+    report.is_restart_passing
+        || report.failure.as_ref().is_some_and(|failed| failed.is_passing)
         || report.targets.iter().any(|target| !target.is_ready && target.is_passing)
 }
 
