@@ -6,7 +6,7 @@ use super::CliError;
 use super::connection::Connection;
 use super::output::one_line;
 use crate::deliver::{FetchError, ObjectName, Objects, Problem, fetch};
-use crate::kube_client::{Client, ConnectError};
+use crate::kube_client::Client;
 
 /// Gets Secrets; a server that is not there, or serves nobody now, is told from all else.
 pub fn get(connection: &Connection, names: &BTreeSet<ObjectName>) -> Result<Objects, CliError> {
@@ -16,14 +16,8 @@ pub fn get(connection: &Connection, names: &BTreeSet<ObjectName>) -> Result<Obje
 /// What kept Secrets from being got.
 pub fn told(connection: &Connection, error: FetchError) -> CliError {
     match error {
-        FetchError::Connect(error @ (ConnectError::Connection { .. } | ConnectError::Timeout { .. })) => {
-            CliError::Unavailable(error.to_string())
-        }
-        FetchError::Connect(error) => error.into(),
-        FetchError::Server(failure) if failure.code == 429 || failure.code >= 500 => {
-            CliError::Unavailable(connection.refusal(failure).to_string().replace('\n', " "))
-        }
-        FetchError::Server(failure) => connection.refusal(failure),
+        FetchError::Connect(error) => CliError::from(error).or_unavailable(),
+        FetchError::Server(failure) => connection.refusal(failure).or_unavailable(),
         other => CliError::NotDone(other.to_string()),
     }
 }

@@ -4,7 +4,7 @@
 //! `access explain` ends with 1 too where something is denied, `sync plan` with 2 where changes are pending, `sync run` and
 //! `sync status` with 3 where not everything is in sync, `import` with 3 where a part was written only. `run` ends as its command does
 //! (128 and the number of the signal, where one ended it), with 125 where nothing was started, 126 where the command cannot be
-//! executed, 127 where there is none (as env(1) does). `run` and `mount` end with 69 (`EX_UNAVAILABLE`) where the server does
+//! executed, 127 where there is none (as env(1) does). `run`, `mount` and `secret` end with 69 (`EX_UNAVAILABLE`) where the server does
 //! not answer, is not to be trusted, or serves nobody now.
 //!
 //! What it never does: take a secret as an argument, or print one, but for the token that `token create` and
@@ -31,8 +31,10 @@ mod password;
 mod progress;
 mod run;
 mod scan;
+mod secret;
 mod serve;
 mod session;
+mod shown;
 mod sync;
 mod token;
 mod user;
@@ -92,6 +94,8 @@ enum Command {
     Import(Box<import::Import>),
     /// Look for Secret manifests, and for the store's own values, in files and in what is about to be committed
     Scan(Box<scan::Scan>),
+    /// Look at Secrets and change them
+    Secret(Box<secret::Secret>),
     /// Run a command with Secrets in its environment and its files
     Run(Box<run::Run>),
     /// Keep Secrets as files in a directory
@@ -156,6 +160,24 @@ enum CliError {
     Ended(u8),
 }
 
+impl CliError {
+    /// A server that does not answer, is not to be trusted or serves nobody now is told from all else, in one line.
+    fn or_unavailable(self) -> Self {
+        match self {
+            Self::Connect(error @ (ConnectError::Connection { .. } | ConnectError::Timeout { .. })) => {
+                Self::Unavailable(error.to_string())
+            }
+            // One damaged row is not the server.
+            Self::Server(failure)
+                if failure.code == 429 || (failure.code >= 500 && failure.reason != "IntegrityFailure") =>
+            {
+                Self::Unavailable(failure.to_string().replace('\n', " "))
+            }
+            other => other,
+        }
+    }
+}
+
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -199,6 +221,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Export(command) => command.run(&environment),
         Command::Import(command) => command.run(&environment),
         Command::Scan(command) => command.run(&environment),
+        Command::Secret(command) => command.run(&environment),
         Command::Run(command) => command.run(&environment, &former),
         Command::Mount(command) => command.run(&environment),
         Command::Sync(command) => command.run(&environment),
@@ -286,6 +309,10 @@ mod tests {
             "strongroom run --secret db --redact --watch --signal SIGHUP -- sleep 1",
             "strongroom run --pod p.yaml -c app --configmap c.yaml --ignore-unsupported --no-namespace -- true",
             "strongroom mount prod/db d",
+            "strongroom secret get prod/db --key tls.crt",
+            "strongroom secret get db -n prod --reveal -o jsonpath={.data.user}",
+            "strongroom secret list prod -l a=b -o name",
+            "strongroom secret list -A",
             "strongroom mount prod/db? api d --once --mode 0440 -n n",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
@@ -327,6 +354,12 @@ mod tests {
             "strongroom run --secret db --pod p.yaml -- true",
             "strongroom run --secret db --configmap c.yaml -- true",
             "strongroom mount d",
+            "strongroom secret",
+            "strongroom secret get PROD/db",
+            "strongroom secret get prod/db --key a/b",
+            "strongroom secret get prod/db --key a -o json",
+            "strongroom secret get prod/db -o wide",
+            "strongroom secret list prod -A",
             "strongroom mount db d --mode 0999",
             "strongroom mount db:key d",
         ] {

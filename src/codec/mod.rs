@@ -4,6 +4,7 @@
 //! was found and where.
 
 pub mod json;
+pub mod json_path;
 pub mod protobuf;
 pub mod text;
 pub mod typed;

@@ -102,6 +102,12 @@ impl SecretDocument {
         self.data.iter()
     }
 
+    /// Its values by key, taken out.
+    #[must_use]
+    pub fn into_values(self) -> BTreeMap<String, SecretBytes> {
+        self.data
+    }
+
     /// The object as the API takes it: every value under `data`.
     #[must_use]
     pub fn object(&self) -> Document {

@@ -8,7 +8,7 @@ mod sessions;
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&[&str]; 41] = [
+const COMMANDS: [&[&str]; 44] = [
     &[],
     &["serve"],
     &["healthcheck"],
@@ -32,6 +32,9 @@ const COMMANDS: [&[&str]; 41] = [
     &["access", "unused"],
     &["export"],
     &["import"],
+    &["secret"],
+    &["secret", "get"],
+    &["secret", "list"],
     &["run"],
     &["mount"],
     &["scan"],
