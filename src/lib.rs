@@ -12,6 +12,7 @@ pub mod config;
 pub mod crypto;
 pub mod deliver;
 pub mod export;
+pub mod generate;
 pub mod import;
 pub mod kube_client;
 pub mod kubeconfig;

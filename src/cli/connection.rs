@@ -138,7 +138,12 @@ impl Connection {
 
     /// Sends a request; the object that it is answered with.
     pub(super) fn object(&self, request: Request) -> Result<Document, CliError> {
-        let answer = self.runtime.block_on(self.client.request(request))?;
+        self.runtime.block_on(self.answer(request))
+    }
+
+    /// As [`Connection::object`], within [`Connection::wait_for`].
+    pub(super) async fn answer(&self, request: Request) -> Result<Document, CliError> {
+        let answer = self.client.request(request).await?;
         for warning in &answer.warnings {
             warn(warning);
         }

@@ -7,8 +7,8 @@
 //! executed, 127 where there is none (as env(1) does). `run`, `mount` and `secret` end with 69 (`EX_UNAVAILABLE`) where the server does
 //! not answer, is not to be trusted, or serves nobody now.
 //!
-//! What it never does: take a secret as an argument, or print one, but for the token that `token create` and
-//! `credential` are asked for.
+//! What it never does: print a secret that it was not asked for, or want one as an argument: `secret set` takes one there, and
+//! says who sees it.
 
 mod access;
 mod admin;
@@ -313,6 +313,16 @@ mod tests {
             "strongroom secret get db -n prod --reveal -o jsonpath={.data.user}",
             "strongroom secret list prod -l a=b -o name",
             "strongroom secret list -A",
+            "strongroom secret describe prod/db",
+            "strongroom secret set prod/db a=1 b=@f c=- d --type x --dry-run",
+            "strongroom secret unset db a b -n prod",
+            "strongroom secret edit prod/db",
+            "strongroom secret generate db a b --kind password --length 20 --alphabet abcdefghij --overwrite",
+            "strongroom secret generate db --kind tls --dns-name a --dns-name 10.0.0.1 --days 30 --curve p384",
+            "strongroom secret copy a b/c",
+            "strongroom secret rename a b --dry-run",
+            "strongroom secret delete a b c/d",
+            "strongroom secret inspect f --reveal",
             "strongroom mount prod/db? api d --once --mode 0440 -n n",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
@@ -360,6 +370,14 @@ mod tests {
             "strongroom secret get prod/db --key a -o json",
             "strongroom secret get prod/db -o wide",
             "strongroom secret list prod -A",
+            "strongroom secret set db",
+            "strongroom secret unset db",
+            "strongroom secret unset db A/B",
+            "strongroom secret copy a",
+            "strongroom secret generate db a --kind rsa --bits 1024",
+            "strongroom secret generate db --kind tls --days 0",
+            "strongroom secret delete",
+            "strongroom secret inspect",
             "strongroom mount db d --mode 0999",
             "strongroom mount db:key d",
         ] {

@@ -6,7 +6,7 @@ use std::io::Write as _;
 
 use clap::ValueEnum;
 use serde_json::Value;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::progress;
 use crate::codec;
@@ -33,7 +33,7 @@ pub enum ObjectFormat {
     Yaml,
 }
 
-/// Rows below headings.
+/// Rows below headings. What they hold is wiped: it may be values.
 pub struct Table {
     rows: Vec<Vec<String>>,
 }
@@ -46,7 +46,8 @@ impl Table {
 
     /// Adds a row.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().map(|cell| one_line(&cell)).collect());
+        let cells = cells.into_iter().map(Zeroizing::new);
+        self.rows.push(cells.map(|cell| one_line(&cell)).collect());
     }
 
     /// Whether there is nothing but headings.
@@ -67,6 +68,12 @@ impl Table {
             }
         }
         self.rows.iter().map(|row| line(row, &widths)).collect()
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        self.rows.iter_mut().flatten().for_each(Zeroize::zeroize);
     }
 }
 

@@ -43,6 +43,9 @@ pub enum JsonPathError {
 impl JsonPath {
     /// Reads a template. One without braces is a path, as kubectl has it.
     pub fn parse(text: &str) -> Result<Self, JsonPathError> {
+        if text.is_empty() {
+            return Err(JsonPathError::Path);
+        }
         if !text.contains('{') {
             let path = text.strip_prefix('$').unwrap_or(text);
             let path = if path.starts_with(['.', '[']) { path.to_owned() } else { format!(".{path}") };

@@ -26,7 +26,7 @@ pub use references::ExternalStore;
 pub use sealed_secret::{
     EarlierError, EarlierSealedSecret, FINGERPRINTS, PREVIOUS_MAX_BYTES, Scope, Sealing, UnknownScope,
 };
-pub use secret::SecretDocument;
+pub use secret::{SecretDocument, decode};
 pub use sops_read::{SopsError, decrypt as decrypt_sops};
 
 /// What Secrets can be turned into. The names of `Display` and `FromStr` are the ones users write.

@@ -102,6 +102,12 @@ impl SecretDocument {
         self.data.iter()
     }
 
+    /// The same under another name.
+    #[must_use]
+    pub fn named(self, namespace: &str, name: &str) -> Self {
+        Self { namespace: namespace.to_owned(), name: name.to_owned(), ..self }
+    }
+
     /// Its values by key, taken out.
     #[must_use]
     pub fn into_values(self) -> BTreeMap<String, SecretBytes> {
@@ -175,8 +181,9 @@ fn fields<'a>(
     }
 }
 
-/// Base64 as Go reads it: line breaks are passed over.
-fn decode(text: &str) -> Option<Vec<u8>> {
+/// Base64 as Go reads it: line breaks are passed over. `None` where it is none.
+#[must_use]
+pub fn decode(text: &str) -> Option<Vec<u8>> {
     if !text.contains(['\r', '\n']) {
         return STANDARD.decode(text).ok();
     }

@@ -206,6 +206,10 @@ impl Head {
 #[expect(clippy::disallowed_methods, reason = "the token moves into the client's own secret type")]
 fn bearer(token: &SecretBytes) -> Result<SecretString, ConnectError> {
     let text = std::str::from_utf8(token.expose()).map_err(|_| ConnectError::Unusable("the token".to_owned()))?;
+    // In a header nothing else can stand, and the client that makes it of it would panic.
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(ConnectError::Unusable("the token is none: there is a blank or a line break in it".to_owned()));
+    }
     Ok(SecretString::from(text))
 }
 

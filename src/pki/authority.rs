@@ -132,7 +132,7 @@ pub(super) fn make_serial() -> Result<[u8; SERIAL_BYTES], PkiError> {
     Ok(serial)
 }
 
-fn params(serial: &[u8], now_unix_seconds: i64, valid_seconds: i64) -> Result<CertificateParams, PkiError> {
+pub(super) fn params(serial: &[u8], now_unix_seconds: i64, valid_seconds: i64) -> Result<CertificateParams, PkiError> {
     let mut params = CertificateParams::default();
     let at = |unix_seconds: i64| {
         let elapsed = Duration::from_secs(u64::try_from(unix_seconds).map_err(|_| PkiError::Make)?);

@@ -8,6 +8,7 @@ mod authority;
 mod certificate;
 pub mod client;
 mod der;
+mod keys;
 mod names;
 mod pair;
 mod pem;
@@ -18,6 +19,7 @@ pub use authority::{
     make_client_authority, make_leaf,
 };
 pub use certificate::{CertificateFacts, KeyAlgorithm};
+pub use keys::{CertificatePem, KeyKind, KeyPairPem, make_key_pair, make_self_signed};
 pub use names::Names;
 pub use pair::pair_warning;
 pub use pem::{Block, encode_certificate, encode_private_key, read_blocks};

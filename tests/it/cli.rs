@@ -3,12 +3,13 @@
 mod journey;
 mod progress;
 mod requests;
+mod secrets;
 mod sessions;
 
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&[&str]; 44] = [
+const COMMANDS: [&[&str]; 53] = [
     &[],
     &["serve"],
     &["healthcheck"],
@@ -35,6 +36,15 @@ const COMMANDS: [&[&str]; 44] = [
     &["secret"],
     &["secret", "get"],
     &["secret", "list"],
+    &["secret", "describe"],
+    &["secret", "set"],
+    &["secret", "unset"],
+    &["secret", "edit"],
+    &["secret", "generate"],
+    &["secret", "copy"],
+    &["secret", "rename"],
+    &["secret", "delete"],
+    &["secret", "inspect"],
     &["run"],
     &["mount"],
     &["scan"],

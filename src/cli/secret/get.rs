@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 
 use clap::Args;
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::place::{Place, SecretName, key_option, metadata, namespace_option, values};
 use crate::cli::CliError;
@@ -14,7 +14,8 @@ use crate::cli::shown::Shown;
 use crate::config::Environment;
 use crate::sensitive::{Document, SecretBuffer, SecretBytes};
 
-const MASK: &str = "********";
+/// Stands for a value, whatever its length.
+pub const MASK: &str = "********";
 
 /// Options of `secret get`.
 #[derive(Args)]
@@ -97,7 +98,7 @@ fn print_value(value: &SecretBytes, to_terminal: bool) -> Result<(), CliError> {
 
 /// The value, if a person would call it text.
 #[expect(clippy::disallowed_methods, reason = "whether a value is text is asked of its bytes")]
-fn text(value: &SecretBytes) -> Option<&str> {
+pub fn text(value: &SecretBytes) -> Option<&str> {
     let text = std::str::from_utf8(value.expose()).ok()?;
     (!text.contains(|c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r'))).then_some(text)
 }
@@ -107,7 +108,7 @@ fn table(values: &BTreeMap<String, SecretBytes>, reveal: bool) -> SecretBytes {
     let mut table = Table::new(&["KEY", "BYTES", "VALUE"]);
     let mut below = SecretBuffer::default();
     for (key, value) in values {
-        let mut cell = match text(value) {
+        let cell = match text(value) {
             _ if !reveal => MASK.to_owned(),
             Some(text) if text.contains('\n') => {
                 below.extend(format!("\n{}:\n", one_line(key)).as_bytes());
@@ -121,8 +122,7 @@ fn table(values: &BTreeMap<String, SecretBytes>, reveal: bool) -> SecretBytes {
             Some(text) => text.to_owned(),
             None => "(not text: --key writes it to a file or a program)".to_owned(),
         };
-        table.row([key.clone(), value.len().to_string(), cell.clone()]);
-        cell.zeroize();
+        table.row([key.clone(), value.len().to_string(), cell]);
     }
     let shown = if table.is_empty() { "The Secret has no keys.\n".to_owned() } else { table.text() };
     let shown = Zeroizing::new(shown);

@@ -3,9 +3,19 @@
 //! What it never does: show a value on a terminal unasked, or hold anything back from the server: every command is a request
 //! or two of the API, under the caller's own rights.
 
+mod copy;
+mod delete;
+mod describe;
+mod draft;
+mod edit;
+mod generate;
 mod get;
+mod inspect;
 mod list;
 mod place;
+mod set;
+mod unset;
+mod writing;
 
 use clap::{Args, Subcommand};
 
@@ -25,6 +35,24 @@ enum SecretCommand {
     Get(get::Get),
     /// List Secrets; values are not asked for
     List(list::List),
+    /// Show all about a Secret but its values
+    Describe(describe::Describe),
+    /// Set keys of a Secret; the others stay
+    Set(set::Set),
+    /// Take keys away from a Secret; the others stay
+    Unset(unset::Unset),
+    /// Edit a Secret in your editor, text as it is
+    Edit(edit::Edit),
+    /// Make passwords, keys and certificates where they are kept
+    Generate(Box<generate::Generate>),
+    /// Copy a Secret
+    Copy(copy::Copy),
+    /// Give a Secret another name: a copy, and the deletion of what was copied
+    Rename(copy::Copy),
+    /// Delete Secrets
+    Delete(delete::Delete),
+    /// Show what a manifest on disk gives away; asks no server
+    Inspect(inspect::Inspect),
 }
 
 impl Secret {
@@ -32,6 +60,15 @@ impl Secret {
         let done = match self.command {
             SecretCommand::Get(command) => command.run(environment),
             SecretCommand::List(command) => command.run(environment),
+            SecretCommand::Describe(command) => command.run(environment),
+            SecretCommand::Set(command) => command.run(environment),
+            SecretCommand::Unset(command) => command.run(environment),
+            SecretCommand::Edit(command) => command.run(environment),
+            SecretCommand::Generate(command) => command.run(environment),
+            SecretCommand::Copy(command) => command.copy(environment),
+            SecretCommand::Rename(command) => command.rename(environment),
+            SecretCommand::Delete(command) => command.run(environment),
+            SecretCommand::Inspect(command) => command.run(),
         };
         done.map_err(CliError::or_unavailable)
     }
