@@ -428,7 +428,7 @@ fn a_draft_shows_text_and_only_what_was_edited_is_written() {
     let version = place.secret("db")["metadata"]["resourceVersion"].clone();
     // Another writes another key meanwhile: it survives, and the draft is offered again.
     let script =
-        "\"$STRONGROOM\" secret set prod/db other=1 --home \"$ROOM\" 2>/dev/null >&2\nsed -i 's/ada/eve/' \"$1\"";
+        "\"$STRONGROOM\" secret set prod/db other=1 --home \"$ROOM\" 2>/dev/null >&2\nsed -i 's/: ada/: eve/' \"$1\"";
     let edited = place.edit(script);
     assert_eq!(edited.stdout, "secret/db changed\n", "{}", edited.stderr);
     assert!(
