@@ -34,6 +34,7 @@ const PASSWORD: &str = "a-bench-of-nine-herons";
 /// `run` against a plain start of the same command, `mount` against the clock.
 pub async fn run(options: &Options, servers: &Servers, rows: &mut Vec<Row>) -> Outcome<()> {
     let (mut by_token, mut by_session, mut arrivals, mut mounts) = (None, None, None, None);
+    let (mut got_by_token, mut got_by_session) = (None, None);
     if let Some(program) = &servers.program {
         let place = home(&options.folder())?;
         let (server, _) = strongroom::start(program, place.clone(), None).await?;
@@ -46,7 +47,12 @@ pub async fn run(options: &Options, servers: &Servers, rows: &mut Vec<Row>) -> O
         fs::create_dir_all(&person.home)?;
 
         let server_home = person.server.display().to_string();
-        by_token = Some(starts(&person, &["--home", &server_home])?);
+        let run = |connection: &[&str]| {
+            starts(&person, &[&["run"], connection, &["--secret", "default/run", "--", "true"]].concat())
+        };
+        let get = |connection: &[&str]| starts(&person, &[&["secret", "get", "default/run"], connection].concat());
+        by_token = Some(run(&["--home", &server_home])?);
+        got_by_token = Some(get(&["--home", &server_home])?);
         let user = r#"{"metadata":{"name":"ada"},"spec":{"groups":["system-readers"]}}"#;
         expect(endpoint.once("POST", "/apis/strongroom.dev/v1alpha1/users", user).await?, 201)?;
         let password = format!(r#"{{"spec":{{"password":"{PASSWORD}"}}}}"#);
@@ -59,7 +65,8 @@ pub async fn run(options: &Options, servers: &Servers, rows: &mut Vec<Row>) -> O
             201,
         )?;
         person.log_in(&server_home)?;
-        by_session = Some(starts(&person, &[])?);
+        by_session = Some(run(&[])?);
+        got_by_session = Some(get(&[])?);
 
         arrivals = Some(changes(&person, &endpoint).await?);
         let objects = Objects::new(NAMESPACE, 5);
@@ -84,6 +91,15 @@ pub async fn run(options: &Options, servers: &Servers, rows: &mut Vec<Row>) -> O
                 .with_target(Target::below(30.0)),
         );
         rows.push(Row::own("  its p99 beyond that of `true`", Unit::Millis, worst));
+    }
+    for (what, measured) in [("token of admin.kubeconfig", &got_by_token), ("session of login", &got_by_session)] {
+        let at = |per_mille| measured.as_ref().map(|(_, ours): &(Latencies, Latencies)| ours.at(per_mille));
+        rows.push(
+            Row::own(format!("`secret get`, {what}, wall"), Unit::Millis, at(500)).with_target(Target::below(40.0)),
+        );
+        rows.push(Row::own("  its p99", Unit::Millis, at(990)));
+        let plain = measured.as_ref().map(|(plain, _)| plain.at(500));
+        rows.push(Row::own("  `true` in the same turns", Unit::Millis, plain));
     }
     let at = |per_mille| arrivals.as_ref().map(|all: &Latencies| all.at(per_mille));
     rows.push(Row::own("change to mounted file, median", Unit::Millis, at(500)));
@@ -153,13 +169,12 @@ fn timed(command: &mut Command) -> Outcome<Duration> {
     }
 }
 
-/// `true` by itself, and by `run`, in turns.
-fn starts(person: &Person, connection: &[&str]) -> Outcome<(Latencies, Latencies)> {
+/// `true` by itself, and this command line of ours, in turns.
+fn starts(person: &Person, line: &[&str]) -> Outcome<(Latencies, Latencies)> {
     let (mut plain, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..STARTS {
         plain.push(timed(&mut person.command(Path::new("true")))?);
-        let mut command = person.command(&person.program);
-        ours.push(timed(command.arg("run").args(connection).args(["--secret", "default/run", "--", "true"]))?);
+        ours.push(timed(person.command(&person.program).args(line))?);
     }
     Ok((Latencies::of(plain), Latencies::of(ours)))
 }
