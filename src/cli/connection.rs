@@ -65,6 +65,29 @@ impl ConnectionOptions {
         }
     }
 
+    /// Those that `word` knows the value of.
+    pub(super) fn of_words(word: impl Fn(&str) -> Option<String>) -> Self {
+        let path = |name: &str| word(name).map(PathBuf::from);
+        Self {
+            server: word("--server"),
+            ca_file: path("--ca-file"),
+            token_file: path("--token-file"),
+            kubeconfig: path("--kubeconfig"),
+            context: word("--context"),
+            home: path("--home"),
+        }
+    }
+
+    /// `--home`
+    pub(super) fn home(&self) -> Option<PathBuf> {
+        self.home.clone()
+    }
+
+    /// `--kubeconfig`
+    pub(super) fn kubeconfig(&self) -> Option<PathBuf> {
+        self.kubeconfig.clone()
+    }
+
     /// Finds the server. Nothing is sent yet.
     pub(super) fn connect(&self, environment: &Environment) -> Result<Connection, CliError> {
         let runtime = runtime()?;

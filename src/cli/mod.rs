@@ -1,8 +1,9 @@
 //! The command line: one file per command. Owns standard output and exit codes.
 //!
 //! Exit codes: 0 done, 1 not done (the reason is on standard error), 2 the command line or a setting is wrong.
-//! `access explain` ends with 1 too where something is denied, `sync plan` with 2 where changes are pending, `sync run` and
-//! `sync status` with 3 where not everything is in sync, `import` with 3 where a part was written only. `run` ends as its command does
+//! `access explain` ends with 1 too where something is denied, `doctor` where something fails, `sync plan` with 2 where changes are pending, `sync run` and
+//! `sync status` with 3 where not everything is in sync, `import`, `secret rename` and
+//! `secret delete` with 3 where a part was written only, `secret edit` with 128 and the number of the signal that ended it. `run` ends as its command does
 //! (128 and the number of the signal, where one ended it), with 125 where nothing was started, 126 where the command cannot be
 //! executed, 127 where there is none (as env(1) does). `run`, `mount` and `secret` end with 69 (`EX_UNAVAILABLE`) where the server does
 //! not answer, is not to be trusted, or serves nobody now.
@@ -14,9 +15,11 @@ mod access;
 mod admin;
 mod audit;
 mod cluster;
+mod completion;
 mod connection;
 mod credential;
 mod delivery;
+mod doctor;
 mod duration;
 mod export;
 mod healthcheck;
@@ -29,6 +32,7 @@ mod mount;
 mod output;
 mod password;
 mod progress;
+mod reference;
 mod run;
 mod scan;
 mod secret;
@@ -43,7 +47,7 @@ mod whoami;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::log::LogFilter;
@@ -110,6 +114,13 @@ enum Command {
     Credential(credential::Credential),
     /// Look after a home
     Admin(admin::Admin),
+    /// Look for what is wrong, on this machine and with the server
+    Doctor(doctor::Doctor),
+    /// Print a script that lets a shell complete commands, and names of namespaces, Secrets and keys
+    Completion(completion::Completion),
+    /// Write the reference of all commands
+    #[command(hide = true)]
+    Reference(reference::Reference),
 }
 
 /// Why a command was not done.
@@ -135,6 +146,9 @@ enum CliError {
     /// Something is denied, which was asked about and told.
     #[error("denied")]
     Denied,
+    /// Something is wrong, which was looked for and told.
+    #[error("something is wrong")]
+    Unwell,
     /// Changes would be made, which was asked about and told.
     #[error("changes are pending")]
     Pending,
@@ -181,11 +195,14 @@ impl CliError {
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
+    if completion::answer(Cli::command) {
+        return ExitCode::SUCCESS;
+    }
     // Clap prints help and usage errors itself, and leaves with 0 or 2.
     let cli = Cli::parse();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(CliError::Denied) => ExitCode::from(NOT_DONE),
+        Err(CliError::Denied | CliError::Unwell) => ExitCode::from(NOT_DONE),
         Err(CliError::Pending) => ExitCode::from(PENDING),
         Err(CliError::Partial) => ExitCode::from(PARTIAL),
         Err(CliError::Ended(code)) => ExitCode::from(code),
@@ -229,6 +246,9 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Audit(command) => command.run(&environment),
         Command::Credential(command) => command.run(&environment),
         Command::Admin(command) => command.run(&environment),
+        Command::Doctor(command) => command.run(&environment),
+        Command::Completion(command) => command.run(),
+        Command::Reference(command) => command.run(Cli::command()),
     }
 }
 
@@ -238,8 +258,14 @@ fn start_log(filter: &LogFilter) -> Result<(), CliError> {
     // A line that cannot be written is lost; to complain of that on standard error would fail as well, and panic.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     // Colours only where a person looks.
-    let _ = log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init();
+    let has_colours = std::io::IsTerminal::is_terminal(&std::io::stderr()) && !wants_no_colour();
+    let _ = log.with_ansi(has_colours).try_init();
     Ok(())
+}
+
+/// `NO_COLOR`, whatever it says (no-color.org). Help and usage errors follow it by themselves.
+fn wants_no_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
 /// Says something that does not keep the command from being done.
@@ -258,7 +284,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        use clap::CommandFactory as _;
         Cli::command().debug_assert();
     }
 
@@ -323,6 +348,10 @@ mod tests {
             "strongroom secret rename a b --dry-run",
             "strongroom secret delete a b c/d",
             "strongroom secret inspect f --reveal",
+            "strongroom doctor --home h",
+            "strongroom completion bash",
+            "strongroom reference markdown",
+            "strongroom reference man d",
             "strongroom mount prod/db? api d --once --mode 0440 -n n",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
@@ -378,6 +407,8 @@ mod tests {
             "strongroom secret generate db --kind tls --days 0",
             "strongroom secret delete",
             "strongroom secret inspect",
+            "strongroom completion",
+            "strongroom completion tcsh",
             "strongroom mount db d --mode 0999",
             "strongroom mount db:key d",
         ] {

@@ -1,5 +1,6 @@
 //! The command line, as its own help tells it: `tests/it/cli.txt` is the reference, and changes in a reviewed way.
 
+mod doctor;
 mod journey;
 mod progress;
 mod requests;
@@ -9,7 +10,7 @@ mod sessions;
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&[&str]; 53] = [
+const COMMANDS: [&[&str]; 55] = [
     &[],
     &["serve"],
     &["healthcheck"],
@@ -63,6 +64,8 @@ const COMMANDS: [&[&str]; 53] = [
     &["admin", "rotate"],
     &["admin", "rotate-signing-keys"],
     &["admin", "ca-pin"],
+    &["doctor"],
+    &["completion"],
 ];
 
 #[test]
@@ -81,6 +84,48 @@ fn the_reference_is_what_help_prints() {
     }
     let reference = std::fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(printed, reference, "run the test with STRONGROOM_ACCEPT=1, then look at the difference");
+}
+
+#[test]
+fn the_reference_in_the_repository_is_what_the_commands_say() {
+    let output = Command::new(env!("CARGO_BIN_EXE_strongroom")).args(["reference", "markdown"]).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    for command in COMMANDS {
+        let name = [&["strongroom"], command].concat().join(" ");
+        assert!(printed.contains(&format!("\n## {name}\n")), "{name} is missing");
+    }
+    assert_eq!(printed.matches("\n## ").count(), COMMANDS.len(), "a command is not in COMMANDS");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/commands.md");
+    if std::env::var_os("STRONGROOM_ACCEPT").is_some() {
+        std::fs::write(&path, &printed).unwrap();
+    }
+    let reference = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        printed == reference,
+        "docs/commands.md: run the test with STRONGROOM_ACCEPT=1, then look at the difference"
+    );
+}
+
+#[test]
+fn every_command_has_a_man_page_that_is_well_formed() {
+    let folder = tempfile::tempdir().unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_strongroom")).args(["reference", "man"]).arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let pages: Vec<_> = COMMANDS
+        .iter()
+        .map(|command| folder.path().join([&["strongroom"], *command].concat().join("-") + ".1"))
+        .collect();
+    for page in &pages {
+        let text = std::fs::read_to_string(page).unwrap_or_else(|error| panic!("{}: {error}", page.display()));
+        assert!(text.contains(".SH NAME") && text.contains(".SH SYNOPSIS"), "{}", page.display());
+    }
+    let Ok(checked) = Command::new("groff").args(["-Kutf8", "-man", "-ww", "-z", "-Tutf8"]).args(&pages).output()
+    else {
+        crate::support::clients::left_out("there is no groff to read the man pages with");
+        return;
+    };
+    assert!(checked.status.success() && checked.stderr.is_empty(), "{}", String::from_utf8_lossy(&checked.stderr));
 }
 
 #[test]

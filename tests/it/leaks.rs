@@ -8,7 +8,7 @@ use crate::support::app::App;
 use crate::support::canary::{Canary, found, found_in_files};
 use crate::support::http::{Client, Response};
 use crate::support::kubectl;
-use crate::support::person::Person;
+use crate::support::person::{Ended, Person};
 use crate::support::protobuf;
 
 const SECRETS: &str = "/api/v1/namespaces/default/secrets";
@@ -410,6 +410,87 @@ fn what_is_delivered_is_in_the_command_and_its_files_alone() {
     assert!(refused.iter().all(|ended| ended.code != 0));
     std::fs::remove_dir_all(person.at("d")).unwrap();
     std::fs::remove_file(person.at("pod.json")).unwrap();
+    leaks.extend(found_in_files(&planter.canaries, person.home()));
+    leaks.extend(found_in_files(&planter.canaries, app.home()));
+    leaks.extend(found_in_files(&planter.canaries, app.logs()));
+    assert!(leaks.is_empty(), "{leaks:#?}");
+}
+
+/// What everyday commands set, edit, make and look at is in the store and in the answers that are asked for. (That an argument is seen
+/// by others while the command runs, it warns of.)
+#[test]
+fn what_everyday_commands_handle_is_shown_only_where_it_is_asked_for() {
+    let app = App::start_in(tempfile::tempdir().unwrap(), &["--log", "trace"]);
+    let mut planter = Planter::new(&app);
+    let person = Person::new();
+    let home = app.home().to_str().unwrap().to_owned();
+    let drafts = person.at("drafts");
+    std::fs::create_dir(&drafts).unwrap();
+    let feed = |line: &[&str], input: &str| {
+        let mut command = person.command(&[&["secret"], line, &["--home", &home, "--log", "trace"]].concat());
+        command.env("XDG_RUNTIME_DIR", &drafts).env("EDITOR", person.at("editor"));
+        Ended::of(&mut command, input)
+    };
+    let editor = |script: &str| {
+        let path = person.file("editor", &format!("#!/bin/sh\n{script}\n"));
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    };
+    let argument = planter.canary("an argument").value.clone();
+    let file = planter.canary("a file").value.clone();
+    let input = planter.canary("standard input").value.clone();
+    let edited = planter.canary("an edit").value.clone();
+    let broken = planter.canary("an edit that is wrong").value.clone();
+    let refused = planter.canary("an argument that is refused").value.clone();
+    let manifest = planter.canary("a manifest").value.clone();
+    person.file("value", &file);
+    person.file(
+        "manifest.yaml",
+        &secret("m", &json!({"stringData": {"k": manifest, "url": format!("https://ada:{manifest}@h")}})).to_string(),
+    );
+    let mut ended = vec![
+        feed(&["set", "db", &format!("a={argument}"), "f=@value", "i=-"], &input),
+        feed(&["set", "db", &format!("a b={refused}"), &refused.repeat(20)], ""),
+        feed(&["set", &format!("db={refused}"), "x"], ""),
+        feed(&["set", "db", &format!("--a={refused}")], ""),
+        feed(&["set", "DB", &format!("a={refused}")], ""),
+        feed(&["set", "none/db", &format!("a={refused}")], ""),
+    ];
+    editor(&format!("sed -i 's/^  i: .*/  i: {edited}/' \"$1\""));
+    ended.push(feed(&["edit", "db"], ""));
+    editor(&format!("sed -i 's/^  i: .*/  i: [{broken}/' \"$1\""));
+    ended.push(feed(&["edit", "db"], ""));
+    editor(&format!("sed -i 's/^  i: .*/  i: {broken}/' \"$1\"; exit 1"));
+    ended.push(feed(&["edit", "db"], ""));
+    std::fs::remove_file(person.at("editor")).unwrap();
+    ended.extend([
+        feed(&["generate", "made", "p", "h"], ""),
+        feed(&["generate", "key", "--kind", "ssh-key"], ""),
+        feed(&["get", "db"], ""),
+        feed(&["get", "db", "-k", "none"], ""),
+        feed(&["list"], ""),
+        feed(&["describe", "db"], ""),
+        feed(&["unset", "db", "none"], ""),
+        feed(&["copy", "db", "db2"], ""),
+        feed(&["rename", "db2", "db3"], ""),
+        feed(&["delete", "db3"], ""),
+        person.run(&["secret", "inspect", "manifest.yaml", "--log", "trace"]),
+        person.run(&["doctor", "--home", &home, "--log", "trace"]),
+    ]);
+    // What is asked for is shown: without this the search would prove nothing.
+    assert_eq!(feed(&["get", "db", "-k", "i"], "").stdout, edited);
+    assert!(feed(&["get", "db", "--reveal"], "").stdout.contains(&argument));
+    for (name, key) in [("made", "p"), ("key", "ssh-privatekey")] {
+        let value = feed(&["get", name, "-k", key], "").done();
+        let line = value.lines().nth(1).unwrap_or(&value).to_owned();
+        planter.canaries.push(Canary::of("a value that was made", line));
+    }
+    std::fs::remove_file(person.at("value")).unwrap();
+    std::fs::remove_file(person.at("manifest.yaml")).unwrap();
+    let mut leaks = Vec::new();
+    for ended in &ended {
+        leaks.extend(found(&planter.canaries, ended.stderr.as_bytes(), &format!("standard error: {}", ended.stderr)));
+        leaks.extend(found(&planter.canaries, ended.stdout.as_bytes(), &format!("standard output: {}", ended.stdout)));
+    }
     leaks.extend(found_in_files(&planter.canaries, person.home()));
     leaks.extend(found_in_files(&planter.canaries, app.home()));
     leaks.extend(found_in_files(&planter.canaries, app.logs()));

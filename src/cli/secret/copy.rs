@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::place::{Id, Place, SecretName};
 use super::writing::{State, WriteOptions};
-use crate::cli::CliError;
+use crate::cli::{CliError, completion};
 use crate::config::Environment;
 use crate::export::SecretDocument;
 use crate::sensitive::Document;
@@ -15,10 +15,10 @@ use crate::sensitive::Document;
 #[derive(Args)]
 pub struct Copy {
     /// The Secret
-    #[arg(value_name = "FROM", value_parser = SecretName::parse)]
+    #[arg(value_name = "FROM", value_parser = SecretName::parse, add = completion::secrets())]
     from: SecretName,
     /// Its new name; there may be none of that name yet
-    #[arg(value_name = "TO", value_parser = SecretName::parse)]
+    #[arg(value_name = "TO", value_parser = SecretName::parse, add = completion::secrets())]
     to: SecretName,
     #[command(flatten)]
     write: WriteOptions,

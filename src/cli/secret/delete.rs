@@ -4,14 +4,14 @@ use clap::Args;
 
 use super::place::SecretName;
 use super::writing::WriteOptions;
-use crate::cli::CliError;
+use crate::cli::{CliError, completion};
 use crate::config::Environment;
 
 /// Options of `secret delete`.
 #[derive(Args)]
 pub struct Delete {
     /// The Secrets
-    #[arg(value_name = "[NAMESPACE/]NAME", required = true, value_parser = SecretName::parse)]
+    #[arg(value_name = "[NAMESPACE/]NAME", required = true, value_parser = SecretName::parse, add = completion::secrets())]
     secrets: Vec<SecretName>,
     #[command(flatten)]
     write: WriteOptions,

@@ -4,9 +4,9 @@ use clap::Args;
 use serde_json::Value;
 
 use super::place::{Place, SecretName, namespace_option, values};
-use crate::cli::CliError;
 use crate::cli::connection::ConnectionOptions;
 use crate::cli::output::{Table, age, list_at, one_line, print, text_at};
+use crate::cli::{CliError, completion};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Environment;
 use crate::scan::recognise;
@@ -20,10 +20,10 @@ const COLUMN: usize = 14;
 #[derive(Args)]
 pub struct Describe {
     /// The Secret
-    #[arg(value_name = "[NAMESPACE/]NAME", value_parser = SecretName::parse)]
+    #[arg(value_name = "[NAMESPACE/]NAME", value_parser = SecretName::parse, add = completion::secrets())]
     secret: SecretName,
     /// Its namespace [default: that of the context]
-    #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace_option)]
+    #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace_option, add = completion::namespaces())]
     namespace: Option<String>,
     #[command(flatten)]
     connection: ConnectionOptions,

@@ -18,7 +18,7 @@ use super::place::{Id, Place, SecretName};
 use super::writing::WriteOptions;
 use crate::cli::connection::{body, read_bounded};
 use crate::cli::run::Signals;
-use crate::cli::{CliError, note, warn};
+use crate::cli::{CliError, completion, note, warn};
 use crate::config::Environment;
 use crate::deliver::PrivateRoot;
 use crate::kube_client::Request;
@@ -33,7 +33,7 @@ const GRACE: Duration = Duration::from_secs(3);
 #[derive(Args)]
 pub struct Edit {
     /// The Secret
-    #[arg(value_name = "[NAMESPACE/]NAME", value_parser = SecretName::parse)]
+    #[arg(value_name = "[NAMESPACE/]NAME", value_parser = SecretName::parse, add = completion::secrets())]
     secret: SecretName,
     #[command(flatten)]
     write: WriteOptions,

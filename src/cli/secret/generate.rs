@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::place::{Id, Place, SecretName, key_option, values};
 use super::set::listed;
 use super::writing::{State, WriteOptions, data, is};
-use crate::cli::{CliError, warn};
+use crate::cli::{CliError, completion, warn};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{ConfigError, Environment};
 use crate::generate::{Alphabet, LENGTH_MAX, LENGTH_MIN, NoRandomness, hex_digits, password, ssh_key, uuid};
@@ -58,7 +58,7 @@ enum Curve {
 #[derive(Args)]
 pub struct Generate {
     /// The Secret; made if there is none
-    #[arg(value_name = "[NAMESPACE/]NAME", value_parser = SecretName::parse)]
+    #[arg(value_name = "[NAMESPACE/]NAME", value_parser = SecretName::parse, add = completion::secrets())]
     secret: SecretName,
     /// The keys, each for a value of its own; of ssh-key and tls they follow from the type
     #[arg(value_name = "KEY", value_parser = key_option)]

@@ -7,10 +7,10 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::place::{Place, SecretName, key_option, metadata, namespace_option, values};
-use crate::cli::CliError;
 use crate::cli::connection::ConnectionOptions;
 use crate::cli::output::{Table, one_line, print, several_lines};
 use crate::cli::shown::Shown;
+use crate::cli::{CliError, completion};
 use crate::config::Environment;
 use crate::sensitive::{Document, SecretBuffer, SecretBytes};
 
@@ -21,16 +21,16 @@ pub const MASK: &str = "********";
 #[derive(Args)]
 pub struct Get {
     /// The Secret
-    #[arg(value_name = "[NAMESPACE/]NAME", value_parser = SecretName::parse)]
+    #[arg(value_name = "[NAMESPACE/]NAME", value_parser = SecretName::parse, add = completion::secrets())]
     secret: SecretName,
     /// The value of this key alone, as it is: to a file or a program; with --reveal, to the terminal
-    #[arg(short, long, value_name = "KEY", value_parser = key_option, conflicts_with = "output")]
+    #[arg(short, long, value_name = "KEY", value_parser = key_option, conflicts_with = "output", add = completion::keys())]
     key: Option<String>,
     /// Show values
     #[arg(long)]
     reveal: bool,
     /// Its namespace [default: that of the context]
-    #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace_option)]
+    #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace_option, add = completion::namespaces())]
     namespace: Option<String>,
     /// How it is shown: table, json, yaml, name, or jsonpath=TEMPLATE such as jsonpath={.data.user}
     #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = Shown::parse)]

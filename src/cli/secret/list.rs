@@ -6,10 +6,10 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use super::place::{Place, collection, namespace_option};
-use crate::cli::CliError;
 use crate::cli::connection::ConnectionOptions;
 use crate::cli::output::{Table, list_at, text_at};
 use crate::cli::shown::Shown;
+use crate::cli::{CliError, completion};
 use crate::config::Environment;
 use crate::kube_client::Request;
 use crate::sensitive::Document;
@@ -22,7 +22,7 @@ const AS_METADATA: &str = "application/json;as=PartialObjectMetadataList;v=v1;g=
 #[derive(Args)]
 pub struct List {
     /// Of this namespace [default: that of the context]
-    #[arg(value_name = "NAMESPACE", value_parser = namespace_option)]
+    #[arg(value_name = "NAMESPACE", value_parser = namespace_option, add = completion::namespaces())]
     of: Option<String>,
     /// The same
     #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace_option, conflicts_with = "of", hide = true)]

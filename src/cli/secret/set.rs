@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::place::{SecretName, key_option};
 use super::writing::{WriteOptions, Written};
 use crate::cli::connection::read_bounded;
-use crate::cli::{CliError, warn};
+use crate::cli::{CliError, completion, warn};
 use crate::config::{ConfigError, Environment};
 use crate::import::has_accidental_line_break;
 use crate::sensitive::SecretBytes;
@@ -28,10 +28,10 @@ const VALUE_MAX_BYTES: u64 = 1024 * 1024;
 pub struct Set {
     // As it is: clap would repeat a value that was given in its place.
     /// The Secret; made if there is none
-    #[arg(value_name = "[NAMESPACE/]NAME", required = true)]
+    #[arg(value_name = "[NAMESPACE/]NAME", required = true, add = completion::secrets())]
     secret: OsString,
     /// KEY asks on the terminal, KEY=- reads standard input, KEY=@FILE a file; KEY=VALUE is seen by others
-    #[arg(value_name = "KEY[=-|=@FILE|=VALUE]", required = true)]
+    #[arg(value_name = "KEY[=-|=@FILE|=VALUE]", required = true, add = completion::keys())]
     values: Vec<OsString>,
     /// Type of a new Secret [default: Opaque]
     #[arg(long = "type", value_name = "TYPE")]

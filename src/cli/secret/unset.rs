@@ -6,17 +6,17 @@ use serde_json::{Map, Value};
 use super::place::{SecretName, key_option, values};
 use super::set::listed;
 use super::writing::{State, WriteOptions};
-use crate::cli::CliError;
+use crate::cli::{CliError, completion};
 use crate::config::Environment;
 
 /// Options of `secret unset`.
 #[derive(Args)]
 pub struct Unset {
     /// The Secret
-    #[arg(value_name = "[NAMESPACE/]NAME", value_parser = SecretName::parse)]
+    #[arg(value_name = "[NAMESPACE/]NAME", value_parser = SecretName::parse, add = completion::secrets())]
     secret: SecretName,
     /// The keys to take away
-    #[arg(value_name = "KEY", required = true, value_parser = key_option)]
+    #[arg(value_name = "KEY", required = true, value_parser = key_option, add = completion::keys())]
     keys: Vec<String>,
     #[command(flatten)]
     write: WriteOptions,

@@ -8,9 +8,9 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::place::{Id, Place, namespace_option};
-use crate::cli::CliError;
 use crate::cli::connection::{ConnectionOptions, body};
 use crate::cli::output::print;
+use crate::cli::{CliError, completion};
 use crate::config::Environment;
 use crate::kube_client::Request;
 use crate::sensitive::{Document, SecretBytes};
@@ -24,7 +24,7 @@ const MANAGER: &str = "strongroom";
 #[derive(Args)]
 pub struct WriteOptions {
     /// Its namespace [default: that of the context]
-    #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace_option)]
+    #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace_option, add = completion::namespaces())]
     pub namespace: Option<String>,
     /// Let the server do everything but keep it
     #[arg(long)]
