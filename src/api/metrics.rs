@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 
 use super::{Context, respond};
-use crate::model::kinds::KINDS;
+use crate::model::kinds::{KINDS, SECRET_REVISION};
 
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "other"];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -87,7 +87,7 @@ pub(super) fn respond(context: &Context<'_>) -> HttpResponse {
     let mut text = String::new();
     state.metrics.write(&mut text);
     head(&mut text, "strongroom_objects", "gauge", "Stored objects, by resource.");
-    for kind in KINDS.iter().filter(|kind| kind.stored) {
+    for kind in KINDS.iter().filter(|kind| kind.stored && kind.id != SECRET_REVISION.id) {
         let (resource, count) = (kind.plural, state.objects.count(kind));
         let _ = writeln!(text, "strongroom_objects{{resource=\"{resource}\"}} {count}");
     }

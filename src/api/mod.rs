@@ -22,6 +22,7 @@ mod renderings;
 mod request_info;
 mod respond;
 mod reviews;
+mod revisions;
 mod scans;
 mod session;
 mod sight;

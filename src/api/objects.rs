@@ -17,8 +17,8 @@ use super::sight::{self, Sight};
 use super::status::Failure;
 use super::stream::ListBody;
 use super::watch::{WatchStream, WatchWriter, default_lifetime};
-use super::{Context, exports, imports, respond, reviews, scans, subresources, table};
-use crate::model::kinds::{KINDS, Kind, SECRET_EXPORT, SECRET_IMPORT, SECRET_SCAN, Verb};
+use super::{Context, exports, imports, respond, reviews, revisions, scans, subresources, table};
+use crate::model::kinds::{KINDS, Kind, SECRET_EXPORT, SECRET_IMPORT, SECRET_REVISION, SECRET_SCAN, Verb};
 use crate::model::selector::{FieldSelector, LabelSelector};
 use crate::model::validation::names;
 use crate::model::validation::options::{self, ResourceVersionMatch};
@@ -88,6 +88,9 @@ pub(super) async fn route(
         return reviews::create(context, &permit, kind, payload).await;
     }
     let call = Call { context, permit, kind };
+    if kind.id == SECRET_REVISION.id {
+        return revisions::route(&call, verb, payload).await;
+    }
     match verb {
         Verb::Get => call.get(),
         Verb::List => call.list(),
@@ -197,7 +200,7 @@ impl Call<'_> {
         Ok(table::row(self.kind, &loaded.bare()?, loaded.data_keys(), include, now, version))
     }
 
-    fn include(&self) -> Result<table::IncludeObject, Failure> {
+    pub(super) fn include(&self) -> Result<table::IncludeObject, Failure> {
         table::IncludeObject::parse(self.query("includeObject").unwrap_or_default()).map_err(Failure::bad_request)
     }
 

@@ -52,6 +52,7 @@ enum Layout {
     User,
     Cluster,
     SecretSync,
+    SecretRevision,
     Event,
     /// Roles, and every kind without a layout of its own.
     Plain,
@@ -68,6 +69,7 @@ impl Layout {
             ("strongroom.dev", "User") => Self::User,
             ("strongroom.dev", "Cluster") => Self::Cluster,
             ("strongroom.dev", "SecretSync") => Self::SecretSync,
+            ("strongroom.dev", "SecretRevision") => Self::SecretRevision,
             _ => Self::Plain,
         }
     }
@@ -119,6 +121,14 @@ pub fn columns(kind: &Kind) -> Value {
             column("Ready", "", "Whether all of them are.", 0),
             column("Reason", "", "Why not, in one word.", 0),
             column("Last Sync", "", "How long ago everything was last looked at or changed.", 0),
+            age(),
+        ]),
+        Layout::SecretRevision => json!([
+            name,
+            column("Secret", "", "The Secret that it is a version of.", 0),
+            column("Revision", "", "Its number, and whether it is current or its Secret was deleted.", 0),
+            column("Changed By", "", "Who made it.", 0),
+            column("Keys", "", "Keys that were added (+), changed (~) and removed (-) by it.", 0),
             age(),
         ]),
         Layout::Event => json!([
@@ -185,6 +195,23 @@ pub fn row(
             let (status, reason) = condition(object, "Ready");
             let last = since("/status/lastSyncTime").unwrap_or_else(|| "<never>".to_owned());
             json!([name, text(object, "/status/source"), targets, status, reason, last, age()])
+        }
+        Layout::SecretRevision => {
+            let number = object.pointer("/spec/revision").and_then(Value::as_i64).unwrap_or_default();
+            let is = |pointer: &str| object.pointer(pointer).and_then(Value::as_bool).unwrap_or_default();
+            let state = match (is("/status/current"), is("/status/deleted")) {
+                (true, _) => format!("{number} (current)"),
+                (_, true) => format!("{number} (deleted)"),
+                _ => number.to_string(),
+            };
+            json!([
+                name,
+                text(object, "/spec/secretName"),
+                state,
+                text(object, "/status/changedBy"),
+                keys_of(object),
+                age()
+            ])
         }
         Layout::Event => event(object, &since),
         Layout::Plain => match text(object, "/metadata/creationTimestamp") {
@@ -281,6 +308,20 @@ fn condition<'v>(object: &'v Value, kind: &str) -> (&'v str, &'v str) {
 
 fn items<'v>(object: &'v Value, field: &str) -> &'v [Value] {
     object.get(field).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// What a revision did to which key: `+added ~changed -removed`, and `metadata` where that alone changed.
+fn keys_of(revision: &Value) -> String {
+    let status = revision.get("status").unwrap_or(&Value::Null);
+    let marked =
+        [("keysAdded", '+'), ("keysChanged", '~'), ("keysRemoved", '-')].into_iter().flat_map(|(field, mark)| {
+            items(status, field).iter().filter_map(Value::as_str).map(move |key| format!("{mark}{key}"))
+        });
+    let keys: Vec<String> = marked.collect();
+    match (keys.is_empty(), status.get("metadataChanged").and_then(Value::as_bool)) {
+        (true, Some(true)) => "metadata".to_owned(),
+        _ => keys.join(" "),
+    }
 }
 
 /// The subjects of one kind, joined: users and groups by name, service accounts as `namespace/name`.

@@ -191,7 +191,7 @@ impl Call<'_> {
         Ok(respond::json_text(&style, 200, text, &[]))
     }
 
-    async fn delete_options(&self, payload: web::Payload) -> Result<options::DeleteOptions, Failure> {
+    pub(super) async fn delete_options(&self, payload: web::Payload) -> Result<options::DeleteOptions, Failure> {
         let bytes = body::read(payload).await?;
         self.context.confirm(&self.permit)?;
         if bytes.is_empty() {

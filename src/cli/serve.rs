@@ -81,6 +81,12 @@ pub struct Serve {
     /// How long an event is kept after its last change: 90s, 1h30m, 7d [env: STRONGROOM_EVENT_TTL] [default: 1h]
     #[arg(long, value_name = "DURATION")]
     event_ttl: Option<String>,
+    /// How many former versions of a secret are kept; 0: none [env: STRONGROOM_HISTORY_LIMIT] [default: 10]
+    #[arg(long, value_name = "N")]
+    history_limit: Option<String>,
+    /// How long a former version is kept after it was superseded; 0: not at all [env: STRONGROOM_HISTORY_MAX_AGE] [default: 90d]
+    #[arg(long, value_name = "DURATION")]
+    history_max_age: Option<String>,
     #[command(flatten)]
     audit: AuditOptions,
     /// Do not write into clusters what SecretSyncs want: a job does it [env: STRONGROOM_SYNC=off]
@@ -116,6 +122,8 @@ impl Serve {
             max_watches_per_user: self.max_watches_per_user,
             cache_size_mib: self.cache_size,
             event_ttl: self.event_ttl,
+            history_limit: self.history_limit,
+            history_max_age: self.history_max_age,
             audit: self.audit.into_flags(),
             no_sync: self.no_sync,
         };

@@ -9,8 +9,8 @@ pub mod client_certificates;
 pub mod connection;
 pub mod environment;
 pub mod events;
+pub mod history;
 pub mod home;
-pub mod length;
 pub mod limits;
 pub mod listen;
 pub mod log;
@@ -30,8 +30,8 @@ pub use client_certificates::ClientCertificates;
 pub use connection::{ConnectionFlags, ConnectionSource, ServerUrl};
 pub use environment::Environment;
 pub use events::EventTtl;
+pub use history::History;
 pub use home::HomePaths;
-pub use length::Length;
 pub use limits::Limits;
 pub use listen::{Advertise, ListenAddress};
 pub use outside_issuers::OutsideIssuer;
@@ -40,6 +40,8 @@ pub use tls::TlsFiles;
 pub use tokens::TokenIssuer;
 pub use unix_socket::UnixSocket;
 pub use unlock::{PassphraseFromEnvironment, UnlockConfig};
+
+pub use crate::model::length::Length;
 
 /// A setting that cannot be used. Never shows a secret: passphrases are not validated here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +118,10 @@ pub struct ServeFlags {
     pub cache_size_mib: Option<usize>,
     /// `--event-ttl`
     pub event_ttl: Option<String>,
+    /// `--history-limit`
+    pub history_limit: Option<String>,
+    /// `--history-max-age`
+    pub history_max_age: Option<String>,
     /// `--audit-…`
     pub audit: AuditFlags,
     /// `--no-sync`
@@ -157,6 +163,8 @@ pub struct ServeConfig {
     pub cache: CacheSize,
     /// How long Events are kept.
     pub event_ttl: EventTtl,
+    /// How long former versions of Secrets are kept.
+    pub history: History,
     /// How the audit log is kept.
     pub audit: AuditConfig,
     /// Whether what SecretSyncs want is written into clusters.
@@ -206,6 +214,7 @@ impl ServeConfig {
         )?;
         let cache = CacheSize::resolve(flags.cache_size_mib, environment)?;
         let event_ttl = EventTtl::resolve(flags.event_ttl, environment)?;
+        let history = History::resolve(flags.history_limit, flags.history_max_age, environment)?;
         let audit = AuditConfig::resolve(flags.audit, environment)?;
         let sync = !flags.no_sync && environment.switch("STRONGROOM_SYNC")?.unwrap_or(true);
         Ok(Self {
@@ -225,6 +234,7 @@ impl ServeConfig {
             limits,
             cache,
             event_ttl,
+            history,
             audit,
             sync,
         })

@@ -181,6 +181,7 @@ pub static KINDS: &[&Kind] = &[
     &CLUSTER,
     &SECRET_SYNC,
     &EVENT,
+    &SECRET_REVISION,
     &TOKEN_REVIEW,
     &SELF_SUBJECT_REVIEW,
     &SELF_SUBJECT_ACCESS_REVIEW,
@@ -215,6 +216,7 @@ const STORED_NAMES: &[(u8, &str)] = &[
     (9, "strongroom.dev/Cluster"),
     (10, "strongroom.dev/SecretSync"),
     (11, "/Event"),
+    (14, "strongroom.dev/SecretRevision"),
 ];
 
 /// The kind behind `/apis/GROUP/VERSION/PLURAL` (`group` empty for core).

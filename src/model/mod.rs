@@ -4,6 +4,8 @@ pub mod age;
 pub mod defaults;
 pub mod field_error;
 pub mod kinds;
+pub mod length;
+pub mod retention;
 pub mod schema;
 pub mod secret_sync;
 pub mod selector;

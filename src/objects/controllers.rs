@@ -1,5 +1,5 @@
 //! What follows from changes without anybody asking: watchers are told, terminating namespaces are emptied, Secrets of
-//! service accounts are filled, old Events removed.
+//! service accounts are filled, old Events and old versions of Secrets removed.
 //!
 //! All of it lives on the store's change feed alone, so whatever writes to the store, they hear of it.
 
@@ -41,6 +41,8 @@ pub async fn run(
     });
     let (events, queue) = mpsc::unbounded_channel();
     tokio::spawn(super::events::expire(Arc::clone(&objects), event_ttl, queue));
+    let (history, queue) = mpsc::unbounded_channel();
+    tokio::spawn(super::history::expire(Arc::clone(&objects), queue));
     let (to_empty, queue) = mpsc::unbounded_channel();
     for name in objects.terminating_namespaces() {
         let _ = to_empty.send(name);
@@ -53,6 +55,9 @@ pub async fn run(
             names.extend(objects.namespace_to_empty(change));
             if change.kind_id == kinds::EVENT.id {
                 let _ = events.send(change.clone());
+            }
+            if matches!(change.kind_id, id if id == kinds::SECRET.id || id == kinds::NAMESPACE.id) {
+                let _ = history.send(change.clone());
             }
             if let (Some(tokens), Some(work)) = (&tokens, Objects::token_work(change)) {
                 let _ = tokens.send(work);

@@ -59,6 +59,7 @@ impl Objects {
                 return Err(Error::Invalid(Resource::new(kind, &name), errors));
             }
             let change = Change::create(kind, request.namespace(), object);
+            let change = self.chronicled(request, change, None, Some(object))?;
             match self.commit(request, change, options.dry_run).await {
                 Ok(Outcome::Stored(loaded)) => return Ok(Created::Stored(loaded)),
                 Ok(Outcome::DryRun) => return Ok(Created::DryRun(document)),

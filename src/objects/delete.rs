@@ -73,6 +73,7 @@ impl Objects {
         let object = document.expose_mut();
         if finalizers_left(kind, object) == 0 {
             let change = Change::delete(kind, namespace, object, revision);
+            let change = self.chronicled(request, change, Some((&loaded, object)), None)?;
             return match self.commit(request, change, options.dry_run).await? {
                 Outcome::Stored(last) => {
                     self.settle_dependents(request, document.expose(), orphans(options)).await;
@@ -93,6 +94,7 @@ impl Objects {
             set(object, "deletionGracePeriodSeconds", Value::from(0));
         }
         let change = Change::replace(kind, namespace, object, revision);
+        let change = self.chronicled(request, change, Some((&loaded, object)), Some(object))?;
         match self.commit(request, change, options.dry_run).await? {
             Outcome::Stored(loaded) => Ok(Deleted::Terminating(loaded)),
             Outcome::DryRun => Ok(Deleted::DryRun(document, false)),

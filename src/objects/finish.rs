@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::create::{make_uid, name_of, parse_uid, text, uid_text};
 use super::fields::Writer;
 use super::live::Loaded;
+use super::trail::Trail;
 use super::{Error, Objects, Request, Resource, record};
 use crate::audit;
 use crate::model::age::parse_rfc3339;
@@ -23,6 +24,8 @@ pub(super) struct Change {
     expect: Expect,
     /// `None` deletes.
     plain: Option<Arc<record::Plain>>,
+    /// What the row of a deletion says.
+    end: record::Plain,
     /// What the answer to a deletion shows; `None`: the object at its last.
     shown: Option<Arc<record::Plain>>,
     created_at: i64,
@@ -63,6 +66,7 @@ impl Change {
             uid: text(object, "uid").and_then(parse_uid).unwrap_or_default(),
             expect,
             plain: Some(Arc::new(record::encode(kind, object))),
+            end: record::Plain::empty(),
             shown: None,
             created_at: text(object, "creationTimestamp").and_then(parse_rfc3339).unwrap_or_default(),
             flags: Flags::PUT
@@ -78,13 +82,35 @@ impl Change {
         Self { code, ..self }
     }
 
+    /// With what the history says of it, and whether the version that it supersedes is kept.
+    pub(super) fn with_trail(self, trail: &Trail, keeps_previous: bool) -> Self {
+        let flags = self.flags.with(Flags::KEEPS_PREVIOUS, keeps_previous);
+        match self.plain {
+            None => Self { end: record::Plain::end(trail), flags, ..self },
+            Some(plain) => {
+                let plain = Arc::try_unwrap(plain).map_or_else(|shared| shared, |own| Arc::new(own.with_trail(trail)));
+                Self { plain: Some(plain), flags, ..self }
+            }
+        }
+    }
+
+    /// What kind of object it changes.
+    pub(super) fn kind(&self) -> &'static Kind {
+        self.kind
+    }
+
+    /// Its namespace and name.
+    pub(super) fn key(&self) -> (String, String) {
+        (self.namespace.clone(), self.name.clone())
+    }
+
     /// Values of the store's own that change in the same transaction.
     pub(super) fn with_state(self, state: Vec<StateChange>) -> Self {
         Self { state, ..self }
     }
 
     pub(super) fn mutation(self) -> Mutation {
-        let plain = self.plain;
+        let (plain, end) = (self.plain, self.end);
         Mutation {
             kind_id: self.kind.id,
             namespace: self.namespace,
@@ -95,7 +121,7 @@ impl Change {
             namespace_must_be_active: self.kind.namespaced && matches!(self.expect, Expect::Absent),
             expect: self.expect,
             seal: Box::new(move |keyring, id| {
-                let plain = plain.unwrap_or_else(|| Arc::new(record::Plain::empty()));
+                let plain = plain.as_deref().unwrap_or(&end);
                 keyring.seal(id, &plain.meta, &plain.data)
             }),
         }
@@ -156,6 +182,9 @@ impl Objects {
             facts.mark_recorded(false);
             commit_error(&error, resource, &namespace)
         })?;
+        if kind.id == kinds::SECRET.id {
+            self.forget_beyond_limit(&namespace, &name);
+        }
         let row = committed.rows.first().ok_or(Error::Internal("a commit without a version"))?;
         if kind.id == kinds::CLUSTER_ROLE.id && !super::aggregation::is_own_work(request) {
             Box::pin(self.settle_aggregation(request)).await;

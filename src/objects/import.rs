@@ -173,12 +173,16 @@ impl Objects {
         let annotations = [(RECORDED, &*written)];
         let event = audit::Event::new(request.facts, permit.user(), permit.attributes(), 201);
         let record = audit::Event { annotations: &annotations, ..event }.to_json();
+        let keys: Vec<(String, String)> = changes.iter().map(Change::key).collect();
         let mutations = changes.into_iter().map(Change::mutation).collect();
         let group = Group { mutations, state: Vec::new(), audit: Some(record) };
         self.store.commit(group).await.map_err(|error| {
             request.facts.mark_recorded(false);
             retried(super::finish::commit_error(&error, Resource::new(&SECRET, ""), permit.namespace()))
         })?;
+        for (namespace, name) in keys {
+            self.forget_beyond_limit(&namespace, &name);
+        }
         Ok(imported)
     }
 
@@ -212,6 +216,7 @@ impl Objects {
             warnings.extend(self.warning_of_no_token(&SECRET, object));
             let keys = keys(None, object);
             let change = Change::create(&SECRET, namespace, object);
+            let change = self.chronicled(request, change, None, Some(object))?;
             return Ok((Imported { keys, warnings, ..Imported::of(name, ImportOutcome::Created) }, Some(change)));
         };
         let loaded: Loaded = self.load(&SECRET, &name, entry.revision)?;
@@ -230,6 +235,7 @@ impl Objects {
         told(at, validation::validate_update(&SECRET, object, old))?;
         let keys = keys(Some(old), object);
         let change = Change::replace(&SECRET, namespace, object, loaded.row_revision());
+        let change = self.chronicled(request, change, Some((&loaded, old)), Some(object))?;
         Ok((Imported { keys, warnings, ..Imported::of(name, ImportOutcome::Replaced) }, Some(change)))
     }
 }

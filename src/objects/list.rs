@@ -174,7 +174,7 @@ impl Objects {
 const TOKEN_EXPIRED: &str = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
 
 /// What a continue token is bound to: the collection, the selectors and the user.
-fn scope(request: Request<'_>, page: &PageRequest) -> String {
+pub(super) fn scope(request: Request<'_>, page: &PageRequest) -> String {
     let attributes = request.permit.attributes();
     let mut hash = Sha256::new();
     for part in [

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::record::{Form, Meta, Plain, RecordFormatError};
+use super::trail::Trail;
 use super::{Error, Objects, Resource};
 use crate::model::kinds::Kind;
 use crate::sensitive::{Document, SecretBytes};
@@ -74,6 +75,16 @@ impl Loaded {
     /// Number of keys in `data`.
     pub fn data_keys(&self) -> usize {
         self.meta().map_or(0, |meta| meta.data_keys)
+    }
+
+    /// What its history says of this version; `None` of one that was written before there was any.
+    pub(super) fn trail(&self) -> Result<Option<Trail>, Error> {
+        self.meta().and_then(|meta| meta.trail()).map_err(|_| self.damaged())
+    }
+
+    /// Its uid, as rows hold it.
+    pub(super) fn row_uid(&self) -> [u8; 16] {
+        self.row.uid
     }
 
     /// Whether `meta` mentions `word` anywhere.

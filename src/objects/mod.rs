@@ -16,6 +16,7 @@ mod error;
 mod events;
 pub mod fields;
 mod finish;
+mod history;
 mod import;
 mod list;
 mod live;
@@ -25,6 +26,7 @@ pub mod patch;
 mod read;
 pub mod record;
 mod token_secrets;
+mod trail;
 mod turns;
 mod update;
 mod users;
@@ -40,6 +42,8 @@ pub use self::delete::{CollectionOptions, Deleted};
 pub use self::deleted_sources::DeletedSource;
 pub use self::error::{Error, Resource};
 pub use self::events::{Involved, Occurrence, Recorder};
+use self::history::History;
+pub use self::history::{CURRENT, DestroyedRevision, RevisionPage, SecretRevision};
 pub use self::import::{ImportOptions, ImportOutcome, Imported, ToImport};
 pub use self::list::{Page, PageRequest};
 pub use self::live::Loaded;
@@ -62,6 +66,7 @@ pub struct Objects {
     owners: Owners,
     access: AccessFeed,
     turns: Turns,
+    history: History,
     /// `None` where Secrets of service accounts are not filled.
     make_token: Option<MakeToken>,
 }
@@ -94,7 +99,8 @@ impl Objects {
     /// The objects of an open store. Reads the owners that its objects name.
     pub fn new(store: Store, keyring: Arc<Keyring>, clock: SharedClock) -> Self {
         let (owners, access) = (Owners::default(), AccessFeed::default());
-        let objects = Self { store, keyring, clock, owners, access, turns: Turns::default(), make_token: None };
+        let (turns, history) = (Turns::default(), History::default());
+        let objects = Self { store, keyring, clock, owners, access, turns, history, make_token: None };
         for kind in kinds::KINDS.iter().copied().filter(|kind| kind.stored) {
             for entry in objects.store.live(kind.id).into_iter().filter(|entry| entry.flags.has(Flags::OWNED)) {
                 // A row that does not open was reported when the store was scanned.

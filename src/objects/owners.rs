@@ -91,6 +91,7 @@ impl Objects {
             set(object, "ownerReferences", json!(others));
         }
         let change = Change::replace(kind, namespace, object, loaded.row_revision());
+        let change = self.chronicled(settling, change, Some((loaded, object)), Some(object))?;
         self.commit(settling, change, false).await.map(|_| ())
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! meta  01 ver ‖ flags ‖ revision_at u32 ‖ annotations_at u32 ‖ data_at u32 ‖ data_keys u32 ‖ JSON text
+//!       02 ver: as 01, and behind the text ‖ trail ‖ length of the trail u32 (see [`super::trail`])
 //! data  01 ver ‖ count u32 ‖ (LP(key) ‖ LP(value))… ‖ LP(last-applied)?
 //! ```
 //!
@@ -17,6 +18,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
+use super::trail::Trail;
 use crate::model::kinds::Kind;
 use crate::model::schema::{Field, Message, Type};
 use crate::sensitive::SecretBytes;
@@ -25,6 +27,8 @@ use crate::sensitive::SecretBytes;
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 const VERSION: u8 = 1;
+/// With a trail behind the text.
+const VERSION_WITH_TRAIL: u8 = 2;
 const HEADER_BYTES: usize = 18;
 const FLAG_LAST_APPLIED: u8 = 1;
 const FLAG_OTHER_ANNOTATIONS: u8 = 2;
@@ -99,6 +103,36 @@ impl Plain {
     pub fn empty() -> Self {
         Self { meta: SecretBytes::new(Vec::new()), data: SecretBytes::new(Vec::new()) }
     }
+
+    /// The plaintexts of a deletion that says who deleted and when.
+    pub fn end(trail: &Trail) -> Self {
+        let mut meta = vec![VERSION_WITH_TRAIL];
+        meta.extend_from_slice(&trail.encode());
+        Self { meta: SecretBytes::new(meta), data: SecretBytes::new(Vec::new()) }
+    }
+
+    /// The same object with what its history says of this version.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the trail is put behind it; meta holds no secret values")]
+    pub fn with_trail(self, trail: &Trail) -> Self {
+        let Some((_, rest)) = self.meta.expose().split_first() else { return self };
+        let trail = trail.encode();
+        let mut meta = Vec::with_capacity(1 + rest.len() + trail.len() + 4);
+        meta.push(VERSION_WITH_TRAIL);
+        meta.extend_from_slice(rest);
+        meta.extend_from_slice(&trail);
+        meta.extend_from_slice(&u32::try_from(trail.len()).unwrap_or(u32::MAX).to_be_bytes());
+        Self { meta: SecretBytes::new(meta), data: self.data }
+    }
+}
+
+/// What the opened `meta` of a deletion says; `None` where it says nothing.
+pub fn trail_of_end(meta: &[u8]) -> Result<Option<Trail>, RecordFormatError> {
+    match meta.split_first() {
+        None => Ok(None),
+        Some((&VERSION_WITH_TRAIL, trail)) => Trail::decode(trail).map(Some),
+        Some(_) => Err(RecordFormatError),
+    }
 }
 
 /// The opened `meta` of a record, borrowed.
@@ -111,6 +145,7 @@ pub struct Meta<'a> {
     /// Number of keys in `data`.
     pub data_keys: usize,
     text: &'a [u8],
+    trail: Option<&'a [u8]>,
 }
 
 /// How an object is written.
@@ -127,12 +162,20 @@ impl<'a> Meta<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, RecordFormatError> {
         let (header, text) = bytes.split_at_checked(HEADER_BYTES).ok_or(RecordFormatError)?;
         let (&[version, flags], mut numbers) = header.split_first_chunk::<2>().ok_or(RecordFormatError)?;
-        if version != VERSION {
-            return Err(RecordFormatError);
-        }
+        let (text, trail) = match version {
+            VERSION => (text, None),
+            VERSION_WITH_TRAIL => {
+                let (rest, length) = text.split_last_chunk::<4>().ok_or(RecordFormatError)?;
+                let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| RecordFormatError)?;
+                let at = rest.len().checked_sub(length).ok_or(RecordFormatError)?;
+                let (text, trail) = rest.split_at_checked(at).ok_or(RecordFormatError)?;
+                (text, Some(trail))
+            }
+            _ => return Err(RecordFormatError),
+        };
         let mut next = || take_u32(&mut numbers);
-        let meta =
-            Self { flags, revision_at: next()?, annotations_at: next()?, data_at: next()?, data_keys: next()?, text };
+        let (revision_at, annotations_at, data_at, data_keys) = (next()?, next()?, next()?, next()?);
+        let meta = Self { flags, revision_at, annotations_at, data_at, data_keys, text, trail };
         let ordered = meta.revision_at <= meta.annotations_at
             && meta.annotations_at <= meta.data_at
             && meta.data_at <= text.len();
@@ -142,6 +185,11 @@ impl<'a> Meta<'a> {
     /// Whether secret values or the last-applied annotation are missing from the text.
     pub fn needs_data(&self) -> bool {
         self.data_keys > 0 || self.flags & FLAG_LAST_APPLIED != 0
+    }
+
+    /// What its history says of this version; `None` of one that was written before there was any.
+    pub fn trail(&self) -> Result<Option<Trail>, RecordFormatError> {
+        self.trail.map(Trail::decode).transpose()
     }
 
     /// Whether the text mentions `word` (a cheap test before parsing).

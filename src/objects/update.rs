@@ -220,6 +220,7 @@ impl Objects {
             return Err(Error::Invalid(Resource::new(kind, &name_of(object)), errors));
         }
         let change = Change::create(kind, create.namespace(), object);
+        let change = self.chronicled(create, change, None, Some(object))?;
         Ok(match self.commit(create, change, options.dry_run).await? {
             Outcome::Stored(object) => Updated::Stored { object, created: true },
             Outcome::DryRun => Updated::DryRun { document, created: true },
@@ -299,6 +300,10 @@ impl Objects {
         } else {
             Change::replace(kind, request.namespace(), object, live.loaded.row_revision())
         };
+        // Who may not see values must not see in the history whether they named the stored ones.
+        let before = live.obscured.as_ref().map_or(old, Document::expose);
+        let after = (!finalized).then_some(&*object);
+        let change = self.chronicled(request, change, Some((&live.loaded, before)), after)?;
         Ok(match self.commit(request, change, options.dry_run).await? {
             Outcome::Stored(object) => {
                 if finalized {

@@ -67,6 +67,8 @@ const ROLES: &[RoleRow] = &[
             Resources { verbs: &["create"], group: AUTHORIZATION, resources: &["localsubjectaccessreviews"] },
             // Neither `bind` nor `escalate`: who administers a namespace passes on what they have.
             Resources { verbs: READ_WRITE, group: RBAC, resources: &["rolebindings", "roles"] },
+            // Destroying a version is not undone by anything.
+            Resources { verbs: &["delete", "deletecollection"], group: OURS, resources: &["secretrevisions"] },
         ],
     ),
     part(
@@ -85,6 +87,7 @@ const ROLES: &[RoleRow] = &[
             },
             // Where it leads is another matter: a cluster is used by those alone who are let.
             Resources { verbs: WRITE, group: OURS, resources: &["secretsyncs"] },
+            Resources { verbs: &["get", "list"], group: OURS, resources: &["secretrevisions"] },
             Resources { verbs: &["create"], group: OURS, resources: &["secretsyncs/render"] },
         ],
     ),

@@ -14,7 +14,7 @@ use crate::api;
 use crate::audit::{self, AuditLog, RequestFacts};
 use crate::auth::{self, ADMIN_STATE_KEY, AdminToken, Authenticator, LegacyToken, OutsideIssuer, TokenHash};
 use crate::clock::SharedClock;
-use crate::config::{AuditConfig, ConfigError, EventTtl, HomePaths, PasswordMemory, TokenIssuer};
+use crate::config::{AuditConfig, ConfigError, EventTtl, History, HomePaths, PasswordMemory, TokenIssuer};
 use crate::crypto::{Argon2Cost, Keyring, password_limits};
 use crate::model::user::User;
 use crate::objects::watch::Hub;
@@ -99,6 +99,8 @@ pub struct Settings {
     pub redact_lists: bool,
     /// How long Events are kept.
     pub event_ttl: EventTtl,
+    /// How long former versions of Secrets are kept.
+    pub history: History,
     /// How the audit log is kept.
     pub audit: AuditConfig,
     /// `iss` of the tokens that are signed.
@@ -190,7 +192,8 @@ impl Assembly {
             clock: Arc::clone(&clock),
             changing: Arc::default(),
         };
-        let mut objects = Objects::new(store.clone(), Arc::clone(&keyring), Arc::clone(&clock));
+        let objects = Objects::new(store.clone(), Arc::clone(&keyring), Arc::clone(&clock));
+        let mut objects = objects.keeping_history(settings.history.get());
         if settings.legacy_tokens {
             objects = objects.filling_token_secrets(make_legacy_token(&authenticator));
         }

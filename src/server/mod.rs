@@ -134,6 +134,7 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
         limits,
         cache,
         event_ttl,
+        history,
         audit,
         sync,
     } = config;
@@ -146,6 +147,7 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
         swagger_ui,
         redact_lists,
         event_ttl,
+        history,
         audit,
         token_issuer,
         legacy_tokens,

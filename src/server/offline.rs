@@ -1,7 +1,7 @@
 //! Opening a home, for the server and for commands that work while none runs.
 
 use crate::clock::SharedClock;
-use crate::config::{AuditConfig, EventTtl, HomePaths, PasswordMemory, TokenIssuer, UnlockConfig};
+use crate::config::{AuditConfig, EventTtl, History, HomePaths, PasswordMemory, TokenIssuer, UnlockConfig};
 use crate::crypto::{Argon2Cost, Keyring, SlotLimits, make_unlock_key};
 use crate::terminal::Prompt;
 
@@ -84,6 +84,7 @@ pub async fn rotate_admin_token(
         swagger_ui: false,
         redact_lists: false,
         event_ttl: EventTtl::default(),
+        history: History::default(),
         audit: AuditConfig::default(),
         token_issuer: TokenIssuer::default(),
         sync: false,

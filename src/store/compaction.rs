@@ -48,9 +48,22 @@ impl Marks {
     }
 }
 
+/// What is stored of the compaction line, and of how far it was cleaned up.
+pub fn line_value(line: u64, cleaned: u64) -> SecretBytes {
+    SecretBytes::new([line.to_be_bytes(), cleaned.to_be_bytes()].concat())
+}
+
+/// Reads [`line_value`], or what it was before anything was kept: the line alone.
+#[expect(clippy::disallowed_methods, reason = "revisions are no secret")]
+pub fn read_line(value: &SecretBytes) -> Option<(u64, u64)> {
+    let (line, rest) = value.expose().split_first_chunk::<8>()?;
+    let cleaned = if rest.is_empty() { [0; 8] } else { rest.try_into().ok()? };
+    Some((u64::from_be_bytes(*line), u64::from_be_bytes(cleaned)))
+}
+
 impl Writer {
     pub(super) fn has_superseded(&self) -> bool {
-        self.closed_for_writing.is_none() && self.shared.index().superseded(1).1 > 0
+        self.closed_for_writing.is_none() && !self.shared.index().superseded(1).is_empty()
     }
 
     /// Removes some of what lies below the line. A failure (a full disk) leaves it for after the next tick: at once,
@@ -72,14 +85,15 @@ impl Writer {
     }
 
     async fn remove_some(&mut self) -> Result<(), StoreError> {
-        let (revisions, entries, line) = {
+        let (superseded, line, cleaned) = {
             let index = self.shared.index();
-            let (revisions, entries) = index.superseded(CLEANED_ROWS);
-            (revisions, entries, index.compacted())
+            let superseded = index.superseded(CLEANED_ROWS);
+            let cleaned = index.cleaned_with(&superseded);
+            (superseded, index.compacted(), cleaned)
         };
-        let mut removed: Vec<Arc<SealedRow>> = Vec::with_capacity(revisions.len());
+        let mut removed: Vec<Arc<SealedRow>> = Vec::with_capacity(superseded.revisions.len());
         let mut head = self.head.clone();
-        for revision in &revisions {
+        for revision in &superseded.revisions {
             // A row that is gone or damaged cannot be taken out of the sums: it stays for `verify` to judge.
             let Ok(row) = self.shared.rows.row_in_passing(*revision) else { continue };
             if let Err(error) = self.shared.keyring.verify(&row.record_id(), &row.sealed) {
@@ -91,14 +105,14 @@ impl Writer {
         }
         if !removed.is_empty() {
             head.sequence += 1;
-            let line = StateChange::put(COMPACTED, SecretBytes::new(line.to_be_bytes().to_vec()));
+            let line = StateChange::put(COMPACTED, line_value(line, cleaned));
             let state = self.replace_state(&mut head, &StateOverlay::new(), vec![line])?;
             let gone: Vec<u64> = removed.iter().map(|row| row.revision).collect();
             let delete = async |transaction: &mut SqliteConnection| delete_versions(transaction, &gone).await;
             self.commit_state(head, state, delete).await?;
         }
         let keys = removed.iter().map(|row| (row.kind_id, &*row.namespace, &*row.name, row.revision));
-        self.shared.index_mut().forget(keys, entries);
+        self.shared.index_mut().forget(keys, &superseded);
         for row in &removed {
             self.shared.rows.forget(row.revision);
         }

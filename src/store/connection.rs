@@ -39,6 +39,8 @@ pub async fn connect(path: &Path, creating: bool) -> Result<SqliteConnection, St
         .pragma("trusted_schema", "OFF")
         .pragma("cell_size_check", "ON")
         .pragma("mmap_size", "0")
+        // What is removed is overwritten, and not only passed over.
+        .pragma("secure_delete", "ON")
         // Statements are never logged, not even slow ones.
         .disable_statement_logging();
     let mut connection = options.connect().await.map_err(StoreError::sqlite("the database cannot be opened"))?;

@@ -1,19 +1,35 @@
 //! Which version of which object there is: kept in memory, rebuilt from the verified rows at every start.
 //!
 //! It holds names and revisions and never content. Versions above the compaction line are all here, so that a
-//! list can show the store as it was at any revision since then, and a watch can be replayed.
+//! list can show the store as it was at any revision since then, and a watch can be replayed. Below it are the versions
+//! that are kept (see [`kept`]).
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod kept;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
+pub use self::kept::Kept;
 use super::{Entry, Flags, LoggedChange, Operation, ReplayError, SnapshotError};
+use crate::model::kinds;
+
+/// Entries of the log that are looked at once.
+const ENTRIES_MAX: usize = 4_096;
 
 /// One version of one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Version {
     revision: u64,
     flags: Flags,
+    /// Superseded, and yet not for compaction to remove.
+    is_kept: bool,
+}
+
+impl Version {
+    fn is_kept_object(&self) -> bool {
+        self.is_kept && !self.flags.is_tombstone()
+    }
 }
 
 /// What is known of one name.
@@ -68,6 +84,26 @@ struct Logged {
     /// 0: there is none.
     previous: u64,
     namespace: Arc<str>,
+    /// Where it matters for cleaning up: of a change that keeps what it supersedes, and of a deletion.
+    name: Option<Box<str>>,
+}
+
+/// What is to be removed from the store next.
+#[derive(Debug, Default)]
+pub struct Superseded {
+    /// Revisions of the rows.
+    pub revisions: Vec<u64>,
+    /// How many of these were kept once.
+    released: usize,
+    /// Entries of the log that the others come from.
+    entries: usize,
+}
+
+impl Superseded {
+    /// Whether there is nothing to clean up after.
+    pub fn is_empty(&self) -> bool {
+        self.released == 0 && self.entries == 0
+    }
 }
 
 /// The index. See the module.
@@ -79,6 +115,10 @@ pub struct Index {
     namespaces: HashMap<Box<str>, Arc<str>>,
     revision: u64,
     compacted: u64,
+    /// Of changes up to this revision everything that need not be kept is gone.
+    cleaned: u64,
+    /// What was kept and need not be any more, and no entry of the log leads to.
+    released: VecDeque<u64>,
 }
 
 /// Where a page of a snapshot begins: behind this namespace and name.
@@ -94,9 +134,16 @@ pub struct Part {
 }
 
 impl Index {
-    /// An empty index whose versions up to `compacted` may be gone.
-    pub fn new(compacted: u64) -> Self {
-        Self { compacted, revision: compacted, ..Self::default() }
+    /// An empty index whose versions up to `compacted` may be gone, and of which those that changes up to `cleaned` have
+    /// superseded are gone unless they are kept.
+    pub fn new(compacted: u64, cleaned: u64) -> Self {
+        Self { compacted, cleaned, revision: compacted, ..Self::default() }
+    }
+
+    /// Of changes up to this revision everything that need not be kept is gone, once `superseded` is.
+    pub fn cleaned_with(&self, superseded: &Superseded) -> u64 {
+        let last = superseded.entries.checked_sub(1).and_then(|last| self.log.get(last));
+        last.map_or(self.cleaned, |change| change.revision)
     }
 
     /// The latest revision.
@@ -135,9 +182,14 @@ impl Index {
         let Known { revision, kind_id, flags, namespace, name } = known;
         let namespace = self.intern(&namespace);
         let space = self.kinds.entry(kind_id).or_default().entry(Arc::clone(&namespace)).or_default();
-        let version = Version { revision, flags };
+        let version = Version { revision, flags, is_kept: false };
+        let keeps = flags.has(Flags::KEEPS_PREVIOUS);
+        let logged_name = (keeps || flags.is_tombstone()).then(|| name.clone());
+        let ended_namespace = (kind_id == kinds::NAMESPACE.id && flags.is_tombstone()).then(|| name.clone());
         let previous = if let Some(node) = space.nodes.get_mut(&name) {
-            let previous = std::mem::replace(&mut node.latest, version);
+            let mut previous = std::mem::replace(&mut node.latest, version);
+            // Where it was cleaned up, what is still there is kept. An end is, until its own entry of the log comes up.
+            previous.is_kept = keeps || revision <= self.cleaned || previous.flags.is_tombstone();
             node.earlier.get_or_insert_default().push(previous);
             space.live -= usize::from(!previous.flags.is_tombstone());
             Some(previous).filter(|previous| !previous.flags.is_tombstone()).map(|previous| previous.revision)
@@ -147,8 +199,12 @@ impl Index {
         };
         space.live += usize::from(!flags.is_tombstone());
         self.revision = self.revision.max(revision);
-        if revision > self.compacted || previous.is_some() || flags.is_tombstone() {
-            self.log.push_back(Logged { revision, kind_id, flags, previous: previous.unwrap_or(0), namespace });
+        if revision > self.cleaned && (revision > self.compacted || previous.is_some() || flags.is_tombstone()) {
+            let (previous, name) = (previous.unwrap_or(0), logged_name);
+            self.log.push_back(Logged { revision, kind_id, flags, previous, namespace, name });
+        }
+        if let Some(namespace) = ended_namespace {
+            self.release_namespace(&namespace);
         }
         previous
     }
@@ -268,23 +324,37 @@ impl Index {
         self.compacted = self.compacted.max(line.min(self.revision));
     }
 
-    /// The next revisions that only snapshots before the line show, about `most` of them, with the number of
-    /// entries of the log that they come from; `(…, 0)` when there is nothing to clean up after.
-    pub fn superseded(&self, most: usize) -> (Vec<u64>, usize) {
-        let (mut revisions, mut entries) = (Vec::new(), 0);
+    /// The next revisions that only snapshots before the line show and that are not kept, about `most` of them.
+    pub fn superseded(&self, most: usize) -> Superseded {
+        let mut revisions: Vec<u64> = self.released.iter().take(most).copied().collect();
+        let (released, mut entries) = (revisions.len(), 0);
         for change in self.log.iter().take_while(|change| change.revision <= self.compacted) {
-            if revisions.len() >= most {
+            // Of entries that keep what they supersede there may be very many in a row.
+            if revisions.len() >= most || entries >= ENTRIES_MAX {
                 break;
             }
-            revisions.extend(Some(change.previous).filter(|previous| *previous > 0));
-            revisions.extend(Some(change.revision).filter(|_| change.flags.is_tombstone()));
+            let node = change.name.as_ref().and_then(|name| self.node(change.kind_id, &change.namespace, name));
+            let earlier = || node.and_then(|node| node.earlier.as_deref()).into_iter().flatten();
+            let is_kept = earlier().any(|version| version.revision == change.previous && version.is_kept);
+            revisions.extend(Some(change.previous).filter(|previous| *previous > 0 && !is_kept));
+            // Without its end, what is kept of an object would be the object.
+            let ends_kept = || earlier().any(|version| version.revision < change.revision && version.is_kept_object());
+            revisions.extend(Some(change.revision).filter(|_| change.flags.is_tombstone() && !ends_kept()));
             entries += 1;
         }
-        (revisions, entries)
+        Superseded { revisions, released, entries }
     }
 
-    /// Forgets versions that were removed from the store, each by its key, and the first `entries` of the log.
-    pub fn forget<'a>(&mut self, removed: impl Iterator<Item = (u8, &'a str, &'a str, u64)>, entries: usize) {
+    fn node(&self, kind_id: u8, namespace: &str, name: &str) -> Option<&Node> {
+        self.kinds.get(&kind_id)?.get(namespace)?.nodes.get(name)
+    }
+
+    /// Forgets versions that were removed from the store, each by its key, and what else of `superseded` was looked at.
+    pub fn forget<'a>(&mut self, removed: impl Iterator<Item = (u8, &'a str, &'a str, u64)>, superseded: &Superseded) {
+        self.cleaned = self.cleaned_with(superseded);
+        self.log.drain(..superseded.entries.min(self.log.len()));
+        self.released.drain(..superseded.released.min(self.released.len()));
+        let mut touched = BTreeSet::new();
         for (kind_id, namespace, name, revision) in removed {
             let Some(spaces) = self.kinds.get_mut(&kind_id) else { continue };
             let Some(space) = spaces.get_mut(namespace) else { continue };
@@ -297,6 +367,8 @@ impl Index {
             }
             if node.latest.revision == revision && node.earlier.is_none() {
                 space.nodes.remove(name);
+            } else {
+                touched.insert((kind_id, namespace, name));
             }
             if space.nodes.is_empty() {
                 spaces.remove(namespace);
@@ -305,7 +377,9 @@ impl Index {
                 }
             }
         }
-        self.log.drain(..entries.min(self.log.len()));
+        for (kind_id, namespace, name) in touched {
+            self.release_ends(kind_id, namespace, name);
+        }
     }
 }
 

@@ -18,7 +18,7 @@ fn all_at(index: &Index, namespace: Option<&str>, at: u64) -> Vec<u64> {
 
 #[test]
 fn a_snapshot_shows_the_store_as_it_was() {
-    let mut index = Index::new(0);
+    let mut index = Index::new(0, 0);
     assert_eq!(index.add(known(1, Flags::PUT, "n", "a")), None);
     index.add(known(2, Flags::PUT, "n", "b"));
     assert_eq!(index.add(known(3, Flags::PUT, "n", "a")), Some(1));
@@ -38,7 +38,7 @@ fn a_snapshot_shows_the_store_as_it_was() {
 
 #[test]
 fn parts_go_on_behind_what_the_last_one_reached() {
-    let mut index = Index::new(0);
+    let mut index = Index::new(0, 0);
     let names = [("a", "x"), ("a", "y"), ("b", "a"), ("b", "x"), ("c", "x")];
     for (at, (namespace, name)) in names.iter().enumerate() {
         index.add(known(at as u64 + 1, Flags::PUT, namespace, name));
@@ -62,7 +62,7 @@ fn parts_go_on_behind_what_the_last_one_reached() {
 
 #[test]
 fn compaction_removes_what_only_older_snapshots_show() {
-    let mut index = Index::new(0);
+    let mut index = Index::new(0, 0);
     index.add(known(1, Flags::PUT, "n", "a"));
     index.add(known(2, Flags::PUT, "n", "a"));
     index.add(known(3, Flags::PUT, "m", "b"));
@@ -71,15 +71,15 @@ fn compaction_removes_what_only_older_snapshots_show() {
     index.draw_line(4);
     assert_eq!(index.check(3), Err(SnapshotError::Compacted { line: 4 }));
     assert!(matches!(index.replay(SECRET, None, 3), Err(ReplayError::Compacted { line: 4 })));
-    let (gone, entries) = index.superseded(100);
-    assert_eq!((gone, entries), (vec![1, 3, 4], 4));
-    index.forget([(SECRET, "n", "a", 1), (SECRET, "m", "b", 3), (SECRET, "m", "b", 4)].into_iter(), 4);
+    let superseded = index.superseded(100);
+    assert_eq!((&superseded.revisions, index.cleaned_with(&superseded)), (&vec![1, 3, 4], 4));
+    index.forget([(SECRET, "n", "a", 1), (SECRET, "m", "b", 3), (SECRET, "m", "b", 4)].into_iter(), &superseded);
     assert_eq!(all_at(&index, None, 4), [2]);
     assert_eq!(all_at(&index, None, 5), [5]);
     assert_eq!(index.replay(SECRET, None, 4).unwrap().len(), 1);
-    assert_eq!(index.superseded(100), (vec![], 0));
+    assert!(index.superseded(100).is_empty());
     index.draw_line(99);
-    assert_eq!(index.superseded(100), (vec![2], 1));
+    assert_eq!(index.superseded(100).revisions, [2]);
 }
 
 proptest! {
@@ -88,7 +88,7 @@ proptest! {
     fn snapshots_equal_a_plain_history(
         steps in prop::collection::vec((0_u8..3, 0_u8..4, any::<bool>(), prop::option::weighted(0.1, 0_u64..8)), 1..60)
     ) {
-        let mut index = Index::new(0);
+        let mut index = Index::new(0, 0);
         let mut plain: BTreeMap<(String, String), u64> = BTreeMap::new();
         let mut history = vec![plain.clone()];
         let mut keys = vec![(String::new(), String::new())];
@@ -105,11 +105,11 @@ proptest! {
             keys.push(key);
             if let Some(back) = compact {
                 index.draw_line(revision.saturating_sub(back));
-                let (gone, entries) = index.superseded(3);
-                index.forget(gone.iter().map(|revision| {
+                let superseded = index.superseded(3);
+                index.forget(superseded.revisions.iter().map(|revision| {
                     let key = &keys[usize::try_from(*revision).unwrap()];
                     (SECRET, key.0.as_str(), key.1.as_str(), *revision)
-                }), entries);
+                }), &superseded);
             }
             for at in index.compacted()..=revision {
                 let expected: Vec<u64> = history[usize::try_from(at).unwrap()].values().copied().collect();

@@ -20,6 +20,7 @@ mod audit;
 mod compaction;
 mod connection;
 mod error;
+mod history;
 mod index;
 pub mod keys;
 mod open;
@@ -37,7 +38,9 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use self::audit::{AUDIT_CHAIN, AuditReadError, AuditRow};
 pub use self::error::{CommitError, ReadError, ReplayError, SnapshotError, StoreError};
+pub use self::history::{Destroyed, Destruction};
 use self::index::Index;
+pub use self::index::Kept;
 use self::reader::Rows;
 use self::state::StateRows;
 pub use self::verify::Findings;
@@ -63,6 +66,8 @@ impl Flags {
     pub const TERMINATING: Self = Self(4);
     /// The object names owners.
     pub const OWNED: Self = Self(8);
+    /// What this supersedes is kept beyond compaction.
+    pub const KEEPS_PREVIOUS: Self = Self(16);
 
     /// These and those.
     #[must_use]

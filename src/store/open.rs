@@ -8,6 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 use tokio::sync::mpsc;
 
 use super::audit::AUDIT_CHAIN;
+use super::compaction::read_line;
 use super::connection::{connect, migrate, schema_hash};
 use super::index::Index;
 use super::reader::Rows;
@@ -65,10 +66,12 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
     findings.audit_broken = last.link != head.audit_chain_head;
 
     let audit_end = ChainEnd { sequence: last.sequence, link: head.audit_chain_head };
-    let mut index = Index::new(compacted(&state, &keyring)?);
+    let (line, cleaned) = compacted(&state, &keyring)?;
+    let mut index = Index::new(line, cleaned);
     for known in scanned.known {
         index.add(known);
     }
+    index.settle();
     // Revisions that a removed row had are never given again.
     index.advance(head.revision);
     let (feed, changes) = mpsc::unbounded_channel();
@@ -102,14 +105,13 @@ async fn read_head(connection: &mut SqliteConnection, keyring: &Keyring) -> Resu
     Head::decode(&plain).map_err(|error| StoreError::Integrity(error.to_string()))
 }
 
-#[expect(clippy::disallowed_methods, reason = "a revision is no secret")]
-fn compacted(state: &StateRows, keyring: &Keyring) -> Result<u64, StoreError> {
-    let Some(row) = state.get(COMPACTED) else { return Ok(0) };
+/// The compaction line, and how far it was cleaned up.
+fn compacted(state: &StateRows, keyring: &Keyring) -> Result<(u64, u64), StoreError> {
+    let Some(row) = state.get(COMPACTED) else { return Ok((0, 0)) };
     let plain = keyring
         .open_data(&row.record_id(COMPACTED), &row.sealed)
         .map_err(|error| StoreError::Integrity(error.to_string()))?;
-    let bytes = plain.expose().try_into().map_err(|_| StoreError::Integrity("the compaction line".to_owned()))?;
-    Ok(u64::from_be_bytes(bytes))
+    read_line(&plain).ok_or_else(|| StoreError::Integrity("the compaction line".to_owned()))
 }
 
 /// Where the audit records that are kept go on from.

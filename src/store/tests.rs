@@ -10,13 +10,13 @@ use crate::clock::ManualClock;
 use crate::model::kinds::{NAMESPACE, ROLE, SECRET};
 
 /// A database with its keys, and SQLite's own view of it.
-struct Home {
+pub(super) struct Home {
     folder: TempDir,
     keyring: Arc<Keyring>,
 }
 
 impl Home {
-    async fn make() -> Self {
+    pub(super) async fn make() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let keyring = Arc::new(Keyring::make(0).unwrap());
         let material =
@@ -25,7 +25,7 @@ impl Home {
         Self { folder, keyring }
     }
 
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.folder.path().join("db")
     }
 
@@ -35,11 +35,11 @@ impl Home {
             .await
     }
 
-    async fn open(&self) -> Store {
+    pub(super) async fn open(&self) -> Store {
         self.try_open().await.unwrap().0
     }
 
-    fn sql(&self, text: &str) -> usize {
+    pub(super) fn sql(&self, text: &str) -> usize {
         let connection = rusqlite::Connection::open(self.path()).unwrap();
         connection.execute(text, []).unwrap()
     }
@@ -47,7 +47,7 @@ impl Home {
 
 static UIDS: AtomicU32 = AtomicU32::new(1);
 
-fn mutation(name: &str, expect: Expect, flags: Flags, value: &'static [u8]) -> Mutation {
+pub(super) fn mutation(name: &str, expect: Expect, flags: Flags, value: &'static [u8]) -> Mutation {
     let mut uid = [0; 16];
     uid[..4].copy_from_slice(&UIDS.fetch_add(1, Ordering::Relaxed).to_be_bytes());
     Mutation {
@@ -65,7 +65,7 @@ fn mutation(name: &str, expect: Expect, flags: Flags, value: &'static [u8]) -> M
     }
 }
 
-async fn commit(store: &Store, mutations: Vec<Mutation>) -> Result<Vec<u64>, CommitError> {
+pub(super) async fn commit(store: &Store, mutations: Vec<Mutation>) -> Result<Vec<u64>, CommitError> {
     let committed = store.commit(Group { mutations, state: Vec::new(), audit: Some(b"{}".to_vec()) }).await?;
     Ok(committed.rows.iter().map(|row| row.revision).collect())
 }

@@ -23,8 +23,8 @@ use super::state::{StateOverlay, write_overlay};
 use super::statements::{self, Commits, NewAudit, NewVersion};
 use super::verify::toggle;
 use super::{
-    Change, CommitError, Committed, Entry, Expect, Flags, Group, Mutation, Operation, SealedRow, Shared, StateChange,
-    StoreError,
+    Change, CommitError, Committed, Destroyed, Destruction, Entry, Expect, Flags, Group, Mutation, Operation,
+    SealedRow, Shared, StateChange, StoreError,
 };
 use crate::clock::SharedClock;
 use crate::crypto::{ChainEnd, Head, Keyring, Sealed};
@@ -46,6 +46,7 @@ pub enum Command {
     Commit { group: Group, reply: oneshot::Sender<Result<Committed, CommitError>> },
     State { rows: Vec<StateChange>, audit: Option<Vec<u8>>, reply: oneshot::Sender<Result<(), StoreError>> },
     RemoveAudit { end: ChainEnd, reply: oneshot::Sender<Result<(), StoreError>> },
+    Destroy { destruction: Destruction, reply: oneshot::Sender<Result<Destroyed, StoreError>> },
     Compact { line: u64, reply: oneshot::Sender<Result<(), StoreError>> },
     Close { reply: oneshot::Sender<Result<(), StoreError>> },
 }
@@ -147,6 +148,9 @@ impl Writer {
                     }
                     Command::RemoveAudit { end, reply } => {
                         let _ = reply.send(self.remove_audit(end).await);
+                    }
+                    Command::Destroy { destruction, reply } => {
+                        let _ = reply.send(self.destroy(destruction).await);
                     }
                     Command::Compact { line, reply } => {
                         let _ = reply.send(self.compact_to(line).await);

@@ -12,6 +12,8 @@ use crate::support::person::{Ended, Person};
 use crate::support::protobuf;
 
 const SECRETS: &str = "/api/v1/namespaces/default/secrets";
+/// A list of versions holds no values.
+const REVISIONS: &str = "/apis/strongroom.dev/v1alpha1/secretrevisions?fieldSelector=spec.secretName%3Da";
 const JSON: &str = "application/json";
 const YAML: &str = "application/yaml";
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
@@ -89,7 +91,7 @@ fn a_secret_value_is_found_nowhere_but_in_the_answers_to_its_readers() {
         leaks.extend(found(&planter.canaries, &response.body, &format!("the answer to {what}")));
         leaks.extend(found(&planter.canaries, response.head().as_bytes(), &format!("the headers to {what}")));
     }
-    for path in ["/metrics", "/readyz?verbose", "/livez?verbose", "/version", "/openapi/v3", "/api/v1"] {
+    for path in ["/metrics", "/readyz?verbose", "/livez?verbose", "/version", "/openapi/v3", "/api/v1", REVISIONS] {
         leaks.extend(found(&planter.canaries, &planter.client.get(path).body, path));
     }
     for file in ["cmdline", "environ"] {
@@ -175,6 +177,10 @@ fn plant_what_is_accepted(planter: &mut Planter) {
         bytes(&secret("k", &json!({"type": "kubernetes.io/tls", "data": data})))
     });
     planter.accepted("a deleted secret", post(JSON), |c| bytes(&secret("l", &json!({"data": {"k": c.base64()}}))));
+    // The name of a key is recorded with who changed it.
+    planter.accepted("a key of a changed secret", ("PATCH", &format!("{SECRETS}/l"), MERGE), |c| {
+        bytes(&json!({"data": {&c.value: "eA=="}}))
+    });
     planter.client.delete(&format!("{SECRETS}/l")).ok();
     let selector = planter.canary("a selector").value.clone();
     planter.client.get(&format!("{SECRETS}?labelSelector=l%3D{selector}&fieldSelector=type%3D{selector}")).ok();

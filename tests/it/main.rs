@@ -11,6 +11,7 @@ mod cluster;
 mod crash;
 mod deliver;
 mod export;
+mod history;
 mod identities;
 mod import;
 mod leaks;

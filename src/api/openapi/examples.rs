@@ -34,6 +34,7 @@ pub fn name(kind: &Kind) -> &'static str {
         "Cluster" => "east",
         "SecretSync" => "database",
         "Event" => "database.18a1f2b3c4d5e6f7",
+        "SecretRevision" => "my-secret.4e8a7b52.3",
         _ => "",
     }
 }
@@ -105,6 +106,14 @@ pub fn input(kind: &Kind) -> Value {
             "firstTimestamp": CREATED, "lastTimestamp": CREATED, "count": 1, "type": "Normal",
         }),
         "SecretSyncRendering" => json!({"spec": {"cluster": name(&kinds::CLUSTER)}}),
+        "SecretRevision" => json!({
+            "spec": {"secretName": name(&kinds::SECRET), "secretUID": UID, "revision": 3},
+            "status": {
+                "current": false, "changedBy": "jane", "keysChanged": ["password"], "supersededAt": CREATED,
+            },
+            "type": "Opaque",
+            "data": {"username": "YWRtaW4=", "password": "cGEkJHcwcmQ="},
+        }),
         _ => json!({}),
     };
     extend(&mut object, fields);
@@ -253,6 +262,9 @@ fn explanation() -> Value {
 pub fn list(kind: &'static Kind) -> Value {
     let mut item = output(kind);
     if let Some(fields) = item.as_object_mut() {
+        if kind.id == kinds::SECRET_REVISION.id {
+            fields.shift_remove("data");
+        }
         fields.shift_remove("kind");
         fields.shift_remove("apiVersion");
     }

@@ -27,7 +27,7 @@ use crate::model::user::{GROUP_AUTHENTICATED, User};
 use crate::model::validation::options::{self, FieldValidation};
 use crate::model::validation::{self, reviews};
 use crate::objects::fields::{ApplyError, Conflict};
-use crate::objects::{Error, Resource};
+use crate::objects::{self, Error, Resource};
 use crate::pki::PkiError;
 use crate::rbac::{self, Attributes, Denial, Policy, PolicySet, Refusal};
 use crate::sensitive::SecretBytes;
@@ -311,7 +311,11 @@ fn conflict(route: &Route) -> Vec<Case> {
         }
         Verb::Delete | Verb::DeleteCollection => {
             let text = "the ResourceVersion in the precondition (277) does not match the ResourceVersion in record (278). The object might have been modified";
-            vec![("precondition", Error::DeletePrecondition(resource(route), text.to_owned()).into())]
+            let mut cases = vec![("precondition", Error::DeletePrecondition(resource(route), text.to_owned()).into())];
+            if route.kind.id == kinds::SECRET_REVISION.id && route.verb == Verb::Delete {
+                cases.push(("current", Error::Conflict(resource(route), objects::CURRENT.to_owned()).into()));
+            }
+            cases
         }
         Verb::Patch => {
             let conflict = Conflict { manager: "\"kubectl\"".to_owned(), field: ".metadata.labels.team".to_owned() };

@@ -48,10 +48,11 @@ pub fn tag(kind: &Kind) -> &'static str {
 fn summary(route: &Route) -> String {
     let kind = route.kind.kind;
     let sub = route.sub.map(|sub| format!("the {} of ", sub.name)).unwrap_or_default();
+    let list = if watches(route.kind) { "List or watch" } else { "List" };
     match route.verb {
-        Verb::List | Verb::Watch if route.in_namespace => format!("List or watch the {kind}s of a namespace"),
-        Verb::List | Verb::Watch if route.kind.namespaced => format!("List or watch the {kind}s of all namespaces"),
-        Verb::List | Verb::Watch => format!("List or watch {kind}s"),
+        Verb::List | Verb::Watch if route.in_namespace => format!("{list} the {kind}s of a namespace"),
+        Verb::List | Verb::Watch if route.kind.namespaced => format!("{list} the {kind}s of all namespaces"),
+        Verb::List | Verb::Watch => format!("{list} {kind}s"),
         Verb::Get => format!("Read {sub}a {kind}"),
         Verb::Create if route.sub.is_some_and(|sub| sub.name == "render") => {
             "Render what a SecretSync wants in a cluster".to_owned()
@@ -64,13 +65,28 @@ fn summary(route: &Route) -> String {
         Verb::Create => format!("Create a {kind}"),
         Verb::Update => format!("Replace {sub}a {kind}"),
         Verb::Patch => format!("Patch {sub}a {kind}"),
+        Verb::Delete if route.kind.id == kinds::SECRET_REVISION.id => "Destroy a version of a Secret".to_owned(),
         Verb::Delete => format!("Delete a {kind}"),
         Verb::DeleteCollection => format!("Delete the {kind}s that match"),
     }
 }
 
+/// Whether its objects can be watched.
+pub fn watches(kind: &Kind) -> bool {
+    kind.verbs.contains(&Verb::Watch)
+}
+
 fn description(route: &Route) -> Option<String> {
     let text = match route.verb {
+        Verb::List if route.kind.id == kinds::SECRET_REVISION.id => {
+            "What there is now, without values. A page has 10,000 objects at most; what follows is had with `continue`."
+        }
+        Verb::Delete if route.kind.id == kinds::SECRET_REVISION.id => {
+            "The version is gone when this is answered: its row, what the write-ahead log held of it, and the bytes in freed pages. Backups still hold it. The current version cannot be destroyed."
+        }
+        Verb::DeleteCollection if route.kind.id == kinds::SECRET_REVISION.id => {
+            "Destroys the versions that match, without selectors all that are kept. Current ones are left. The answer is what was."
+        }
         Verb::List | Verb::Watch => {
             "With `watch=true` the answer does not end: it is one JSON document a line, a WatchEvent each, and its media type is `application/json` as well."
         }
@@ -171,6 +187,8 @@ fn patch_body(body: RequestBodyBuilder, kind: &'static Kind, shared: &mut Shared
 fn success(route: &Route, code: u16, shared: &mut Shared) -> RefOr<Response> {
     let kind = route.shown();
     let (name, description) = match (route.verb, code) {
+        (Verb::List, _) if !watches(kind) => ("List", "The objects, by namespace and name."),
+        (Verb::Delete, _) if !watches(kind) => ("Destroyed", "Destroyed."),
         (Verb::List | Verb::Watch, _) => {
             ("List", "The objects, by namespace and name; of a watch, what happens to them.")
         }
@@ -190,10 +208,14 @@ fn success(route: &Route, code: u16, shared: &mut Shared) -> RefOr<Response> {
             }
             "Accepted" => object(kind, "terminating", examples::terminating(kind), shared),
             "Deleted" if kind.delete_returns_object => object(kind, "terminating", examples::terminating(kind), shared),
+            "Destroyed" => {
+                let gone = (format!("{}.deleted", kind.kind), examples::deleted(kind));
+                in_both(shared.content(reference("Status"), [gone]))
+            }
             "Deleted" => deleted(kind, shared),
             _ => object(kind, "output", examples::output(kind), shared),
         };
-        let is_write = matches!(name, "Object" | "Created" | "Answer");
+        let is_write = matches!(name, "Object" | "Created" | "Answer" | "Destroyed");
         let response = response(description, contents);
         if is_write { response.header_ref("Warning", header("Warning")) } else { response }.build()
     })
@@ -226,8 +248,10 @@ fn list(kind: &'static Kind, shared: &mut Shared) -> Contents {
     contents.extend([
         (TABLE, content("Table", "table", examples::table(kind))),
         (PARTIAL_LIST, content("PartialObjectMetadataList", "partialList", examples::partial_list(kind))),
-        (WATCH, content("WatchEvent", "watchEvent", examples::watch_event(kind))),
     ]);
+    if watches(kind) {
+        contents.push((WATCH, content("WatchEvent", "watchEvent", examples::watch_event(kind))));
+    }
     contents
 }
 

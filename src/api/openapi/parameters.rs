@@ -6,9 +6,9 @@ use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{Deprecated, Required};
 
 use super::constraints::{self, Text};
-use super::examples;
 use super::routes::Route;
 use super::schemas::limited;
+use super::{examples, operations};
 use crate::model::kinds::{Kind, Verb};
 use crate::model::selector::FieldSelector;
 use crate::model::validation::metadata::FIELD_MANAGER_MAX_BYTES;
@@ -30,7 +30,9 @@ pub fn of(route: &Route) -> Vec<Parameter> {
         Verb::List | Verb::Watch => {
             all.extend(selectors(route.kind));
             all.extend(pages());
-            all.extend(watch());
+            if operations::watches(route.kind) {
+                all.extend(watch());
+            }
             all.push(include_object());
         }
         Verb::Create | Verb::Update | Verb::Patch => all.extend(write(route.verb)),

@@ -4,7 +4,7 @@ use utoipa::openapi::path::HttpMethod;
 
 use super::examples;
 use crate::api::kube_openapi::subresource_kind;
-use crate::model::kinds::{KINDS, Kind, SECRET_EXPORT, SECRET_IMPORT, SECRET_SCAN, Subresource, Verb};
+use crate::model::kinds::{KINDS, Kind, SECRET_EXPORT, SECRET_IMPORT, SECRET_REVISION, SECRET_SCAN, Subresource, Verb};
 
 /// One operation. A watch is a list with a parameter, so `Watch` has none of its own.
 #[derive(Debug, Clone, Copy)]
@@ -110,6 +110,8 @@ impl Route {
             // A subresource is of an object that is there.
             Verb::Update if self.kind.create_on_update && self.sub.is_none() => &[200, 201],
             Verb::Patch if self.sub.is_none() => &[200, 201],
+            // A version is gone at once.
+            Verb::Delete if self.kind.id == SECRET_REVISION.id => &[200],
             Verb::Delete => &[200, 202],
             _ => &[200],
         }

@@ -14,7 +14,7 @@ use utoipa::openapi::{Ref, RefOr};
 use super::constraints::{self, Text};
 use super::refinements::{self, Rule};
 use super::{endpoints, meta};
-use crate::model::kinds::{KINDS, Kind, REQUEST_KINDS};
+use crate::model::kinds::{KINDS, Kind, REQUEST_KINDS, Verb};
 use crate::model::schema::{self, Field, Message};
 
 /// The components by their names.
@@ -62,9 +62,11 @@ fn add_kind(kind: &'static Kind, all: &mut Components) {
     if !kind.stored {
         return;
     }
-    let patch = with_fields(typed(kind), kind.message, Part::Patch)
-        .description(Some(format!("Any part of a {}: what is absent stays, what is null is removed.", kind.kind)));
-    all.insert(patch_name(kind), patch.into());
+    if kind.verbs.contains(&Verb::Patch) {
+        let patch = with_fields(typed(kind), kind.message, Part::Patch)
+            .description(Some(format!("Any part of a {}: what is absent stays, what is null is removed.", kind.kind)));
+        all.insert(patch_name(kind), patch.into());
+    }
     let list = ObjectBuilder::new()
         .property("kind", text().enum_values(Some([kind.list_kind])))
         .property("apiVersion", text().enum_values(Some([kind.api_version])))

@@ -232,3 +232,24 @@ pub static SECRET_SCAN: Kind = Kind {
     message: &schema::SECRET_SCAN,
     ..CREATE_ONLY
 };
+
+/// SecretRevision: a version of a Secret, the current one or a former one that is kept. There are no rows of this kind: what
+/// there is of it are the rows of the Secret.
+pub static SECRET_REVISION: Kind = Kind {
+    id: 14,
+    group: OWN_GROUP,
+    version: OWN_VERSION,
+    api_version: OWN_API_VERSION,
+    kind: "SecretRevision",
+    list_kind: "SecretRevisionList",
+    plural: "secretrevisions",
+    singular: "secretrevision",
+    short_names: &[],
+    namespaced: true,
+    stored: true,
+    create_on_update: false,
+    delete_returns_object: false,
+    verbs: &[Verb::Delete, Verb::DeleteCollection, Verb::Get, Verb::List],
+    subresources: &[],
+    message: &schema::SECRET_REVISION,
+};

@@ -92,6 +92,9 @@ impl FieldSelector {
             ("", "Secret") => (&["metadata.name", "metadata.namespace", "type"], true),
             ("", "Namespace") => (&["metadata.name", "status.phase"], true),
             ("", "Event") => (EVENT_FIELDS, true),
+            ("strongroom.dev", "SecretRevision") => {
+                (&["metadata.name", "metadata.namespace", "spec.secretName", "spec.secretUID"], true)
+            }
             _ => (&["metadata.name", "metadata.namespace"], false),
         }
     }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::metadata::finalizer_is_known;
 use super::{invalid_each, is_full, meta, names, strings, text};
 use crate::model::field_error::FieldError;
+use crate::model::retention;
 
 /// Finalizers of the spec are qualified names or Kubernetes' own.
 pub fn create(object: &Value, errors: &mut Vec<FieldError>) {
@@ -17,6 +18,7 @@ pub fn create(object: &Value, errors: &mut Vec<FieldError>) {
         invalid_each("spec.finalizers", finalizer, names::qualified_name(finalizer), errors);
         finalizer_is_known("spec.finalizers", finalizer, errors);
     }
+    retention::validate(object, errors);
 }
 
 /// The phase follows from the deletion time.

@@ -10,7 +10,7 @@ use crate::support::actors::{self, PASSWORD, sign_in};
 use crate::support::app::App;
 use crate::support::http::{Client, Response};
 use crate::support::jwt::openssl;
-use crate::support::operations::{body, content_type, make_targets, operations, paths, set_up, upper};
+use crate::support::operations::{body, content_type, former_revision, make_targets, operations, paths, set_up, upper};
 
 /// What an event must say.
 #[derive(Debug, PartialEq)]
@@ -142,6 +142,10 @@ fn request(admin: &mut Client, method: &str, template: &str) -> Request {
         ("delete", template) if !template.ends_with("{name}") => {
             let name = if template.ends_with("/secrets") { "a" } else { "target" };
             by_admin(format!("{path}?fieldSelector=metadata.name={name}"), String::new())
+        }
+        (_, template) if template.ends_with("/secretrevisions/{name}") => {
+            let name = former_revision(&mut admin.another(), "t");
+            by_admin(path.replace("target", &name), String::new())
         }
         ("post", _) if template.ends_with("/{name}/certificate") => {
             by_admin(path, json!({"spec": {"request": certificate_request()}}).to_string())

@@ -125,6 +125,17 @@ fn of_nobody(collection: &str, metadata: &Value) -> Value {
     }
 }
 
+/// The name of a former revision of a Secret of the namespace, which is made.
+pub fn former_revision(admin: &mut Client, namespace: &str) -> String {
+    secret(admin, namespace, "changed", &json!({"k": "v"}));
+    let changed = json!({"metadata": {"name": "changed"}, "stringData": {"k": "w"}});
+    admin.json("PUT", &format!("{}/changed", secrets(namespace)), &changed).ok();
+    let revisions = format!("{OURS}/namespaces/{namespace}/secretrevisions?fieldSelector=spec.secretName=changed");
+    let listed = admin.get(&revisions).ok().json();
+    admin.delete(&format!("{}/changed", secrets(namespace))).ok();
+    listed["items"][0]["metadata"]["name"].as_str().unwrap().to_owned()
+}
+
 /// Makes namespaces and what is in them.
 pub fn set_up(admin: &mut Client) {
     for namespace in ["t", "other"] {

@@ -1,0 +1,1 @@
+//! `strongroom secret history` and what belongs to it.
