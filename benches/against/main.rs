@@ -83,6 +83,7 @@ async fn measure(options: &Options) -> Outcome<()> {
             Measure::Sync => measures::sync::run(options, &servers, &mut rows).await,
             Measure::Logins => measures::logins::run(options, &servers, &mut rows).await,
             Measure::Audit => measures::audit::run(options, &servers, &mut rows).await,
+            Measure::History => measures::history::run(options, &servers, &mut rows).await,
             Measure::Scan => measures::scan::run(options, &mut rows),
             Measure::Empty => measures::empty::run(options, &servers, &mut rows).await,
             Measure::Scale => measures::scale::run(options, &servers, &mut rows).await,

@@ -58,6 +58,8 @@ pub enum Measure {
     Watch,
     /// Reads that are recorded against reads that are not
     Audit,
+    /// Changes whose former version is kept against changes that keep none
+    History,
     /// Reads beside very many who sign in
     Logins,
     /// Many Secrets as one file
@@ -85,6 +87,7 @@ impl Options {
                 Measure::List,
                 Measure::Watch,
                 Measure::Audit,
+                Measure::History,
                 Measure::Logins,
                 Measure::Export,
                 Measure::Deliver,
@@ -119,6 +122,7 @@ impl fmt::Display for Measure {
             Self::List => "list",
             Self::Watch => "watch",
             Self::Audit => "audit",
+            Self::History => "history",
             Self::Logins => "logins",
             Self::Export => "export",
             Self::Deliver => "deliver",

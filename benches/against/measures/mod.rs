@@ -5,6 +5,7 @@ pub mod deliver;
 pub mod empty;
 pub mod export;
 pub mod get;
+pub mod history;
 pub mod list;
 pub mod logins;
 pub mod scale;
