@@ -28,6 +28,11 @@ impl Request {
         Self::new("POST", path.into(), JSON, Some(body))
     }
 
+    /// Replaces. The body is JSON.
+    pub fn put(path: impl Into<String>, body: SecretBytes) -> Self {
+        Self::new("PUT", path.into(), JSON, Some(body))
+    }
+
     /// Changes some fields (RFC 7386).
     pub fn merge_patch(path: impl Into<String>, body: SecretBytes) -> Self {
         Self::new("PATCH", path.into(), MERGE_PATCH, Some(body))

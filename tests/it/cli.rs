@@ -10,7 +10,7 @@ mod sessions;
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&[&str]; 55] = [
+const COMMANDS: [&[&str]; 59] = [
     &[],
     &["serve"],
     &["healthcheck"],
@@ -46,6 +46,10 @@ const COMMANDS: [&[&str]; 55] = [
     &["secret", "rename"],
     &["secret", "delete"],
     &["secret", "inspect"],
+    &["secret", "history"],
+    &["secret", "diff"],
+    &["secret", "rollback"],
+    &["secret", "destroy"],
     &["run"],
     &["mount"],
     &["scan"],

@@ -7,6 +7,7 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::place::{Place, SecretName, key_option, metadata, namespace_option, values};
+use super::revision::{self, Wanted};
 use crate::cli::connection::ConnectionOptions;
 use crate::cli::output::{Table, one_line, print, several_lines};
 use crate::cli::shown::Shown;
@@ -29,6 +30,9 @@ pub struct Get {
     /// Show values
     #[arg(long)]
     reveal: bool,
+    /// As it was as of this revision: its number, or its name
+    #[arg(long, value_name = "REVISION", value_parser = Wanted::parse)]
+    revision: Option<Wanted>,
     /// Its namespace [default: that of the context]
     #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace_option, add = completion::namespaces())]
     namespace: Option<String>,
@@ -48,7 +52,14 @@ impl Get {
             ));
         }
         let place = Place::connect(&self.connection, self.namespace.as_deref(), environment)?;
-        let secret = place.get(&place.id(&self.secret))?;
+        let id = place.id(&self.secret);
+        let secret = match &self.revision {
+            None => place.get(&id)?,
+            Some(wanted) => {
+                let all = revision::all(&place, &id)?;
+                revision::as_secret(&place, &id, revision::find(&all, &id, wanted)?)?
+            }
+        };
         let Some(key) = &self.key else {
             return self.show(&secret);
         };

@@ -6,13 +6,21 @@
 mod copy;
 mod delete;
 mod describe;
+mod destroy;
+mod diff;
 mod draft;
 mod edit;
 mod generate;
 mod get;
+mod get;
+mod history;
 mod inspect;
 mod list;
+mod list;
 mod place;
+mod place;
+mod revision;
+mod rollback;
 mod set;
 mod unset;
 mod writing;
@@ -53,6 +61,14 @@ enum SecretCommand {
     Delete(delete::Delete),
     /// Show what a manifest on disk gives away; asks no server
     Inspect(inspect::Inspect),
+    /// Show which versions of a Secret are kept, and who changed what
+    History(history::History),
+    /// Show what differs between two versions: keys and lengths
+    Diff(diff::Diff),
+    /// Give a Secret the values of a former version
+    Rollback(rollback::Rollback),
+    /// Destroy former versions for good
+    Destroy(destroy::Destroy),
 }
 
 impl Secret {
@@ -69,6 +85,10 @@ impl Secret {
             SecretCommand::Rename(command) => command.rename(environment),
             SecretCommand::Delete(command) => command.run(environment),
             SecretCommand::Inspect(command) => command.run(),
+            SecretCommand::History(command) => command.run(environment),
+            SecretCommand::Diff(command) => command.run(environment),
+            SecretCommand::Rollback(command) => command.run(environment),
+            SecretCommand::Destroy(command) => command.run(environment),
         };
         done.map_err(CliError::or_unavailable)
     }

@@ -1,0 +1,65 @@
+//! `strongroom secret destroy`: former versions that are to be gone for good.
+//!
+//! What it never does: touch the Secret itself.
+
+use clap::Args;
+
+use super::place::{Place, SecretName, namespace_option};
+use super::revision::{self, Wanted, of_secret};
+use crate::cli::CliError;
+use crate::cli::connection::ConnectionOptions;
+use crate::cli::output::print;
+use crate::config::Environment;
+use crate::kube_client::{Request, encode_segment};
+
+/// Options of `secret destroy`.
+#[derive(Args)]
+pub struct Destroy {
+    /// The Secret; it may be deleted
+    #[arg(value_name = "[NAMESPACE/]NAME", value_parser = SecretName::parse)]
+    secret: SecretName,
+    /// Numbers of revisions, or their names
+    #[arg(value_name = "REVISION", value_parser = Wanted::parse, required_unless_present = "all")]
+    revisions: Vec<Wanted>,
+    /// All that are kept, those of former Secrets of this name too; the current one stays
+    #[arg(long, conflicts_with = "revisions")]
+    all: bool,
+    /// Let the server check everything, and destroy nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Its namespace [default: that of the context]
+    #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace_option)]
+    namespace: Option<String>,
+    #[command(flatten)]
+    connection: ConnectionOptions,
+}
+
+impl Destroy {
+    pub(super) fn run(self, environment: &Environment) -> Result<(), CliError> {
+        let place = Place::connect(&self.connection, self.namespace.as_deref(), environment)?;
+        let id = place.id(&self.secret);
+        let all = revision::all(&place, &id)?;
+        let dry = |request: Request| if self.dry_run { request.with("dryRun", "All") } else { request };
+        let done = if self.dry_run { "would be destroyed (dry run)" } else { "destroyed" };
+        if self.all {
+            let former: Vec<_> = all.iter().filter(|one| !one.is_current()).collect();
+            if former.is_empty() {
+                return Err(CliError::NotDone(format!("no former version of Secret {id} is kept")));
+            }
+            let request = Request::delete(revision::collection(&id.namespace)).with("fieldSelector", of_secret(&id));
+            place.connection.object(dry(request))?;
+            for one in former {
+                print(&format!("secretrevision/{} {done}\n", one.name()));
+            }
+            return Ok(());
+        }
+        // All are found before the first is gone.
+        let wanted = self.revisions.iter().map(|wanted| revision::find(&all, &id, wanted));
+        for one in wanted.collect::<Result<Vec<_>, _>>()? {
+            let path = format!("{}/{}", revision::collection(&id.namespace), encode_segment(one.name()));
+            place.connection.object(dry(Request::delete(path)))?;
+            print(&format!("secretrevision/{} {done}\n", one.name()));
+        }
+        Ok(())
+    }
+}
