@@ -123,3 +123,30 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_trail_lies_behind_the_text_and_never_in_it() {
+    let trail =
+        Trail { number: 3, unix_seconds: 9, by: "jane".to_owned(), added: vec!["z".to_owned()], ..Trail::default() };
+    let (without, with) = (encode(&SECRET, &secret()), encode(&SECRET, &secret()).with_trail(&trail));
+    let (one, other) = (Meta::parse(without.meta.expose()).unwrap(), Meta::parse(with.meta.expose()).unwrap());
+    assert_eq!((one.trail(), other.trail()), (Ok(None), Ok(Some(trail.clone()))));
+    let written = |meta: Meta<'_>| {
+        let mut out = Vec::new();
+        meta.write_full(&SECRET, Form::Object, 42, with.data.expose(), &mut out).unwrap();
+        out
+    };
+    assert_eq!(written(one), written(other));
+    assert!(!other.mentions(b"jane"));
+    assert_eq!(one.data_keys, other.data_keys);
+    assert_eq!(with.data.expose(), without.data.expose());
+
+    let end = Plain::end(&trail);
+    assert_eq!(trail_of_end(end.meta.expose()), Ok(Some(trail)));
+    assert_eq!((trail_of_end(b""), end.data.is_empty()), (Ok(None), true));
+    assert_eq!(trail_of_end(&[1]), Err(RecordFormatError));
+    let bytes = with.meta.expose();
+    for wrong in [&bytes[..bytes.len() - 1], &bytes[..20], &[2; 18], &[bytes, &[0xff; 4]].concat()] {
+        assert!(Meta::parse(wrong).and_then(|meta| meta.trail()).is_err(), "{} bytes", wrong.len());
+    }
+}

@@ -117,6 +117,22 @@ mod tests {
         }
     }
 
+    /// What is stored must be read by every later release.
+    #[test]
+    fn the_bytes_of_a_trail_are_these() {
+        let keys = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
+        let trail = Trail {
+            number: 2,
+            unix_seconds: 0x0102,
+            by: "jo".to_owned(),
+            changed: keys(&["k"]),
+            metadata_changed: true,
+            ..Trail::default()
+        };
+        let expected = "00000002000000000000010201000000026a6f0000000000000001000000016b00000000";
+        assert_eq!(hex::encode(trail.encode()), expected);
+    }
+
     #[test]
     fn whatever_is_cut_off_added_or_no_text_is_refused() {
         let bytes = trail().encode();

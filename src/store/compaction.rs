@@ -125,6 +125,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_line_is_read_as_it_was_stored_before_anything_was_kept_and_since() {
+        let bytes = |bytes: &[u8]| SecretBytes::new(bytes.to_vec());
+        assert_eq!(read_line(&line_value(7, 5)), Some((7, 5)));
+        assert_eq!(read_line(&bytes(&7_u64.to_be_bytes())), Some((7, 0)));
+        for wrong in [&[0; 7][..], &[0; 9], &[0; 17], &[]] {
+            assert_eq!(read_line(&bytes(wrong)), None);
+        }
+    }
+
+    #[test]
     fn the_line_follows_five_minutes_behind() {
         let mut marks = Marks::new(0, 10);
         assert_eq!(marks.line(100_000, 20, |_| None), None);

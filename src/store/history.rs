@@ -69,6 +69,15 @@ impl Store {
         self.shared.index().names(kind_id, namespace, after, most, true)
     }
 
+    /// Keeps no more than so many versions of a name, the newest ones: others are let go of, as by [`Store::release`].
+    pub fn release_beyond(&self, kind_id: u8, namespace: &str, name: &str, limit: usize) {
+        loop {
+            let beyond = self.shared.index().beyond(kind_id, namespace, name, limit);
+            let Some(revision) = beyond else { return };
+            self.release(kind_id, namespace, name, &[revision]);
+        }
+    }
+
     /// Keeps these versions no longer: they are not shown from now on, and removed with the next that is removed.
     pub fn release(&self, kind_id: u8, namespace: &str, name: &str, revisions: &[u64]) {
         self.shared.index_mut().release(kind_id, namespace, name, revisions);

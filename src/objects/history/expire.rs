@@ -83,8 +83,10 @@ impl Objects {
     async fn note(&self, change: &Change, waiting: &mut Waiting) {
         let row = &change.row;
         if change.kind_id == SECRET.id {
-            if change.previous.is_some() {
-                waiting.put((row.namespace.to_string(), row.name.to_string()), 0);
+            // What waits already is due before what is kept now; what is too much goes with the write.
+            let key = (row.namespace.to_string(), row.name.to_string());
+            if change.previous.is_some() && !waiting.due.contains_key(&key) {
+                waiting.put(key, 0);
             }
         } else if change.kind_id == NAMESPACE.id && change.op == Operation::Put && change.previous.is_some() {
             // It may say something else now of what is kept.

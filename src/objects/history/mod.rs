@@ -106,14 +106,9 @@ impl Objects {
         }
     }
 
-    /// Lets go of the versions of a Secret that are more than are kept, oldest first.
+    /// Lets go of the versions of a Secret that are more than are kept: each write finds one at the most.
     pub(super) fn forget_beyond_limit(&self, namespace: &str, name: &str) {
-        let kept = self.kept(namespace, name);
-        let limit = self.retention(namespace).limit;
-        if let Some(beyond) = kept.len().checked_sub(limit).filter(|beyond| *beyond > 0) {
-            let oldest: Vec<u64> = kept.iter().take(beyond).map(|version| version.revision).collect();
-            self.store.release(SECRET.id, namespace, name, &oldest);
-        }
+        self.store.release_beyond(SECRET.id, namespace, name, self.retention(namespace).limit);
     }
 
     /// Lets go of what is too much or too old of a Secret. When the next version will be; `None`: none is kept.

@@ -34,24 +34,30 @@ impl Node {
         leading.filter_map(|end| std::mem::take(&mut end.is_kept).then_some(end.revision)).collect()
     }
 
-    /// Keeps these versions no longer (`None`: none). Those that no entry of the log leads to.
-    fn release(&mut self, only: Option<&[u64]>, cleaned: u64) -> Vec<u64> {
+    /// Keeps a version no longer; its revision, if no entry of the log leads to it.
+    fn release(&mut self, revision: u64, cleaned: u64) -> Option<u64> {
         let latest = self.latest.revision;
-        let Some(earlier) = &mut self.earlier else { return Vec::new() };
-        let successors: Vec<u64> =
-            earlier.iter().skip(1).map(|version| version.revision).chain(std::iter::once(latest)).collect();
-        let mut released = Vec::new();
-        for (version, successor) in earlier.iter_mut().zip(successors) {
-            if version.is_kept_object() && only.is_none_or(|only| only.contains(&version.revision)) {
-                version.is_kept = false;
-                released.extend((successor <= cleaned).then_some(version.revision));
-            }
-        }
-        released
+        let earlier = self.earlier.as_mut()?;
+        let at = earlier.binary_search_by_key(&revision, |version| version.revision).ok()?;
+        let successor = earlier.get(at + 1).map_or(latest, |version| version.revision);
+        let version = earlier.get_mut(at).filter(|version| version.is_kept_object())?;
+        version.is_kept = false;
+        (successor <= cleaned).then_some(revision)
+    }
+
+    /// Keeps none any longer; those that no entry of the log leads to.
+    fn release_all(&mut self, cleaned: u64) -> Vec<u64> {
+        let kept: Vec<u64> = self.kept_objects().map(|version| version.revision).collect();
+        kept.into_iter().filter_map(|revision| self.release(revision, cleaned)).collect()
+    }
+
+    /// Oldest first.
+    fn kept_objects(&self) -> impl DoubleEndedIterator<Item = &Version> {
+        self.earlier.as_deref().into_iter().flatten().filter(|version| version.is_kept_object())
     }
 
     fn has_kept(&self) -> bool {
-        self.earlier.as_deref().into_iter().flatten().any(Version::is_kept_object)
+        self.kept_objects().next().is_some()
     }
 }
 
@@ -104,11 +110,16 @@ impl Index {
         names
     }
 
+    /// The newest kept version of a name that `limit` newer ones are kept of.
+    pub fn beyond(&self, kind_id: u8, namespace: &str, name: &str, limit: usize) -> Option<u64> {
+        self.node(kind_id, namespace, name)?.kept_objects().rev().nth(limit).map(|version| version.revision)
+    }
+
     /// Keeps these versions of a name no longer.
     pub fn release(&mut self, kind_id: u8, namespace: &str, name: &str, revisions: &[u64]) {
         let cleaned = self.cleaned;
         if let Some(node) = self.node_mut(kind_id, namespace, name) {
-            let released = node.release(Some(revisions), cleaned);
+            let released: Vec<u64> = revisions.iter().filter_map(|revision| node.release(*revision, cleaned)).collect();
             self.released.extend(released);
         }
     }
@@ -118,7 +129,7 @@ impl Index {
         let cleaned = self.cleaned;
         let spaces = self.kinds.values_mut().filter_map(|spaces| spaces.get_mut(namespace));
         let nodes = spaces.flat_map(|space| space.nodes.values_mut());
-        self.released.extend(nodes.flat_map(|node| node.release(None, cleaned)));
+        self.released.extend(nodes.flat_map(|node| node.release_all(cleaned)));
     }
 
     /// Lets go of what lies at the end of an object of which nothing is kept any more.
