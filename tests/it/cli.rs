@@ -99,14 +99,14 @@ fn the_reference_in_the_repository_is_what_the_commands_say() {
         assert!(printed.contains(&format!("\n## {name}\n")), "{name} is missing");
     }
     assert_eq!(printed.matches("\n## ").count(), COMMANDS.len(), "a command is not in COMMANDS");
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/commands.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("COMMANDS.md");
     if std::env::var_os("STRONGROOM_ACCEPT").is_some() {
         std::fs::write(&path, &printed).unwrap();
     }
     let reference = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         printed == reference,
-        "docs/commands.md: run the test with STRONGROOM_ACCEPT=1, then look at the difference"
+        "COMMANDS.md: run the test with STRONGROOM_ACCEPT=1, then look at the difference"
     );
 }
 

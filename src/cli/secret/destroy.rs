@@ -6,9 +6,9 @@ use clap::Args;
 
 use super::place::{Place, SecretName, namespace_option};
 use super::revision::{self, Wanted, of_secret};
-use crate::cli::CliError;
 use crate::cli::connection::ConnectionOptions;
 use crate::cli::output::print;
+use crate::cli::{CliError, completion};
 use crate::config::Environment;
 use crate::kube_client::{Request, encode_segment};
 
@@ -16,7 +16,7 @@ use crate::kube_client::{Request, encode_segment};
 #[derive(Args)]
 pub struct Destroy {
     /// The Secret; it may be deleted
-    #[arg(value_name = "[NAMESPACE/]NAME", value_parser = SecretName::parse)]
+    #[arg(value_name = "[NAMESPACE/]NAME", value_parser = SecretName::parse, add = completion::secrets())]
     secret: SecretName,
     /// Numbers of revisions, or their names
     #[arg(value_name = "REVISION", value_parser = Wanted::parse, required_unless_present = "all")]
@@ -28,7 +28,7 @@ pub struct Destroy {
     #[arg(long)]
     dry_run: bool,
     /// Its namespace [default: that of the context]
-    #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace_option)]
+    #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace_option, add = completion::namespaces())]
     namespace: Option<String>,
     #[command(flatten)]
     connection: ConnectionOptions,

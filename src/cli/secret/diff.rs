@@ -8,9 +8,9 @@ use zeroize::Zeroizing;
 
 use super::place::{Place, SecretName, namespace_option, values};
 use super::revision::{self, Revision, Wanted};
-use crate::cli::CliError;
 use crate::cli::connection::ConnectionOptions;
 use crate::cli::output::{one_line, print, several_lines};
+use crate::cli::{CliError, completion};
 use crate::config::Environment;
 use crate::sensitive::{Document, SecretBuffer, SecretBytes};
 
@@ -18,7 +18,7 @@ use crate::sensitive::{Document, SecretBuffer, SecretBytes};
 #[derive(Args)]
 pub struct Diff {
     /// The Secret
-    #[arg(value_name = "[NAMESPACE/]NAME", value_parser = SecretName::parse)]
+    #[arg(value_name = "[NAMESPACE/]NAME", value_parser = SecretName::parse, add = completion::secrets())]
     secret: SecretName,
     /// Number of a revision, or its name
     #[arg(value_name = "REVISION", value_parser = Wanted::parse)]
@@ -30,7 +30,7 @@ pub struct Diff {
     #[arg(long)]
     reveal: bool,
     /// Its namespace [default: that of the context]
-    #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace_option)]
+    #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace_option, add = completion::namespaces())]
     namespace: Option<String>,
     #[command(flatten)]
     connection: ConnectionOptions,

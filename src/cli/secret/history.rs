@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::place::{Place, SecretName, namespace_option};
 use super::revision::{self, Revision};
-use crate::cli::CliError;
 use crate::cli::connection::ConnectionOptions;
 use crate::cli::output::{Table, age, list_at, text_at, texts_at};
 use crate::cli::shown::Shown;
+use crate::cli::{CliError, completion};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Environment;
 use crate::model::kinds::SECRET_REVISION;
@@ -20,10 +20,10 @@ use crate::sensitive::Document;
 #[derive(Args)]
 pub struct History {
     /// The Secret; it may be deleted
-    #[arg(value_name = "[NAMESPACE/]NAME", value_parser = SecretName::parse)]
+    #[arg(value_name = "[NAMESPACE/]NAME", value_parser = SecretName::parse, add = completion::secrets())]
     secret: SecretName,
     /// Its namespace [default: that of the context]
-    #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace_option)]
+    #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace_option, add = completion::namespaces())]
     namespace: Option<String>,
     /// How they are shown: table, json, yaml, name, or jsonpath=TEMPLATE
     #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = Shown::parse)]

@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use super::place::{Id, Place, SecretName, metadata, namespace_option};
 use super::revision::{self, Revision, Wanted};
-use crate::cli::CliError;
 use crate::cli::connection::{ConnectionOptions, body};
 use crate::cli::output::{print, text_at};
+use crate::cli::{CliError, completion};
 use crate::config::Environment;
 use crate::kube_client::Request;
 use crate::sensitive::{Document, wipe};
@@ -20,7 +20,7 @@ use crate::sensitive::{Document, wipe};
 #[derive(Args)]
 pub struct Rollback {
     /// The Secret; it may be deleted
-    #[arg(value_name = "[NAMESPACE/]NAME", value_parser = SecretName::parse)]
+    #[arg(value_name = "[NAMESPACE/]NAME", value_parser = SecretName::parse, add = completion::secrets())]
     secret: SecretName,
     /// Number of the revision whose values it gets, or its name
     #[arg(value_name = "REVISION", value_parser = Wanted::parse)]
@@ -29,7 +29,7 @@ pub struct Rollback {
     #[arg(long)]
     dry_run: bool,
     /// Its namespace [default: that of the context]
-    #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace_option)]
+    #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace_option, add = completion::namespaces())]
     namespace: Option<String>,
     #[command(flatten)]
     connection: ConnectionOptions,
