@@ -1,12 +1,12 @@
 //! The command line: one file per command. Owns standard output and exit codes.
 //!
 //! Exit codes: 0 done, 1 not done (the reason is on standard error), 2 the command line or a setting is wrong.
-//! `access explain` ends with 1 too where something is denied, `doctor` where something fails, `sync plan` with 2 where changes are pending, `sync run` and
-//! `sync status` with 3 where not everything is in sync, `import`, `secret rename` and
-//! `secret delete` with 3 where a part was written only, `secret edit` with 128 and the number of the signal that ended it. `run` ends as its command does
-//! (128 and the number of the signal, where one ended it), with 125 where nothing was started, 126 where the command cannot be
-//! executed, 127 where there is none (as env(1) does). `run`, `mount` and `secret` end with 69 (`EX_UNAVAILABLE`) where the server does
-//! not answer, is not to be trusted, or serves nobody now.
+//! `access explain` ends with 1 too where something is denied, `doctor` where something fails, `sync plan` with 2 where changes
+//! are pending, `sync run` and `sync status` with 3 where not everything is in sync, `import`, `secret rename` and `secret
+//! delete` with 3 where a part was done only, `secret edit` with 128 and the number of the signal that ended it. `run` ends as its
+//! command does (128 and the number of the signal, where one ended it), with 125 where nothing was started, 126 where the command
+//! cannot be executed, 127 where there is none (as env(1) does). `run`, `mount` and `secret` end with 69 (`EX_UNAVAILABLE`) where
+//! the server does not answer, is not to be trusted, or serves nobody now.
 //!
 //! What it never does: print a secret that it was not asked for, or want one as an argument: `secret set` takes one there, and
 //! says who sees it.

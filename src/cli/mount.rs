@@ -25,7 +25,7 @@ use crate::kube_client::Client;
 #[derive(Args)]
 pub struct Mount {
     /// The Secrets; ? for one that may be missing
-    #[arg(value_name = "[NAMESPACE/]NAME[?]", required = true, value_parser = secret_option)]
+    #[arg(value_name = "[NAMESPACE/]NAME[?]", required = true, value_parser = secret_option, add = super::completion::secrets())]
     secrets: Vec<Reference>,
     /// Where: a new directory, or one that is there
     #[arg(value_name = "DIR", required = true)]

@@ -38,7 +38,7 @@ impl Alphabet {
     /// How many bits an attacker has to guess, rounded down.
     #[must_use]
     pub fn bits(&self, length: usize) -> usize {
-        // Hundredths of a bit, so that nothing has to be rounded before it is multiplied.
+        // Sixteenths of a bit, so that little is lost before it is multiplied.
         let log2 = |n: usize| (u128::try_from(n).unwrap_or(1).pow(16)).ilog2();
         length.saturating_mul(usize::try_from(log2(self.0.len())).unwrap_or(0)) / 16
     }

@@ -7,6 +7,8 @@ use super::authority::{common_name, make_serial, params};
 use super::{Names, PkiError, encode_certificate, encode_private_key};
 use crate::sensitive::SecretBytes;
 
+const COMMON_NAME_MAX: usize = 64;
+
 /// What kind of key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyKind {
@@ -58,7 +60,9 @@ pub fn make_self_signed(
     let pair = generate(kind)?;
     let mut params = params(&make_serial()?, now_unix_seconds, valid_seconds)?;
     let first = names.dns.first().cloned().or_else(|| names.addresses.first().map(ToString::to_string));
-    params.distinguished_name = common_name(&first.ok_or(PkiError::Name)?);
+    // A common name has no more room (X.520); who checks a name looks at the others.
+    let first = first.ok_or(PkiError::Name)?;
+    params.distinguished_name = common_name(if first.len() > COMMON_NAME_MAX { "self-signed" } else { &first });
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     if matches!(kind, KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096) {

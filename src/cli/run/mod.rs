@@ -40,7 +40,7 @@ const MANIFEST_MAX_BYTES: u64 = 4 * 1024 * 1024;
 #[expect(clippy::struct_excessive_bools, reason = "independent switches of a command line")]
 pub struct Run {
     /// All keys of a Secret as variables, each behind PREFIX; ? for one that may be missing; may be repeated
-    #[arg(long, visible_alias = "secret", value_name = "[NAMESPACE/]NAME[?][:PREFIX]", value_parser = secret_option, required_unless_present_any = ["env", "pod"])]
+    #[arg(long, visible_alias = "secret", value_name = "[NAMESPACE/]NAME[?][:PREFIX]", value_parser = secret_option, add = crate::cli::completion::secrets(), required_unless_present_any = ["env", "pod"])]
     env_from: Vec<Reference>,
     /// One key of a Secret as a variable; wins over --env-from; may be repeated
     #[arg(long, value_name = "VARIABLE=[NAMESPACE/]NAME[?]:KEY", value_parser = EnvOption::parse)]

@@ -14,6 +14,7 @@ use crate::cli::{CliError, completion, warn};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{ConfigError, Environment};
 use crate::generate::{Alphabet, LENGTH_MAX, LENGTH_MIN, NoRandomness, hex_digits, password, ssh_key, uuid};
+use crate::model::validation::names::dns1123_subdomain;
 use crate::pki::{KeyKind, Names, make_key_pair, make_self_signed};
 use crate::sensitive::SecretBytes;
 
@@ -169,6 +170,9 @@ impl Generate {
         if self.kind == Kind::Tls && self.dns_name.is_empty() {
             return wrong("--dns-name", "is needed: a certificate is for a name".to_owned());
         }
+        if let Some(host) = self.dns_name.iter().find(|host| !is_host(host)) {
+            return wrong("--dns-name", format!("{host:?} is no name of a host, nor an address"));
+        }
         self.characters().map(drop)
     }
 
@@ -291,6 +295,13 @@ impl Generate {
     }
 }
 
+/// A DNS name, perhaps with a wildcard before it, or an address.
+fn is_host(text: &str) -> bool {
+    let name = text.strip_prefix("*.").unwrap_or(text).to_ascii_lowercase();
+    text.parse::<std::net::IpAddr>().is_ok_and(|address| !address.is_unspecified())
+        || (dns1123_subdomain(&name).is_empty() && name.bytes().any(|byte| byte.is_ascii_alphabetic()))
+}
+
 /// Where the public part of a key is.
 fn public(key: &str) -> String {
     format!("{key}.pub")
@@ -298,4 +309,19 @@ fn public(key: &str) -> String {
 
 fn name(kind: Kind) -> String {
     kind.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_for_names_and_addresses() {
+        for host in ["a", "a.example", "*.a.example", "A.Example", "10.0.0.1", "::1"] {
+            assert!(is_host(host), "{host}");
+        }
+        for host in ["", "a b", "*", "a.*", "10.0.0", "0.0.0.0", "https://a", "a_b"] {
+            assert!(!is_host(host), "{host}");
+        }
+    }
 }

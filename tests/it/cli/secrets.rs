@@ -343,6 +343,7 @@ fn values_are_made_where_they_are_kept() {
         (&["generate", "prod/db", "x", "x"], "x is given twice"),
         (&["generate", "prod/db", "x", "--kind", "tls"], "--kind tls has keys of its own"),
         (&["generate", "prod/db", "--kind", "tls"], "--dns-name: is needed"),
+        (&["generate", "prod/db", "--kind", "tls", "--dns-name", "a b"], "--dns-name: \"a b\" is no name of a host"),
     ] {
         let ended = place.run(line);
         assert!(ended.code == 2 && ended.stderr.contains(told), "{line:?}: {}", ended.stderr);
