@@ -162,15 +162,18 @@ impl Objects {
         let missing = || request.resource().map_or_else(|error| error, Error::NotFound);
         let name = request.permit.name();
         let Some((base, _, number)) = parse(name) else { return Err(missing()) };
+        let mut damaged = None;
         for secret in self.secrets_called(request.namespace(), base) {
             for version in self.shown(request.namespace(), &secret)? {
-                let found = self.revision_at(&secret, version)?;
-                if found.trail.number == number && found.name() == name {
-                    return Ok(found);
+                match self.revision_at(&secret, version) {
+                    Ok(found) if found.trail.number == number && found.name() == name => return Ok(found),
+                    Ok(_) => {}
+                    // It may be the one that is asked for.
+                    Err(error) => damaged = Some(error),
                 }
             }
         }
-        Err(missing())
+        Err(damaged.unwrap_or_else(missing))
     }
 
     /// The revision with its values.
@@ -205,7 +208,7 @@ impl Objects {
             }
             after = Some((cursor.namespace, cursor.name, cursor.revision.unwrap_or_default()));
         }
-        let limit = page.limit.unwrap_or(PAGE_MAX).min(PAGE_MAX);
+        let limit = page.limit.filter(|limit| *limit > 0).unwrap_or(PAGE_MAX).min(PAGE_MAX);
         let mut found = RevisionPage { revision: current, items: Vec::new(), continue_token: None, withheld: 0 };
         if let Some((namespace, secret, row)) = after.clone() {
             let is_full = self.collect(&namespace, &secret, row, page, limit, &mut found);
@@ -215,6 +218,13 @@ impl Objects {
             }
         }
         let mut behind = after.map(|(namespace, secret, _)| (namespace, secret));
+        // One Secret needs no search.
+        if let (Some(namespace), Some(secret)) = (namespace, page.fields.exact("spec.secretName")) {
+            if behind.is_none() && self.collect(namespace, secret, 0, page, limit, &mut found) {
+                found.continue_token = Some(self.token_behind(&found, &scope, now)?);
+            }
+            return Ok(found);
+        }
         loop {
             let from = behind.as_ref().map(|(namespace, name)| (namespace.as_str(), name.as_str()));
             let names = self.store.names(SECRET.id, namespace, from, PART_NAMES);
@@ -336,18 +346,33 @@ impl Objects {
         page: &PageRequest,
         options: &DeleteOptions,
     ) -> Result<Vec<DestroyedRevision>, Error> {
-        let page = self.revisions_of_secrets(request, page)?;
         let mut destroyed = Vec::new();
-        for revision in page.items.into_iter().filter(|revision| !revision.is_current) {
-            let permit = request.permit.consequence_of_collection(revision.namespace(), &revision.name());
-            let one = Request { permit: &permit, facts: request.facts };
-            match self.destroy_revision(one, options).await {
-                Ok(gone) => destroyed.push(gone),
-                Err(Error::NotFound(_)) => {}
-                Err(error) => return Err(error),
+        let mut token = page.continue_token.clone();
+        loop {
+            let (labels, fields) = (page.labels.clone(), page.fields.clone());
+            let part = PageRequest {
+                continue_token: token.take(),
+                limit: page.limit,
+                labels,
+                fields,
+                ..PageRequest::default()
+            };
+            let found = self.revisions_of_secrets(request, &part)?;
+            for revision in found.items.into_iter().filter(|revision| !revision.is_current) {
+                let permit = request.permit.consequence_of_collection(revision.namespace(), &revision.name());
+                let one = Request { permit: &permit, facts: request.facts };
+                match self.destroy_revision(one, options).await {
+                    Ok(gone) => destroyed.push(gone),
+                    Err(Error::NotFound(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            // Who says nothing of pages means all.
+            token = found.continue_token.filter(|_| page.limit.is_none_or(|limit| limit == 0));
+            if token.is_none() {
+                return Ok(destroyed);
             }
         }
-        Ok(destroyed)
     }
 
     /// The Secrets that revisions of this name can be of.

@@ -168,6 +168,7 @@ fn revisions_are_listed_by_selectors_in_pages_and_as_tables() {
     assert_eq!(count("fieldSelector=metadata.namespace%3Dother"), 1);
     assert_eq!(count("fieldSelector=spec.secretName!%3Da"), 5);
     assert_eq!(count("fieldSelector=spec.secretName%3Dnone"), 0);
+    assert_eq!(count("limit=0"), 10);
     let wrong = admin.get(&format!("{everywhere}?fieldSelector=status.changedBy%3Dadmin"));
     assert_eq!(wrong.status, 400, "{}", wrong.text());
     for (path, status) in
@@ -179,6 +180,17 @@ fn revisions_are_listed_by_selectors_in_pages_and_as_tables() {
         let answer = admin.typed(method, &format!("{}/x", revisions_of("default")), "application/json", b"{}");
         assert_eq!(answer.status, 405, "{method}: {}", answer.text());
     }
+
+    // Of one Secret in pages, too.
+    let of_one = format!("{}?fieldSelector=spec.secretName%3Da&limit=3", revisions_of("default"));
+    let first = admin.get(&of_one).ok().json();
+    let token = first["metadata"]["continue"].as_str().unwrap();
+    let second = admin.get(&format!("{of_one}&continue={token}")).ok().json();
+    let of_page = |page: &Value| {
+        page["items"].as_array().unwrap().iter().map(|one| one["spec"]["revision"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!((of_page(&first), of_page(&second)), (vec![json!(1), json!(2), json!(3)], vec![json!(4), json!(5)]));
+    assert_eq!(second["metadata"].get("continue"), None);
 
     let path = format!("{}?fieldSelector=spec.secretName%3Dc&includeObject=Object", revisions_of("default"));
     let table = admin.send("GET", &path, &[("Accept", TABLE)], b"").unwrap().ok();
