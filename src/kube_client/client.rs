@@ -264,6 +264,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_cannot_stand_in_a_header_is_no_token() {
+        assert!(bearer(&SecretBytes::new(b"sr_x.y-z".to_vec())).is_ok());
+        for token in [&b"sr_x\nsr_y"[..], b"sr x", b"sr_\xff", "sr_\u{e4}".as_bytes()] {
+            let error = bearer(&SecretBytes::new(token.to_vec())).err().unwrap().to_string();
+            assert!(error.contains("the token") && !error.contains("sr"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_warning_is_its_text() {
         assert_eq!(warning(r#"299 - "unknown field \"x\"""#).as_deref(), Some("unknown field \"x\""));
         for value in ["", "299", "299 - text", "199 - \"text\""] {

@@ -1,6 +1,7 @@
 //! The command line, as its own help tells it: `tests/it/cli.txt` is the reference, and changes in a reviewed way.
 
 mod doctor;
+mod edits;
 mod journey;
 mod progress;
 mod requests;
