@@ -14,6 +14,7 @@ pub mod deliver;
 pub mod export;
 pub mod generate;
 pub mod import;
+pub mod issue;
 pub mod kube_client;
 pub mod kubeconfig;
 pub mod model;

@@ -1,4 +1,5 @@
-//! Prometheus metrics, in the text format. Labels are bounded; an object's name is never one.
+//! Prometheus metrics, in the text format. Labels are bounded; an object's name is never one, but for up to a hundred
+//! namespaces.
 //!
 //! Source: Prometheus text exposition format 0.0.4.
 
@@ -98,6 +99,8 @@ pub(super) fn respond(context: &Context<'_>) -> HttpResponse {
     single(&mut text, "strongroom_store_rows_withheld", "gauge", "Rows found not to pass authentication.", rows);
     single(&mut text, "strongroom_watches", "gauge", "Open watches.", state.hub.open() as u64);
     state.sync_metrics.write(&mut text);
+    state.issuing.metrics.write(&mut text);
+    state.issuing.expiry.write(&mut text, state.clock.unix_seconds());
     let dropped = state.hub.dropped();
     single(&mut text, "strongroom_watches_dropped_total", "counter", "Watches ended for not keeping up.", dropped);
     respond::finished(&context.style, 200, "text/plain; version=0.0.4; charset=utf-8", text.into_bytes(), &[])

@@ -33,6 +33,7 @@ mod subresources;
 mod swagger_ui;
 mod table;
 mod watch;
+pub mod workload_authority;
 mod writes;
 
 use std::sync::Arc;
@@ -51,6 +52,7 @@ use self::status::Failure;
 use crate::audit::{self, AuditLog, ReducedQuery, RequestFacts};
 use crate::auth::Authenticator;
 use crate::clock::SharedClock;
+use crate::issue;
 use crate::model::user::{PeerUid, User};
 use crate::model::validation::options;
 use crate::objects::watch::Hub;
@@ -98,6 +100,8 @@ pub struct State {
     pub room: Room,
     /// Counters of sync.
     pub sync_metrics: Arc<sync::Metrics>,
+    /// See [`Home`].
+    pub issuing: Issuing,
     /// Places of exports that are rendered or sent.
     exports: Arc<Semaphore>,
 }
@@ -116,6 +120,19 @@ pub struct Home {
     pub room: Room,
     /// Counters of sync.
     pub sync_metrics: Arc<sync::Metrics>,
+    /// What is issued.
+    pub issuing: Issuing,
+}
+
+/// What is known of what is issued.
+#[derive(Clone)]
+pub struct Issuing {
+    /// Counters.
+    pub metrics: Arc<issue::Metrics>,
+    /// When Secrets end.
+    pub expiry: Arc<issue::expiry::Expiry>,
+    /// The room's authority for workloads, whose certificate is published.
+    pub authority: issue::RoomAuthority,
 }
 
 /// What the API does that can be switched.
@@ -138,7 +155,7 @@ impl State {
         settings: Settings,
         home: Home,
     ) -> Self {
-        let Home { rotate_admin, client_authority, mutation_records, verify_audit, room, sync_metrics } = home;
+        let Home { rotate_admin, client_authority, mutation_records, verify_audit, room, sync_metrics, issuing } = home;
         let (health, metrics, changes) = (Arc::default(), Arc::default(), Arc::default());
         Self {
             objects,
@@ -156,6 +173,7 @@ impl State {
             verify_audit,
             room,
             sync_metrics,
+            issuing,
             exports: Arc::new(Semaphore::new(exports::EXPORTS_AT_ONCE)),
         }
     }
@@ -333,6 +351,9 @@ async fn route(context: &Context<'_>, info: RequestInfo, payload: web::Payload) 
             return Ok(respond::value(&context.style, 200, &context.state.authenticator.jwks(), &[]));
         }
         _ => {}
+    }
+    if path == workload_authority::PATH {
+        return workload_authority::get(context).await;
     }
     if path == "/metrics" {
         return Ok(metrics::respond(context));

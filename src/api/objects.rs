@@ -18,6 +18,7 @@ use super::status::Failure;
 use super::stream::ListBody;
 use super::watch::{WatchStream, WatchWriter, default_lifetime};
 use super::{Context, exports, imports, respond, reviews, revisions, scans, subresources, table};
+use crate::model::expiry;
 use crate::model::kinds::{KINDS, Kind, SECRET_EXPORT, SECRET_IMPORT, SECRET_REVISION, SECRET_SCAN, Verb};
 use crate::model::selector::{FieldSelector, LabelSelector};
 use crate::model::validation::names;
@@ -193,11 +194,12 @@ impl Call<'_> {
     fn row(&self, version: &'static str, loaded: &Loaded, sight: &Sight) -> Result<Value, Failure> {
         let include = self.include()?;
         let now = self.context.state.clock.unix_seconds();
+        let more = sight::of_secret(&self.context.state.objects, loaded, sight);
         if include == table::IncludeObject::Object && sight.shows(loaded.namespace(), loaded.name()) {
             let document = self.context.state.objects.document(loaded)?;
-            return Ok(table::row(self.kind, document.expose(), loaded.data_keys(), include, now, version));
+            return Ok(table::row(self.kind, document.expose(), more, include, now, version));
         }
-        Ok(table::row(self.kind, &loaded.bare()?, loaded.data_keys(), include, now, version))
+        Ok(table::row(self.kind, &loaded.bare()?, more, include, now, version))
     }
 
     pub(super) fn include(&self) -> Result<table::IncludeObject, Failure> {
@@ -306,7 +308,10 @@ impl Call<'_> {
     ) -> HttpResponse {
         let mut shown = document.duplicate();
         let object = shown.expose_mut();
-        let data_keys = object.get("data").and_then(Value::as_object).map_or(0, serde_json::Map::len);
+        let more = table::OfSecret {
+            data_keys: object.get("data").and_then(Value::as_object).map_or(0, serde_json::Map::len),
+            ends_at: expiry::annotated(object, expiry::EXPIRES_AT),
+        };
         if !sight.shows(self.permit.namespace(), self.permit.name()) {
             sight::withhold(object);
         }
@@ -322,7 +327,7 @@ impl Call<'_> {
             }
             Shape::Table(version) => {
                 let include = self.include().unwrap_or(table::IncludeObject::Metadata);
-                let row = table::row(self.kind, object, data_keys, include, now, version);
+                let row = table::row(self.kind, object, more, include, now, version);
                 respond::value(
                     style,
                     code,

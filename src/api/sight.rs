@@ -8,9 +8,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::table::OfSecret;
+use crate::issue;
+use crate::model::expiry;
 use crate::model::kinds::Kind;
 use crate::model::user::User;
-use crate::objects::Access;
+use crate::objects::{Access, Loaded, Objects};
 use crate::rbac::Attributes;
 
 /// The annotation in which client-side apply keeps a copy of the whole object.
@@ -57,6 +60,21 @@ impl Caller {
     fn may_get(&self, namespace: &str, name: &str) -> bool {
         self.access.policy.allows(&self.user, &Attributes::object("get", self.kind, namespace, name))
     }
+}
+
+/// What a row shows of a Secret. Its certificate is looked into for a caller who is shown it anyway.
+pub fn of_secret(objects: &Objects, loaded: &Loaded, sight: &Sight) -> OfSecret {
+    if !loaded.kind().holds_values() {
+        return OfSecret::default();
+    }
+    let ends_at = if sight.shows(loaded.namespace(), loaded.name()) {
+        issue::expiry::ends_at(objects, loaded)
+    } else if loaded.mentions(expiry::EXPIRES_AT) {
+        loaded.bare().ok().and_then(|secret| expiry::annotated(&secret, expiry::EXPIRES_AT))
+    } else {
+        None
+    };
+    OfSecret { data_keys: loaded.data_keys(), ends_at }
 }
 
 /// Takes out of an object that was not stored what would tell its values, or whether they would change.

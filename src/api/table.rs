@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::clock::rfc3339;
 use crate::model::age::{human_age, parse_rfc3339};
 use crate::model::field_error::FieldError;
 use crate::model::kinds::Kind;
@@ -40,6 +41,7 @@ impl IncludeObject {
 }
 
 const NAME: &str = "The object's name, which no other object of its kind and namespace has.";
+const NEVER: &str = "<none>";
 const AGE: &str = "How long ago the object was created.";
 const CREATED_AT: &str = "When the object was created, in RFC 3339 and UTC.";
 
@@ -53,6 +55,8 @@ enum Layout {
     Cluster,
     SecretSync,
     SecretRevision,
+    Certificate,
+    GeneratedSecret,
     Event,
     /// Roles, and every kind without a layout of its own.
     Plain,
@@ -70,6 +74,8 @@ impl Layout {
             ("strongroom.dev", "Cluster") => Self::Cluster,
             ("strongroom.dev", "SecretSync") => Self::SecretSync,
             ("strongroom.dev", "SecretRevision") => Self::SecretRevision,
+            ("strongroom.dev", "Certificate") => Self::Certificate,
+            ("strongroom.dev", "GeneratedSecret") => Self::GeneratedSecret,
             _ => Self::Plain,
         }
     }
@@ -85,6 +91,12 @@ pub fn columns(kind: &Kind) -> Value {
             column("Type", "", "What the secret is for; it says which keys the secret must have.", 0),
             column("Data", "", "How many keys the secret holds.", 0),
             age(),
+            column(
+                "Expires",
+                "",
+                "When its values end: by annotation strongroom.dev/expires-at, or with the certificate of type kubernetes.io/tls.",
+                1
+            ),
         ]),
         Layout::Namespace => {
             json!([name, column("Status", "", "Active, or Terminating once it is being deleted.", 0), age()])
@@ -131,6 +143,25 @@ pub fn columns(kind: &Kind) -> Value {
             column("Keys", "", "Keys that were added (+), changed (~) and removed (-) by it.", 0),
             age(),
         ]),
+        Layout::Certificate => json!([
+            name,
+            column("Ready", "", "Whether the secret holds a certificate that is valid and as it was asked for.", 0),
+            column("Secret", "", "The secret that gets it.", 0),
+            age(),
+            column("Issuer", "", "Who signs it.", 1),
+            column("Status", "", "Why it is ready or not.", 1),
+            column("Expires", "", "Until when it is valid.", 1),
+            column("Renewal", "", "When the next one is due.", 1),
+        ]),
+        Layout::GeneratedSecret => json!([
+            name,
+            column("Ready", "", "Whether the secret holds every value.", 0),
+            column("Secret", "", "The secret that gets them.", 0),
+            column("Last Rotation", "", "How long ago values were made.", 0),
+            age(),
+            column("Status", "", "Why it is ready or not.", 1),
+            column("Next Rotation", "", "When every value is made anew.", 1),
+        ]),
         Layout::Event => json!([
             column("Last Seen", "", "How long ago it happened last.", 0),
             column("Type", "", "Normal or Warning; others may come to be.", 0),
@@ -147,12 +178,20 @@ pub fn columns(kind: &Kind) -> Value {
     }
 }
 
-/// The row of one object. `data_keys` is the number of keys a Secret has in `data`: the object need not
-/// carry them, unless it is included. `api_version` is the Table's: `meta.k8s.io/v1` or `meta.k8s.io/v1beta1`.
+/// What a row shows of a Secret besides what the object carries.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OfSecret {
+    /// Keys in `data`.
+    pub data_keys: usize,
+    /// When its values end, in seconds since the epoch; of a certificate for those alone who may see it.
+    pub ends_at: Option<i64>,
+}
+
+/// The row of one object, with `more` of a Secret. `api_version` is the Table's: `meta.k8s.io/v1` or `meta.k8s.io/v1beta1`.
 pub fn row(
     kind: &Kind,
     object: &Value,
-    data_keys: usize,
+    more: OfSecret,
     include: IncludeObject,
     now_unix_seconds: i64,
     api_version: &str,
@@ -163,7 +202,10 @@ pub fn row(
     };
     let age = || since("/metadata/creationTimestamp").unwrap_or_else(|| "<unknown>".to_owned());
     let cells = match Layout::of(kind) {
-        Layout::Secret => json!([name, text(object, "/type"), data_keys, age()]),
+        Layout::Secret => {
+            let ends = more.ends_at.map_or_else(|| NEVER.to_owned(), rfc3339);
+            json!([name, text(object, "/type"), more.data_keys, age(), ends])
+        }
         Layout::Namespace => json!([name, text(object, "/status/phase"), age()]),
         Layout::ServiceAccount => json!([name, items(object, "secrets").len(), age()]),
         Layout::Binding => {
@@ -212,6 +254,22 @@ pub fn row(
                 keys_of(object),
                 age()
             ])
+        }
+        Layout::Certificate => {
+            let (status, _) = condition(object, "Ready");
+            let issuer = match text(object, "/spec/issuerRef/kind") {
+                "Secret" => format!("Secret/{}", text(object, "/spec/issuerRef/name")),
+                _ => "Room".to_owned(),
+            };
+            let secret = text(object, "/spec/secretName");
+            let [ends, renewal] = ["/status/notAfter", "/status/renewalTime"].map(|at| or_none(text(object, at)));
+            json!([name, status, secret, age(), issuer, message(object, "Ready"), ends, renewal])
+        }
+        Layout::GeneratedSecret => {
+            let (status, _) = condition(object, "Ready");
+            let last = since("/status/lastRotationTime").unwrap_or_else(|| NEVER.to_owned());
+            let next = or_none(text(object, "/status/nextRotationTime"));
+            json!([name, status, text(object, "/spec/secretName"), last, age(), message(object, "Ready"), next])
         }
         Layout::Event => event(object, &since),
         Layout::Plain => match text(object, "/metadata/creationTimestamp") {
@@ -304,6 +362,17 @@ fn condition<'v>(object: &'v Value, kind: &str) -> (&'v str, &'v str) {
         .iter()
         .find(|condition| text(condition, "/type") == kind)
         .map_or(("Unknown", ""), |condition| (text(condition, "/status"), text(condition, "/reason")))
+}
+
+/// Message of a condition.
+fn message<'v>(object: &'v Value, kind: &str) -> &'v str {
+    let conditions = object.get("status").map_or(&[][..], |status| items(status, "conditions"));
+    let found = conditions.iter().find(|condition| text(condition, "/type") == kind);
+    found.map_or("", |condition| text(condition, "/message"))
+}
+
+fn or_none(text: &str) -> &str {
+    if text.is_empty() { NEVER } else { text }
 }
 
 fn items<'v>(object: &'v Value, field: &str) -> &'v [Value] {

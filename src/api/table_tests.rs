@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{IncludeObject, columns, partial_object_metadata, row, table};
+use super::{IncludeObject, OfSecret, columns, partial_object_metadata, row, table};
 use crate::model::kinds::{
-    CLUSTER_ROLE, CLUSTER_ROLE_BINDING, EVENT, Kind, NAMESPACE, ROLE, ROLE_BINDING, SECRET, SERVICE_ACCOUNT,
+    CERTIFICATE, CLUSTER_ROLE, CLUSTER_ROLE_BINDING, EVENT, GENERATED_SECRET, Kind, NAMESPACE, ROLE, ROLE_BINDING,
+    SECRET, SERVICE_ACCOUNT,
 };
 
 const META_V1: &str = "meta.k8s.io/v1";
@@ -13,14 +14,17 @@ const META_V1_BETA1: &str = "meta.k8s.io/v1beta1";
 const NOW: i64 = 1_790_000_000;
 
 fn cells(kind: &Kind, object: &Value, data_keys: usize) -> Value {
-    row(kind, object, data_keys, IncludeObject::None, NOW, META_V1)["cells"].clone()
+    let more = OfSecret { data_keys, ends_at: None };
+    row(kind, object, more, IncludeObject::None, NOW, META_V1)["cells"].clone()
 }
 
 #[test]
 fn each_kind_has_its_columns() {
     let binding = "Name/name/0 Role//0 Age//0 Users//1 Groups//1 ServiceAccounts//1";
     for (kind, expected) in [
-        (&SECRET, "Name/name/0 Type//0 Data//0 Age//0"),
+        (&SECRET, "Name/name/0 Type//0 Data//0 Age//0 Expires//1"),
+        (&CERTIFICATE, "Name/name/0 Ready//0 Secret//0 Age//0 Issuer//1 Status//1 Expires//1 Renewal//1"),
+        (&GENERATED_SECRET, "Name/name/0 Ready//0 Secret//0 Last Rotation//0 Age//0 Status//1 Next Rotation//1"),
         (&NAMESPACE, "Name/name/0 Status//0 Age//0"),
         (&SERVICE_ACCOUNT, "Name/name/0 Secrets//0 Age//0"),
         (&ROLE, "Name/name/0 Created At/date/0"),
@@ -66,7 +70,7 @@ fn cells_are_those_of_kubernetes() {
     ]);
     let binding = json!({"metadata": metadata, "roleRef": {"kind": "Role", "name": "r1"}, "subjects": subjects});
     for (kind, object, expected) in [
-        (&SECRET, json!({"metadata": metadata, "type": "Opaque"}), json!(["n", "Opaque", 2, "3m5s"])),
+        (&SECRET, json!({"metadata": metadata, "type": "Opaque"}), json!(["n", "Opaque", 2, "3m5s", "<none>"])),
         (&NAMESPACE, json!({"metadata": metadata, "status": {"phase": "Active"}}), json!(["n", "Active", "3m5s"])),
         (&SERVICE_ACCOUNT, json!({"metadata": metadata, "secrets": [{"name": "s"}]}), json!(["n", 1, "3m5s"])),
         (&SERVICE_ACCOUNT, json!({"metadata": metadata}), json!(["n", 0, "3m5s"])),
@@ -78,6 +82,35 @@ fn cells_are_those_of_kubernetes() {
         assert_eq!(cells(kind, &object, 2), expected, "{}", kind.kind);
     }
     assert!(cells(&SECRET, &json!({"metadata": metadata}), 2)[2].is_u64());
+}
+
+#[test]
+fn what_is_issued_shows_who_signs_and_until_when() {
+    let certificate = json!({
+        "metadata": {"name": "web", "creationTimestamp": "2026-09-21T14:10:15Z"},
+        "spec": {"secretName": "web-tls", "issuerRef": {"kind": "Secret", "name": "ca"}},
+        "status": {
+            "conditions": [{"type": "Ready", "status": "True", "reason": "Ready", "message": "all is well"}],
+            "notAfter": "2026-12-20T14:10:15Z", "renewalTime": "2026-11-20T14:10:15Z",
+        },
+    });
+    let cells = |kind, object: &Value| cells(kind, object, 0);
+    let expected = json!([
+        "web",
+        "True",
+        "web-tls",
+        "3m5s",
+        "Secret/ca",
+        "all is well",
+        "2026-12-20T14:10:15Z",
+        "2026-11-20T14:10:15Z",
+    ]);
+    assert_eq!(cells(&CERTIFICATE, &certificate), expected);
+    let none = json!(["web", "Unknown", "db", "<none>", "<unknown>", "", "<none>"]);
+    assert_eq!(cells(&GENERATED_SECRET, &json!({"metadata": {"name": "web"}, "spec": {"secretName": "db"}})), none);
+    let more = OfSecret { data_keys: 2, ends_at: Some(NOW + 60) };
+    let row = row(&SECRET, &json!({"metadata": {"name": "n"}}), more, IncludeObject::None, NOW, META_V1);
+    assert_eq!(row["cells"][4], "2026-09-21T14:14:20Z");
 }
 
 #[test]
@@ -109,7 +142,7 @@ fn events_of_older_and_newer_recorders_have_the_same_cells() {
 #[test]
 fn the_empty_object_of_a_bookmark_has_a_row() {
     let bookmark = json!({"metadata": {"resourceVersion": "9", "creationTimestamp": null}});
-    assert_eq!(cells(&SECRET, &bookmark, 0), json!(["", "", 0, "<unknown>"]));
+    assert_eq!(cells(&SECRET, &bookmark, 0), json!(["", "", 0, "<unknown>", "<none>"]));
     assert_eq!(cells(&ROLE, &bookmark, 0), json!(["", "0001-01-01T00:00:00Z"]));
     assert_eq!(cells(&ROLE_BINDING, &bookmark, 0), json!(["", "/", "<unknown>", "", "", ""]));
 }
@@ -117,7 +150,8 @@ fn the_empty_object_of_a_bookmark_has_a_row() {
 #[test]
 fn an_object_is_included_as_asked() {
     let object = json!({"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "n"}, "data": {"a": "eA=="}});
-    let included = |include, api_version| row(&SECRET, &object, 1, include, NOW, api_version)["object"].clone();
+    let included =
+        |include, api_version| row(&SECRET, &object, OfSecret::default(), include, NOW, api_version)["object"].clone();
     assert_eq!(included(IncludeObject::None, META_V1), Value::Null);
     assert_eq!(included(IncludeObject::Object, META_V1), object);
     for api_version in [META_V1, META_V1_BETA1] {
@@ -141,7 +175,14 @@ fn an_object_is_included_as_asked() {
 
 #[test]
 fn a_table_has_the_order_of_keys_that_kubernetes_has() {
-    let rows = vec![row(&NAMESPACE, &json!({"metadata": {"name": "n"}}), 0, IncludeObject::None, NOW, META_V1)];
+    let rows = vec![row(
+        &NAMESPACE,
+        &json!({"metadata": {"name": "n"}}),
+        OfSecret::default(),
+        IncludeObject::None,
+        NOW,
+        META_V1,
+    )];
     let whole = table(META_V1, json!({"resourceVersion": "7"}), Some(columns(&NAMESPACE)), rows.clone());
     let text = whole.to_string();
     assert!(text.starts_with(r#"{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"7"},"columnDefinitions":[{"name":"Name","type":"string","format":"name","description":"#), "{text}");

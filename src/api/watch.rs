@@ -19,7 +19,7 @@ use tokio::time::{Instant, Interval, Sleep};
 use super::guard::Guard;
 use super::negotiate::Shape;
 use super::recorded::Begun;
-use super::sight::Sight;
+use super::sight::{self, Sight};
 use super::table;
 use crate::clock::SharedClock;
 use crate::model::kinds::Kind;
@@ -222,11 +222,12 @@ impl WatchWriter {
     #[expect(clippy::disallowed_methods, reason = "includeObject=Object asks for the whole object")]
     fn row(&self, loaded: &Loaded, version: &'static str) -> Result<Value, Error> {
         let now = self.clock.unix_seconds();
+        let more = sight::of_secret(&self.objects, loaded, &self.sight);
         if self.include == table::IncludeObject::Object && self.sight.shows(loaded.namespace(), loaded.name()) {
             let document = self.objects.document(loaded)?;
-            return Ok(table::row(self.kind, document.expose(), loaded.data_keys(), self.include, now, version));
+            return Ok(table::row(self.kind, document.expose(), more, self.include, now, version));
         }
-        Ok(table::row(self.kind, &loaded.bare()?, loaded.data_keys(), self.include, now, version))
+        Ok(table::row(self.kind, &loaded.bare()?, more, self.include, now, version))
     }
 
     fn columns(&mut self) -> Option<Value> {

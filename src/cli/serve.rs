@@ -92,6 +92,9 @@ pub struct Serve {
     /// Do not write into clusters what SecretSyncs want: a job does it [env: STRONGROOM_SYNC=off]
     #[arg(long)]
     no_sync: bool,
+    /// Do not issue what Certificates ask for, nor make what GeneratedSecrets ask for [env: STRONGROOM_ISSUING=off]
+    #[arg(long)]
+    no_issuing: bool,
 }
 
 impl Serve {
@@ -126,6 +129,7 @@ impl Serve {
             history_max_age: self.history_max_age,
             audit: self.audit.into_flags(),
             no_sync: self.no_sync,
+            no_issuing: self.no_issuing,
         };
         let config = ServeConfig::resolve(flags, environment)?;
         Ok(server::run(config, Arc::new(SystemClock), print)?)

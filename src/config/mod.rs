@@ -126,6 +126,8 @@ pub struct ServeFlags {
     pub audit: AuditFlags,
     /// `--no-sync`
     pub no_sync: bool,
+    /// `--no-issuing`
+    pub no_issuing: bool,
 }
 
 /// Everything `serve` needs to know.
@@ -169,6 +171,8 @@ pub struct ServeConfig {
     pub audit: AuditConfig,
     /// Whether what SecretSyncs want is written into clusters.
     pub sync: bool,
+    /// Whether certificates are issued and values generated.
+    pub issuing: bool,
 }
 
 impl ServeConfig {
@@ -217,6 +221,7 @@ impl ServeConfig {
         let history = History::resolve(flags.history_limit, flags.history_max_age, environment)?;
         let audit = AuditConfig::resolve(flags.audit, environment)?;
         let sync = !flags.no_sync && environment.switch("STRONGROOM_SYNC")?.unwrap_or(true);
+        let issuing = !flags.no_issuing && environment.switch("STRONGROOM_ISSUING")?.unwrap_or(true);
         Ok(Self {
             home,
             listen,
@@ -237,6 +242,7 @@ impl ServeConfig {
             history,
             audit,
             sync,
+            issuing,
         })
     }
 }

@@ -139,7 +139,7 @@ impl Kind {
     /// Whether its objects count the changes of what is wanted (`metadata.generation`), and status is apart from it, as
     /// with custom resources.
     pub fn has_generation(&self) -> bool {
-        matches!(self.id, 9 | 10)
+        matches!(self.id, 9 | 10 | 12 | 13)
     }
 
     /// The subresource of this name.
@@ -182,6 +182,8 @@ pub static KINDS: &[&Kind] = &[
     &SECRET_SYNC,
     &EVENT,
     &SECRET_REVISION,
+    &CERTIFICATE,
+    &GENERATED_SECRET,
     &TOKEN_REVIEW,
     &SELF_SUBJECT_REVIEW,
     &SELF_SUBJECT_ACCESS_REVIEW,
@@ -217,6 +219,8 @@ const STORED_NAMES: &[(u8, &str)] = &[
     (10, "strongroom.dev/SecretSync"),
     (11, "/Event"),
     (14, "strongroom.dev/SecretRevision"),
+    (12, "strongroom.dev/Certificate"),
+    (13, "strongroom.dev/GeneratedSecret"),
 ];
 
 /// The kind behind `/apis/GROUP/VERSION/PLURAL` (`group` empty for core).

@@ -33,6 +33,9 @@ impl Objects {
         if kind.id == kinds::SECRET_SYNC.id {
             return self.admit_sync(request, old, new);
         }
+        if kind.id == kinds::CERTIFICATE.id || kind.id == kinds::GENERATED_SECRET.id {
+            return self.admit_issued(request, kind, old, new);
+        }
         if !kinds::decides_access(kind.id) {
             return Ok(());
         }

@@ -9,20 +9,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::create::{name_of, text};
+use super::create::name_of;
 use super::{Error, Objects, Request, Resource};
-use crate::audit::RequestFacts;
 use crate::kubeconfig::{self, Connection, KubeconfigError};
 use crate::model::field_error::FieldError;
-use crate::model::kinds::{CLUSTER, Kind, SECRET, SECRET_SYNC, SERVICE_ACCOUNT};
+use crate::model::kinds::{CLUSTER, SECRET, SECRET_SYNC, SERVICE_ACCOUNT};
 use crate::model::secret_sync::{Clusters, Glob, Spec};
-use crate::model::user::User;
 use crate::model::validation::cluster::{DEFAULT_BURST, DEFAULT_QPS};
-use crate::model::validation::options;
-use crate::rbac::{self, Attributes, ClusterPermit, Denial, Policy};
-
-/// Who writes what became of clusters and of what is kept in them, as the audit shows it.
-const COMPONENT: &str = "sync-controller";
+use crate::rbac::{Attributes, ClusterPermit, Denial};
 
 const REFERENCE: &str = "spec.kubeconfigSecretRef";
 
@@ -152,7 +146,7 @@ impl Objects {
         self.needs(request, &Attributes::impersonate("", SERVICE_ACCOUNT.plural, namespace, account))
     }
 
-    fn needs(&self, request: Request<'_>, attributes: &Attributes) -> Result<(), Error> {
+    pub(super) fn needs(&self, request: Request<'_>, attributes: &Attributes) -> Result<(), Error> {
         let user = request.permit.user();
         if self.access().policy.allows(user, attributes) {
             return Ok(());
@@ -219,36 +213,6 @@ impl Objects {
         let syncs = self.store.live(SECRET_SYNC.id).into_iter();
         let rows = syncs.filter_map(|entry| self.store.row_in_passing(entry.revision).ok());
         rows.map(|row| (row.namespace.to_string(), row.name.to_string())).collect()
-    }
-
-    /// Writes the status of an object in the controller's name, if it still is the object of this uid.
-    #[expect(clippy::disallowed_methods, reason = "neither kind holds secret values")]
-    pub async fn write_status(
-        &self,
-        kind: &'static Kind,
-        namespace: &str,
-        name: &str,
-        uid: &str,
-        status: Value,
-    ) -> Result<(), Error> {
-        let mut attributes = Attributes::object("update", kind, namespace, name);
-        "status".clone_into(&mut attributes.subresource);
-        let permit = rbac::authorize(&Policy::empty(), &Arc::new(User::system(COMPONENT)), attributes);
-        let permit = permit.map_err(|denial| Error::Denied(Box::new(denial)))?;
-        let facts = RequestFacts::own(self.clock.unix_millis());
-        let request = Request { permit: &permit, facts: &facts };
-        let mut options = options::create(&[]).map_err(|_| Error::Internal("the options of no query"))?;
-        COMPONENT.clone_into(&mut options.field_manager);
-        let mut document = self.document(&self.get(request)?)?;
-        if text(document.expose(), "uid") != Some(uid) {
-            return Err(Error::NotFound(request.resource()?));
-        }
-        if let Some(fields) = document.expose_mut().as_object_mut() {
-            fields.insert("status".to_owned(), status);
-        }
-        // Of nobody's revision: whatever else changes meanwhile is not touched by it.
-        super::create::remove(document.expose_mut(), "resourceVersion");
-        self.update(request, document, &options, &mut Vec::new()).await.map(drop)
     }
 
     fn cluster(&self, name: &str) -> Result<(String, Value), ClusterError> {

@@ -25,14 +25,14 @@ const COMPONENT: &str = "namespace-controller";
 
 /// Follows the feed until the store closes it. `trust` is the certificate (PEM) by which clients know the server, once
 /// that is known; it goes into the Secrets of service accounts. Events are removed `event_ttl` after their last change.
-/// `follower` is told of every change too, after those here have been.
+/// `followers` are told of every change too, after those here have been.
 pub async fn run(
     objects: Arc<Objects>,
     hub: Arc<Hub>,
     trust: watch::Receiver<Option<Vec<u8>>>,
     event_ttl: Duration,
     mut feed: Feed,
-    follower: Option<mpsc::UnboundedSender<Arc<[Change]>>>,
+    followers: Vec<mpsc::UnboundedSender<Arc<[Change]>>>,
 ) {
     let tokens = objects.make_token.is_some().then(|| {
         let (sender, queue) = mpsc::unbounded_channel();
@@ -66,8 +66,8 @@ pub async fn run(
         for name in names {
             let _ = to_empty.send(name);
         }
-        if let Some(follower) = &follower {
-            let _ = follower.send(batch);
+        for follower in &followers {
+            let _ = follower.send(Arc::clone(&batch));
         }
     }
     emptying.abort();

@@ -88,7 +88,7 @@ impl Loaded {
     }
 
     /// Whether `meta` mentions `word` anywhere.
-    pub(super) fn mentions(&self, word: &str) -> bool {
+    pub fn mentions(&self, word: &str) -> bool {
         self.meta().is_ok_and(|meta| meta.mentions(word.as_bytes()))
     }
 

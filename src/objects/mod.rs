@@ -18,6 +18,7 @@ pub mod fields;
 mod finish;
 mod history;
 mod import;
+mod issued;
 mod list;
 mod live;
 mod namespaces;
@@ -137,7 +138,18 @@ impl Objects {
         self.store.count(kind.id)
     }
 
+    /// Milliseconds since the epoch by the clock of these objects.
+    pub fn unix_millis(&self) -> i64 {
+        self.clock.unix_millis()
+    }
+
     fn now(&self) -> String {
         rfc3339(self.clock.unix_seconds())
     }
+}
+
+/// A keyring for the tests of controllers, which know nothing of keys.
+#[cfg(test)]
+pub fn test_keyring() -> Option<Arc<Keyring>> {
+    Keyring::make(0).ok().map(Arc::new)
 }

@@ -1,7 +1,7 @@
-//! The home's certificate authorities, one for the server and one for clients, and the server certificates.
+//! The home's certificate authorities, for the server, for clients and for workloads, and the server certificates.
 //!
-//! ECDSA on P-256 with SHA-256 throughout. An authority signs no other authority (path length 0) and carries
-//! no name constraints. Its key leaves this module as [`SecretBytes`], for the caller to seal.
+//! ECDSA on P-256 with SHA-256 throughout. An authority signs no other authority (path length 0; that of
+//! workloads 1) and carries no name constraints. Its key leaves this module as [`SecretBytes`], for the caller to seal.
 
 use std::time::Duration;
 
@@ -57,22 +57,34 @@ pub enum LeafFault {
 
 /// A new authority for server certificates with a new key, valid from `now_unix_seconds`.
 pub fn make_authority(now_unix_seconds: i64) -> Result<Authority, PkiError> {
-    make("Strongroom CA", vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign], now_unix_seconds)
+    make("Strongroom CA", 0, vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign], now_unix_seconds)
 }
 
 /// A new authority for client certificates with a new key, valid from `now_unix_seconds`.
 pub fn make_client_authority(now_unix_seconds: i64) -> Result<Authority, PkiError> {
-    make("Strongroom client CA", vec![KeyUsagePurpose::KeyCertSign], now_unix_seconds)
+    make("Strongroom client CA", 0, vec![KeyUsagePurpose::KeyCertSign], now_unix_seconds)
 }
 
-fn make(name: &str, key_usages: Vec<KeyUsagePurpose>, now_unix_seconds: i64) -> Result<Authority, PkiError> {
+/// A new authority for certificates of workloads with a new key, valid from `now_unix_seconds`. What it signs may be an
+/// authority itself, once.
+pub fn make_workload_authority(now_unix_seconds: i64) -> Result<Authority, PkiError> {
+    let usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    make("Strongroom workload CA", 1, usages, now_unix_seconds)
+}
+
+fn make(
+    name: &str,
+    path_length: u8,
+    key_usages: Vec<KeyUsagePurpose>,
+    now_unix_seconds: i64,
+) -> Result<Authority, PkiError> {
     let key = make_key()?;
     let serial = make_serial()?;
     let mut params = params(&serial, now_unix_seconds, AUTHORITY_VALID_SECONDS)?;
     // The name is unique, so that clients holding the authority of another home never mix the two up.
     let short = hex::encode(serial.get(..4).unwrap_or_default());
     params.distinguished_name = common_name(&format!("{name} {short}"));
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(path_length));
     params.key_usages = key_usages;
     let certificate = params.self_signed(&*key).map_err(|_| PkiError::Make)?;
     Ok(Authority { certificate: certificate.der().to_vec(), key: SecretBytes::new(key.serialize_der()) })

@@ -57,6 +57,8 @@ pub struct CertificateFacts<'a> {
     pub names: Names,
     /// Whether it says that its key may sign certificates (`basicConstraints`).
     pub is_authority: bool,
+    /// How many authorities may stand between it and an end of the chain (`pathLenConstraint`); `None` is any number.
+    pub path_length: Option<u8>,
     /// What it calls its key.
     pub subject_key_identifier: Option<&'a [u8]>,
 }
@@ -65,6 +67,7 @@ pub struct CertificateFacts<'a> {
 struct Extensions<'a> {
     names: Names,
     is_authority: bool,
+    path_length: Option<u8>,
     subject_key_identifier: Option<&'a [u8]>,
 }
 
@@ -106,7 +109,7 @@ impl<'a> CertificateFacts<'a> {
             ED25519 => KeyAlgorithm::Ed25519,
             _ => KeyAlgorithm::Unknown,
         };
-        let Extensions { names, is_authority, subject_key_identifier } = extensions;
+        let Extensions { names, is_authority, path_length, subject_key_identifier } = extensions;
         Some(Self {
             serial,
             issuer,
@@ -118,6 +121,7 @@ impl<'a> CertificateFacts<'a> {
             public_key,
             names,
             is_authority,
+            path_length,
             subject_key_identifier,
         })
     }
@@ -145,6 +149,13 @@ fn read_extensions(extensions: &[u8]) -> Option<Extensions<'_>> {
                 let mut constraints = Elements::of(only(value, SEQUENCE)?);
                 found.is_authority =
                     constraints.peek() == Some(BOOLEAN) && constraints.next()?.content.first() != Some(&0);
+                if constraints.peek() == Some(INTEGER) {
+                    // A length of more than a byte bounds nothing.
+                    found.path_length = match constraints.next()?.content {
+                        [length] => Some(*length),
+                        _ => None,
+                    };
+                }
             }
             SUBJECT_KEY_IDENTIFIER => found.subject_key_identifier = Some(only(value, OCTET_STRING)?),
             _ => {}

@@ -1,5 +1,5 @@
-//! Certificates: the home's own authorities, the server's certificate, those of clients, and whether a pair in a
-//! Secret belongs together.
+//! Certificates: the home's own authorities, the server's certificate, those of clients and of workloads, and whether a
+//! pair in a Secret belongs together.
 //!
 //! What it never does: read a clock or a file, put key material or a certificate's bytes into an error, or
 //! constrain the authority by name (a later server name must not force a new authority on every client).
@@ -13,16 +13,18 @@ mod names;
 mod pair;
 mod pem;
 mod signature;
+mod workload;
 
 pub use authority::{
     AUTHORITY_VALID_SECONDS, Authority, LEAF_VALID_SECONDS, Leaf, LeafFault, leaf_fault, make_authority,
-    make_client_authority, make_leaf,
+    make_client_authority, make_leaf, make_workload_authority,
 };
 pub use certificate::{CertificateFacts, KeyAlgorithm};
 pub use keys::{CertificatePem, KeyKind, KeyPairPem, make_key_pair, make_self_signed};
 pub use names::Names;
 pub use pair::pair_warning;
 pub use pem::{Block, encode_certificate, encode_private_key, read_blocks};
+pub use workload::{IssueError, Issued, Issuer, KeyFamily, Purpose, Workload, certificate_end, issue};
 
 /// Why a certificate was not made or not read. Never shows what was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

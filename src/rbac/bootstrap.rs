@@ -88,6 +88,8 @@ const ROLES: &[RoleRow] = &[
             // Where it leads is another matter: a cluster is used by those alone who are let.
             Resources { verbs: WRITE, group: OURS, resources: &["secretsyncs"] },
             Resources { verbs: &["get", "list"], group: OURS, resources: &["secretrevisions"] },
+            // Whose Secrets they write is asked besides.
+            Resources { verbs: WRITE, group: OURS, resources: &["certificates", "generatedsecrets"] },
             Resources { verbs: &["create"], group: OURS, resources: &["secretsyncs/render"] },
         ],
     ),
@@ -101,6 +103,11 @@ const ROLES: &[RoleRow] = &[
                 resources: &["events", "namespaces", "namespaces/status", "serviceaccounts"],
             },
             Resources { verbs: READ, group: OURS, resources: &["secretsyncs", "secretsyncs/status"] },
+            Resources {
+                verbs: READ,
+                group: OURS,
+                resources: &["certificates", "certificates/status", "generatedsecrets", "generatedsecrets/status"],
+            },
         ],
     ),
     role(
@@ -190,6 +197,10 @@ const ROLES: &[RoleRow] = &[
         ],
     ),
     role(
+        "system:strongroom:authority-viewer",
+        &[Paths { verbs: &["get"], paths: &["/strongroom/v1/workload-authority"] }],
+    ),
+    role(
         "system:strongroom:session",
         &[Paths {
             verbs: &["post"],
@@ -211,6 +222,7 @@ const BINDINGS: &[(&str, &[&str])] = &[
     ("system:monitoring", &["system:monitoring"]),
     ("system:public-info-viewer", &[GROUP_AUTHENTICATED, GROUP_UNAUTHENTICATED]),
     ("system:service-account-issuer-discovery", &["system:serviceaccounts"]),
+    ("system:strongroom:authority-viewer", &[GROUP_AUTHENTICATED]),
     ("system:strongroom:session", &[GROUP_AUTHENTICATED, GROUP_UNAUTHENTICATED]),
 ];
 

@@ -77,6 +77,11 @@ fn view_edit_and_admin_build_on_each_other() {
         ("list t secretrevisions.strongroom.dev -", false, true, true, true),
         ("get t secretrevisions.strongroom.dev a", false, true, true, true),
         ("delete t secretrevisions.strongroom.dev a", false, false, true, true),
+        ("get t certificates.strongroom.dev a", true, true, true, true),
+        ("create t certificates.strongroom.dev -", false, true, true, true),
+        ("update t certificates/status.strongroom.dev a", false, false, false, true),
+        ("get t generatedsecrets/status.strongroom.dev a", true, true, true, true),
+        ("delete t generatedsecrets.strongroom.dev a", false, true, true, true),
         ("use t clusters.strongroom.dev a", false, false, false, true),
         (&format!("update t roles.{rbac} a"), false, false, true, true),
         (&format!("create t rolebindings.{rbac} -"), false, false, true, true),
@@ -178,7 +183,14 @@ fn missing_permissions_are_added_and_others_stay() {
     for resource in ["namespaces/status", "serviceaccounts"] {
         rules.push(json!({"verbs": ["get", "watch"], "apiGroups": [""], "resources": [resource]}));
     }
-    for resource in ["secretsyncs", "secretsyncs/status"] {
+    for resource in [
+        "secretsyncs",
+        "secretsyncs/status",
+        "certificates",
+        "certificates/status",
+        "generatedsecrets",
+        "generatedsecrets/status",
+    ] {
         rules.push(json!({"verbs": ["get", "watch"], "apiGroups": ["strongroom.dev"], "resources": [resource]}));
     }
     let merged = merge(&existing, &wanted).unwrap();

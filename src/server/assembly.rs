@@ -16,11 +16,15 @@ use crate::auth::{self, ADMIN_STATE_KEY, AdminToken, Authenticator, LegacyToken,
 use crate::clock::SharedClock;
 use crate::config::{AuditConfig, ConfigError, EventTtl, History, HomePaths, PasswordMemory, TokenIssuer};
 use crate::crypto::{Argon2Cost, Keyring, password_limits};
+use crate::issue::{self, RoomAuthority};
 use crate::model::user::User;
 use crate::objects::watch::Hub;
 use crate::objects::{MakeToken, Objects, controllers};
 use crate::pki::client::CLIENT_DEFAULT_TTL_SECONDS;
-use crate::pki::{Authority, CertificateFacts, LEAF_VALID_SECONDS, PkiError, make_authority, make_client_authority};
+use crate::pki::{
+    AUTHORITY_VALID_SECONDS, Authority, CertificateFacts, LEAF_VALID_SECONDS, PkiError, make_authority,
+    make_client_authority, make_workload_authority,
+};
 use crate::rbac::Attributes;
 use crate::sensitive::SecretBytes;
 use crate::store::{self, Findings, StateChange, Store};
@@ -113,15 +117,19 @@ pub struct Settings {
     pub outside_issuers: Vec<OutsideIssuer>,
     /// Whether what SecretSyncs want is written into clusters.
     pub sync: bool,
+    /// Whether certificates are issued and values generated.
+    pub issuing: bool,
 }
 
-/// One of the home's two certificate authorities. Neither signs what the other does.
+/// One of the home's certificate authorities. None signs what another does.
 #[derive(Clone, Copy)]
 pub enum Signs {
     /// The server's certificate.
     Server,
     /// Certificates of users.
     Clients,
+    /// Certificates of workloads.
+    Workloads,
 }
 
 impl Signs {
@@ -130,6 +138,7 @@ impl Signs {
         match self {
             Self::Server => ("authority.certificate", "authority.key"),
             Self::Clients => ("client-authority.certificate", "client-authority.key"),
+            Self::Workloads => ("workload-authority.certificate", "workload-authority.key"),
         }
     }
 
@@ -137,6 +146,7 @@ impl Signs {
         match self {
             Self::Server => make_authority(now_unix_seconds),
             Self::Clients => make_client_authority(now_unix_seconds),
+            Self::Workloads => make_workload_authority(now_unix_seconds),
         }
     }
 
@@ -145,6 +155,7 @@ impl Signs {
         match self {
             Self::Server => LEAF_VALID_SECONDS,
             Self::Clients => CLIENT_DEFAULT_TTL_SECONDS,
+            Self::Workloads => AUTHORITY_VALID_SECONDS / 5,
         }
     }
 
@@ -154,6 +165,9 @@ impl Signs {
             Self::Server => "the certificate authority ends soon and was replaced: clients need the new kubeconfig",
             Self::Clients => {
                 "the authority of client certificates ends soon and was replaced: users need new certificates"
+            }
+            Self::Workloads => {
+                "the authority for workloads ends soon and was replaced: clients that know it by itself need the new one"
             }
         }
     }
@@ -200,17 +214,29 @@ impl Assembly {
         let objects = Arc::new(objects);
         let hub = Arc::new(Hub::new(objects.revision(), settings.watches_per_user));
         let (trust, known) = watch::channel(None);
-        let (follower, changes) = mpsc::unbounded_channel();
-        let follower = settings.sync.then_some(follower);
+        let mut followers = Vec::new();
+        let mut follow = || {
+            let (follower, changes) = mpsc::unbounded_channel();
+            followers.push(follower);
+            changes
+        };
+        let sync_changes = settings.sync.then(&mut follow);
+        let issue_changes = settings.issuing.then(&mut follow);
+        let expiry_changes = follow();
         let (all, told) = (Arc::clone(&objects), Arc::clone(&hub));
-        tokio::spawn(controllers::run(all, told, known, settings.event_ttl.get(), feed, follower));
+        tokio::spawn(controllers::run(all, told, known, settings.event_ttl.get(), feed, followers));
         let switched = api::Settings { swagger_ui: settings.swagger_ui, redact_lists: settings.redact_lists };
         let own_clock = Arc::clone(&clock);
         let room = Room::new(Arc::clone(&objects), Arc::clone(&keyring), Arc::clone(&audit), Arc::clone(&clock));
         let sync_metrics = Arc::new(sync::Metrics::default());
-        let syncing = (room.clone(), Arc::clone(&sync_metrics));
+        let issuing = api::Issuing {
+            metrics: Arc::default(),
+            expiry: Arc::default(),
+            authority: room_authority(store.clone(), Arc::clone(&clock)),
+        };
+        let following = (room.clone(), Arc::clone(&sync_metrics), issuing.clone());
         let state =
-            api_state(Arc::clone(&objects), hub, Arc::clone(&audit), clock, switched, credentials.clone(), syncing);
+            api_state(Arc::clone(&objects), hub, Arc::clone(&audit), clock, switched, credentials.clone(), following);
         tokio::spawn(api::AccessChanges::run(state.clone()));
         tokio::spawn(api::look_after_credentials(state.clone()));
         report(store.findings(), &state.health);
@@ -219,9 +245,21 @@ impl Assembly {
             tokio::spawn(audit_log::look_after(Arc::clone(&audit), store.clone())).abort_handle(),
             tokio::spawn(audit_log::copy_mutations(Arc::clone(&audit), store.clone())).abort_handle(),
         ];
-        if settings.sync {
+        if let Some(changes) = sync_changes {
             background.push(tokio::spawn(sync::controller::run(room, sync_metrics, changes)).abort_handle());
         }
+        if let Some(changes) = issue_changes {
+            let context = issue::controller::Context {
+                objects: Arc::clone(&objects),
+                audit: Arc::clone(&audit),
+                clock: Arc::clone(&own_clock),
+                authority: issuing.authority,
+                metrics: issuing.metrics,
+            };
+            background.push(tokio::spawn(issue::controller::run(context, changes)).abort_handle());
+        }
+        let expiring = issue::expiry::run(issuing.expiry, objects, Arc::clone(&own_clock), expiry_changes);
+        background.push(tokio::spawn(expiring).abort_handle());
         let background: Arc<[AbortHandle]> = background.into();
         let trust = Arc::new(trust);
         Ok(Self { store, credentials, audit, background, trust, clock: own_clock, state })
@@ -235,23 +273,8 @@ impl Assembly {
 
     /// The home's authority, made and sealed where there is none, or where the one there is ends within the life of
     /// what it signs.
-    #[expect(clippy::disallowed_methods, reason = "the new key is sealed")]
     pub async fn authority(&self, signs: Signs, now_unix_seconds: i64) -> Result<Authority, ServeError> {
-        if let Some(stored) = self.stored_authority(signs)? {
-            let not_after = CertificateFacts::read(&stored.certificate)?.not_after;
-            if now_unix_seconds < not_after.saturating_sub(signs.usual_ttl_seconds()) {
-                return Ok(stored);
-            }
-            tracing::warn!("{}", signs.replaced());
-        }
-        let made = signs.make(now_unix_seconds)?;
-        let (certificate_row, key_row) = signs.rows();
-        let rows = vec![
-            StateChange::put(certificate_row, SecretBytes::new(made.certificate.clone())),
-            StateChange::put(key_row, SecretBytes::new(made.key.expose().to_vec())),
-        ];
-        self.store.write_state(rows, Some(own_work(&self.clock, key_row))).await.map_err(ServeError::store)?;
-        Ok(made)
+        authority(&self.store, &self.clock, signs, now_unix_seconds).await
     }
 
     /// The home's authority as it is.
@@ -357,6 +380,44 @@ fn identities(settings: &Settings) -> Result<auth::Settings, ServeError> {
     })
 }
 
+/// See [`Assembly::authority`].
+#[expect(clippy::disallowed_methods, reason = "the new key is sealed")]
+async fn authority(
+    store: &Store,
+    clock: &SharedClock,
+    signs: Signs,
+    now_unix_seconds: i64,
+) -> Result<Authority, ServeError> {
+    if let Some(stored) = stored_authority(store, signs)? {
+        let not_after = CertificateFacts::read(&stored.certificate)?.not_after;
+        if now_unix_seconds < not_after.saturating_sub(signs.usual_ttl_seconds()) {
+            return Ok(stored);
+        }
+        tracing::warn!("{}", signs.replaced());
+    }
+    let made = signs.make(now_unix_seconds)?;
+    let (certificate_row, key_row) = signs.rows();
+    let rows = vec![
+        StateChange::put(certificate_row, SecretBytes::new(made.certificate.clone())),
+        StateChange::put(key_row, SecretBytes::new(made.key.expose().to_vec())),
+    ];
+    store.write_state(rows, Some(own_work(clock, key_row))).await.map_err(ServeError::store)?;
+    Ok(made)
+}
+
+/// The authority for workloads: made when it is first asked for, and one at a time.
+fn room_authority(store: Store, clock: SharedClock) -> RoomAuthority {
+    let asking = Arc::new(Mutex::new(()));
+    Arc::new(move || {
+        let (store, clock, asking) = (store.clone(), Arc::clone(&clock), Arc::clone(&asking));
+        Box::pin(async move {
+            let _asking = asking.lock().await;
+            let found = authority(&store, &clock, Signs::Workloads, clock.unix_seconds()).await;
+            found.map_err(|error| tracing::warn!(%error, "the authority for workloads cannot be read or made")).ok()
+        })
+    })
+}
+
 #[expect(clippy::disallowed_methods, reason = "the certificate is public")]
 fn stored_authority(store: &Store, signs: Signs) -> Result<Option<Authority>, ServeError> {
     let (certificate_row, key_row) = signs.rows();
@@ -406,7 +467,7 @@ fn api_state(
     clock: SharedClock,
     settings: api::Settings,
     credentials: Credentials,
-    (room, sync_metrics): (Room, Arc<sync::Metrics>),
+    (room, sync_metrics, issuing): (Room, Arc<sync::Metrics>, api::Issuing),
 ) -> api::State {
     let Credentials { authenticator, store, keyring, .. } = credentials.clone();
     let (records, verified) = (store.clone(), store.clone());
@@ -427,7 +488,8 @@ fn api_state(
     let (log, head) = (Arc::clone(&audit), verified);
     let verify_audit: api::VerifyAudit = Arc::new(move || audit_log::verify_open(&log, &head, &keyring));
     let mutation_records: api::MutationRecords = Arc::new(records);
-    let home = api::Home { rotate_admin, client_authority, mutation_records, verify_audit, room, sync_metrics };
+    let home =
+        api::Home { rotate_admin, client_authority, mutation_records, verify_audit, room, sync_metrics, issuing };
     api::State::new(objects, hub, authenticator, audit, clock, settings, home)
 }
 

@@ -137,6 +137,7 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
         history,
         audit,
         sync,
+        issuing,
     } = config;
     let outside_issuers = oidc_config.as_deref().map_or(Ok(Vec::new()), outside_issuers::read)?;
     let UnlockedHome { mut lock, keyring, opener } =
@@ -154,6 +155,7 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
         password_memory,
         outside_issuers,
         sync,
+        issuing,
     };
     let assembly = Assembly::open(&paths, keyring, Arc::clone(&clock), settings).await?;
 

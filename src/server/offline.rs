@@ -88,6 +88,7 @@ pub async fn rotate_admin_token(
         audit: AuditConfig::default(),
         token_issuer: TokenIssuer::default(),
         sync: false,
+        issuing: false,
         legacy_tokens: false,
         password_memory: PasswordMemory::default(),
         outside_issuers: Vec::new(),

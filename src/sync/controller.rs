@@ -534,7 +534,8 @@ async fn tell(context: &Context, worker: &Worker) -> Option<Occurrence> {
         return None;
     }
     let is_well = events::of_status(&former, &made);
-    let written = context.room.objects.write_status(&SECRET_SYNC, &sync.id.namespace, &sync.id.name, &sync.uid, made);
+    let written =
+        context.room.objects.write_status(COMPONENT, &SECRET_SYNC, &sync.id.namespace, &sync.id.name, &sync.uid, made);
     if let Err(error) = written.await
         && !matches!(error, Error::NotFound(_) | Error::Conflict(..))
     {

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::controller::Context;
 use super::room::COMPONENT;
-use super::status::condition;
 use crate::clock::rfc3339;
 use crate::model::age::parse_rfc3339;
+use crate::model::condition::condition;
 use crate::model::kinds::CLUSTER;
 use crate::model::user::User;
 use crate::objects::{Error, Involved, Occurrence};
@@ -60,7 +60,7 @@ async fn one(context: &Context, name: String) {
     }
     let uid = object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
     let happened = news(&former, &status, &name);
-    let written = context.room.objects.write_status(&CLUSTER, "", &name, uid, status).await;
+    let written = context.room.objects.write_status(COMPONENT, &CLUSTER, "", &name, uid, status).await;
     if written.is_err_and(|error| !matches!(error, Error::NotFound(_) | Error::Conflict(..))) {
         tracing::warn!(object.name = name, "the status of a Cluster could not be written");
     }

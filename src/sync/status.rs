@@ -6,11 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::origin::{Sync, Unrendered};
 use super::report::{Failed, Report, TargetReport};
+use crate::model::condition::{condition, cut};
 
 /// Lines of a status; those that are not as they should be come first.
 const TARGETS_MAX: usize = 1_000;
-/// Characters of a message in a condition.
-const MESSAGE_MAX_CHARS: usize = 1_024;
 
 /// How a SecretSync stands with one cluster.
 #[derive(Debug, Default, Clone)]
@@ -207,34 +206,6 @@ fn line(lane: &LaneState, seen: &Seen, time: &dyn Fn(i64) -> String) -> Value {
 fn told(problem: &Unrendered) -> String {
     let source = if problem.source.is_empty() { String::new() } else { format!("Secret {:?}: ", problem.source) };
     format!("{source}{}", problem.message)
-}
-
-/// `metav1.Condition`: its time is that of the last change of its status.
-pub fn condition(
-    former: &Value,
-    kind: &str,
-    is_true: bool,
-    reason: &str,
-    message: &str,
-    generation: i64,
-    now: &str,
-) -> Value {
-    let status = if is_true { "True" } else { "False" };
-    let before = former.get("conditions").and_then(Value::as_array).into_iter().flatten();
-    let before = before.into_iter().find(|condition| condition.get("type").is_some_and(|found| found == kind));
-    let since = before
-        .filter(|condition| condition.get("status").is_some_and(|found| found == status))
-        .and_then(|condition| condition.get("lastTransitionTime"))
-        .cloned()
-        .unwrap_or_else(|| Value::from(now));
-    json!({
-        "type": kind, "status": status, "reason": reason, "message": cut(message),
-        "observedGeneration": generation, "lastTransitionTime": since,
-    })
-}
-
-fn cut(text: &str) -> String {
-    text.chars().take(MESSAGE_MAX_CHARS).collect()
 }
 
 /// Whether two statuses say the same, but for when.

@@ -105,10 +105,7 @@ fn the_reference_in_the_repository_is_what_the_commands_say() {
         std::fs::write(&path, &printed).unwrap();
     }
     let reference = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        printed == reference,
-        "COMMANDS.md: run the test with STRONGROOM_ACCEPT=1, then look at the difference"
-    );
+    assert!(printed == reference, "COMMANDS.md: run the test with STRONGROOM_ACCEPT=1, then look at the difference");
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod export;
 mod history;
 mod identities;
 mod import;
+mod issue;
 mod leaks;
 mod readme;
 mod scan;

@@ -224,7 +224,10 @@ mod tests {
                 assert!(patch["x-kubernetes-group-version-kind"]["kind"].is_string());
             }
         }
-        assert_eq!(patches, 14, "eleven stored kinds, and the status of a namespace, a cluster and a sync");
+        assert_eq!(
+            patches, 18,
+            "thirteen stored kinds, and the status of a namespace, a cluster, a sync and what is issued"
+        );
     }
 
     #[test]

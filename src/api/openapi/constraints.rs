@@ -3,6 +3,8 @@
 //! What the server returns always fits. Of what it takes, parameters leave out some odd forms, and lists the `null`
 //! for which Go reads a zero value. Patterns keep to what ECMA 262 and Python read alike.
 
+use crate::model::certificate::{ALGORITHMS, ISSUERS, ROTATION_POLICIES, USAGES};
+use crate::model::generated_secret::GENERATORS;
 use crate::model::kinds::Kind;
 use crate::model::schema::Field;
 use crate::model::validation::metadata::FIELD_MANAGER_MAX_BYTES;
@@ -185,6 +187,12 @@ pub fn text(message: &str, field: &str) -> Text {
         }
         ("CertificateRevocationSpec", "serialNumber") => Text::like(SERIAL).at_most(SERIAL_TEXT_MAX_BYTES),
         ("SecretExportSpec", "format") => Text::one_of(&FORMATS),
+        ("CertificateSpec" | "GeneratedSecretSpec", "secretName") => subdomain(),
+        ("CertificateSpec", "usages") => Text::one_of(&USAGES),
+        ("CertificatePrivateKey", "algorithm") => Text::one_of(&ALGORITHMS),
+        ("CertificatePrivateKey", "rotationPolicy") => Text::one_of(&ROTATION_POLICIES),
+        ("IssuerReference", "kind") => Text::one_of(&ISSUERS),
+        ("GeneratedKey", "generator") => Text::one_of(&GENERATORS),
         ("SecretScanSpec", "scanner") => Text::like("^[0-9A-Za-z]{16,64}$").at_most(64),
         ("SealedSecretOptions", "scope") => Text::one_of(&["cluster-wide", "namespace-wide", "strict"]),
         ("Status", "status") => Text::one_of(&["Failure", "Success"]),

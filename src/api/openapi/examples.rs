@@ -33,6 +33,7 @@ pub fn name(kind: &Kind) -> &'static str {
         "User" => "jane",
         "Cluster" => "east",
         "SecretSync" => "database",
+        "Certificate" | "GeneratedSecret" => "web",
         "Event" => "database.18a1f2b3c4d5e6f7",
         "SecretRevision" => "my-secret.4e8a7b52.3",
         _ => "",
@@ -95,6 +96,15 @@ pub fn input(kind: &Kind) -> Value {
             "serviceAccountName": "deployer",
             "source": {"names": [name(&kinds::SECRET)]},
             "targets": [{"cluster": name(&kinds::CLUSTER), "namespaces": {"names": ["team-a"]}}],
+        }}),
+        "Certificate" => json!({"spec": {
+            "secretName": "web-tls", "dnsNames": ["web.example.com"], "duration": "2160h", "renewBefore": "360h",
+            "privateKey": {"algorithm": "ECDSA", "size": 256}, "issuerRef": {"kind": "Room"},
+        }}),
+        "GeneratedSecret" => json!({"spec": {
+            "secretName": "web-session",
+            "keys": [{"key": "password", "generator": "password", "length": 32}],
+            "rotationInterval": "720h", "keepPrevious": true,
         }}),
         "Event" => json!({
             "involvedObject": {
@@ -277,8 +287,9 @@ pub fn list(kind: &'static Kind) -> Value {
 /// A Table of the one example.
 pub fn table(kind: &'static Kind) -> Value {
     let object = output(kind);
-    let keys = object.get("data").and_then(Value::as_object).map_or(0, Map::len);
-    let row = table::row(kind, &object, keys, IncludeObject::Metadata, NOW_UNIX_SECONDS, META);
+    let data_keys = object.get("data").and_then(Value::as_object).map_or(0, Map::len);
+    let more = table::OfSecret { data_keys, ends_at: None };
+    let row = table::row(kind, &object, more, IncludeObject::Metadata, NOW_UNIX_SECONDS, META);
     table::table(META, json!({"resourceVersion": REVISION}), Some(table::columns(kind)), vec![row])
 }
 

@@ -15,7 +15,7 @@ use crate::kube_client::Request;
 use crate::sensitive::Document;
 
 const PAGE: &str = "500";
-const AS_TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
+pub const AS_TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
 const AS_METADATA: &str = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
 
 /// Options of `secret list`.
@@ -47,44 +47,50 @@ impl List {
         let is_table = self.output == Shown::Table;
         let (accept, field) = if is_table { (AS_TABLE, "rows") } else { (AS_METADATA, "items") };
         let path = if self.all_namespaces { "/api/v1/secrets".to_owned() } else { collection(place.namespace()) };
-        let all = self.all(&place, &path, accept, field)?;
+        let all = pages(&place, &path, accept, field, self.selector.as_deref())?;
         self.output.show(&all, |all| table(all, self.all_namespaces), |all| names(all, self.all_namespaces));
         Ok(())
     }
+}
 
-    /// The first page, with the rows or items of the others behind its own.
-    #[expect(clippy::disallowed_methods, reason = "rows and metadata hold no values")]
-    fn all(&self, place: &Place, path: &str, accept: &'static str, field: &str) -> Result<Document, CliError> {
-        let mut all: Option<Document> = None;
-        let mut from = String::new();
-        loop {
-            let mut request = Request::get(path).accepting(accept).with("limit", PAGE);
-            if let Some(selector) = &self.selector {
-                request = request.with("labelSelector", selector.as_str());
-            }
-            if !from.is_empty() {
-                request = request.with("continue", from.as_str());
-            }
-            let mut page = place.connection.object(request)?;
-            text_at(page.expose(), "/metadata/continue").clone_into(&mut from);
-            match &mut all {
-                None => {
-                    if let Some(metadata) = page.expose_mut().get_mut("metadata").and_then(Value::as_object_mut) {
-                        metadata.retain(|name, _| name != "continue" && name != "remainingItemCount");
-                    }
-                    all = Some(page);
+/// The first page, with the rows or items of the others behind its own.
+#[expect(clippy::disallowed_methods, reason = "rows and metadata hold no values")]
+pub fn pages(
+    place: &Place,
+    path: &str,
+    accept: &'static str,
+    field: &str,
+    selector: Option<&str>,
+) -> Result<Document, CliError> {
+    let mut all: Option<Document> = None;
+    let mut from = String::new();
+    loop {
+        let mut request = Request::get(path).accepting(accept).with("limit", PAGE);
+        if let Some(selector) = selector {
+            request = request.with("labelSelector", selector);
+        }
+        if !from.is_empty() {
+            request = request.with("continue", from.as_str());
+        }
+        let mut page = place.connection.object(request)?;
+        text_at(page.expose(), "/metadata/continue").clone_into(&mut from);
+        match &mut all {
+            None => {
+                if let Some(metadata) = page.expose_mut().get_mut("metadata").and_then(Value::as_object_mut) {
+                    metadata.retain(|name, _| name != "continue" && name != "remainingItemCount");
                 }
-                Some(all) => {
-                    let more = page.expose_mut().get_mut(field).map(Value::take);
-                    let into = all.expose_mut().get_mut(field).and_then(Value::as_array_mut);
-                    if let (Some(into), Some(Value::Array(more))) = (into, more) {
-                        into.extend(more);
-                    }
+                all = Some(page);
+            }
+            Some(all) => {
+                let more = page.expose_mut().get_mut(field).map(Value::take);
+                let into = all.expose_mut().get_mut(field).and_then(Value::as_array_mut);
+                if let (Some(into), Some(Value::Array(more))) = (into, more) {
+                    into.extend(more);
                 }
             }
-            if from.is_empty() {
-                return Ok(all.unwrap_or_else(|| Document::new(Value::Object(Map::new()))));
-            }
+        }
+        if from.is_empty() {
+            return Ok(all.unwrap_or_else(|| Document::new(Value::Object(Map::new()))));
         }
     }
 }

@@ -10,6 +10,7 @@ mod destroy;
 mod diff;
 mod draft;
 mod edit;
+mod expiring;
 mod generate;
 mod get;
 mod history;
@@ -42,6 +43,8 @@ enum SecretCommand {
     List(list::List),
     /// Show all about a Secret but its values
     Describe(describe::Describe),
+    /// List Secrets that end soon, or are to be made anew
+    Expiring(expiring::Expiring),
     /// Set keys of a Secret; the others stay
     Set(set::Set),
     /// Take keys away from a Secret; the others stay
@@ -74,6 +77,7 @@ impl Secret {
             SecretCommand::Get(command) => command.run(environment),
             SecretCommand::List(command) => command.run(environment),
             SecretCommand::Describe(command) => command.run(environment),
+            SecretCommand::Expiring(command) => command.run(environment),
             SecretCommand::Set(command) => command.run(environment),
             SecretCommand::Unset(command) => command.run(environment),
             SecretCommand::Edit(command) => command.run(environment),

@@ -253,3 +253,49 @@ pub static SECRET_REVISION: Kind = Kind {
     subresources: &[],
     message: &schema::SECRET_REVISION,
 };
+
+/// Certificate: a certificate that is issued into a Secret and renewed.
+pub static CERTIFICATE: Kind = Kind {
+    id: 12,
+    group: OWN_GROUP,
+    version: OWN_VERSION,
+    api_version: OWN_API_VERSION,
+    kind: "Certificate",
+    list_kind: "CertificateList",
+    plural: "certificates",
+    singular: "certificate",
+    short_names: &["cert", "certs"],
+    namespaced: true,
+    stored: true,
+    create_on_update: false,
+    delete_returns_object: false,
+    verbs: STORED_VERBS,
+    subresources: &[Subresource { name: "status", group: "", version: "", kind: "Certificate", verbs: STATUS_VERBS }],
+    message: &schema::CERTIFICATE,
+};
+
+/// GeneratedSecret: values that are made at random into a Secret, and made anew.
+pub static GENERATED_SECRET: Kind = Kind {
+    id: 13,
+    group: OWN_GROUP,
+    version: OWN_VERSION,
+    api_version: OWN_API_VERSION,
+    kind: "GeneratedSecret",
+    list_kind: "GeneratedSecretList",
+    plural: "generatedsecrets",
+    singular: "generatedsecret",
+    short_names: &[],
+    namespaced: true,
+    stored: true,
+    create_on_update: false,
+    delete_returns_object: false,
+    verbs: STORED_VERBS,
+    subresources: &[Subresource {
+        name: "status",
+        group: "",
+        version: "",
+        kind: "GeneratedSecret",
+        verbs: STATUS_VERBS,
+    }],
+    message: &schema::GENERATED_SECRET,
+};

@@ -6,7 +6,7 @@
 mod glob;
 mod keys;
 mod literals;
-mod read;
+pub(in crate::model) mod read;
 mod target;
 mod template;
 

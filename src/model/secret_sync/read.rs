@@ -11,6 +11,7 @@ use super::target::{
     Target, Workload, WorkloadKind,
 };
 use super::{Glob, Keys, Limits, Source, Spec, Template};
+use crate::model::duration::{LENGTH_OF_TIME, go_duration};
 use crate::model::field_error::FieldError;
 use crate::model::selector::LabelSelector;
 use crate::model::validation::secret::SERVICE_ACCOUNT_TOKEN;
@@ -23,6 +24,7 @@ const PATTERNS_MAX: usize = 100;
 const REGEX_MAX_BYTES: usize = 256 * 1024;
 const REFRESH: Duration = Duration::from_hours(1);
 const REFRESH_MIN: Duration = Duration::from_secs(10);
+const REFRESH_MAX: Duration = Duration::from_hours(24 * 366);
 const DEFAULT_LIMITS: Limits = Limits { max_targets: 500, max_deletes_per_pass: 10, max_delete_percent: 20 };
 const MAX_TARGETS_MAX: i64 = 100_000;
 const DEFAULT_NAME: &str = "{{ name }}";
@@ -114,8 +116,8 @@ fn target(value: &Value, path: &str, errors: &mut Errors) -> Option<Target> {
         errors.push(FieldError::invalid(&name_path, unknown, format!("a name can be made of {known}")));
     }
     let metadata = value.get("metadata").unwrap_or(&Value::Null);
-    let labels = labels(metadata, path, errors);
-    let annotations = annotations(metadata, path, errors);
+    let labels = labels(metadata, &format!("{path}.metadata"), errors);
+    let annotations = annotations(metadata, &format!("{path}.metadata"), errors);
     let keys = keys(value, path, errors);
     let data = data(value, path, errors);
     let type_ = Some(text(value, "type")).filter(|type_| !type_.is_empty()).map(str::to_owned);
@@ -256,11 +258,12 @@ fn globs(value: &Value, field: &str, path: &str, errors: &mut Errors) -> Vec<Glo
     globs
 }
 
-fn labels(metadata: &Value, path: &str, errors: &mut Errors) -> BTreeMap<String, String> {
+/// `labels` of `metadata`, which is at `path`.
+pub(in crate::model) fn labels(metadata: &Value, path: &str, errors: &mut Errors) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::new();
     for (key, value) in map(metadata, "labels").into_iter().flatten() {
         let value = value.as_str().unwrap_or_default();
-        let field = format!("{path}.metadata.labels[{key}]");
+        let field = format!("{path}.labels[{key}]");
         invalid(&field, key, names::qualified_name(key), errors);
         invalid(&field, value, names::label_value(value), errors);
         reserved(&field, key, errors);
@@ -269,10 +272,11 @@ fn labels(metadata: &Value, path: &str, errors: &mut Errors) -> BTreeMap<String,
     labels
 }
 
-fn annotations(metadata: &Value, path: &str, errors: &mut Errors) -> BTreeMap<String, String> {
+/// `annotations` of `metadata`, which is at `path`.
+pub(in crate::model) fn annotations(metadata: &Value, path: &str, errors: &mut Errors) -> BTreeMap<String, String> {
     let mut annotations = BTreeMap::new();
     for (key, value) in map(metadata, "annotations").into_iter().flatten() {
-        let field = format!("{path}.metadata.annotations[{key}]");
+        let field = format!("{path}.annotations[{key}]");
         invalid(&field, key, names::annotation_key(key), errors);
         reserved(&field, key, errors);
         annotations.insert(key.clone(), value.as_str().unwrap_or_default().to_owned());
@@ -388,36 +392,17 @@ fn refresh(spec: &Value, errors: &mut Errors) -> Duration {
     if text.is_empty() {
         return REFRESH;
     }
-    match go_duration(text) {
+    match go_duration(text).filter(|length| *length < REFRESH_MAX) {
         Some(interval) if interval >= REFRESH_MIN => interval,
         Some(_) => {
             errors.push(FieldError::invalid("spec.refresh.interval", text, "must be at least 10s"));
             REFRESH
         }
         None => {
-            errors.push(FieldError::invalid("spec.refresh.interval", text, "write a length of time: 90s, 30m, 1h30m"));
+            errors.push(FieldError::invalid("spec.refresh.interval", text, LENGTH_OF_TIME));
             REFRESH
         }
     }
-}
-
-/// Go's form of a length of time, in hours, minutes and seconds.
-fn go_duration(text: &str) -> Option<Duration> {
-    let (mut seconds, mut rest) = (0_u64, text);
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let (number, behind) = rest.split_at(digits);
-        let unit = behind.chars().next()?;
-        let factor = match unit {
-            'h' => 3_600,
-            'm' => 60,
-            's' => 1,
-            _ => return None,
-        };
-        seconds = seconds.checked_add(number.parse::<u64>().ok()?.checked_mul(factor)?)?;
-        rest = behind.get(1..)?;
-    }
-    Some(Duration::from_secs(seconds)).filter(|length| *length < Duration::from_hours(24 * 366))
 }
 
 fn limits(spec: &Value, errors: &mut Errors) -> Limits {

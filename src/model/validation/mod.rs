@@ -27,6 +27,7 @@ use serde_json::{Map, Value};
 use super::field_error::FieldError;
 use super::kinds::Kind;
 use super::secret_sync::{Spec, literals};
+use super::{certificate, expiry, generated_secret};
 use names::NameRule;
 
 /// Errors reported of one document; the rest of a hopeless one is not looked at.
@@ -48,6 +49,8 @@ pub(in crate::model) mod kind_id {
     pub const CLUSTER: u8 = 9;
     pub const SECRET_SYNC: u8 = 10;
     pub const EVENT: u8 = 11;
+    pub const CERTIFICATE: u8 = 12;
+    pub const GENERATED_SECRET: u8 = 13;
 }
 
 /// The errors of an object about to be created, in Kubernetes' order. Empty: it may be stored.
@@ -198,7 +201,10 @@ fn whole(kind: &'static Kind, object: &Value, old: Option<&Value>, errors: &mut 
     }
     metadata::create_in_core(name_rule(kind), kind.namespaced, object, errors);
     match kind.id {
-        kind_id::SECRET => secret::create(object, errors),
+        kind_id::SECRET => {
+            secret::create(object, errors);
+            expiry::check(object, old, errors);
+        }
         kind_id::NAMESPACE => namespace::create(object, errors),
         kind_id::ROLE => rbac::role(object, errors),
         kind_id::CLUSTER_ROLE => rbac::cluster_role(object, old, errors),
@@ -207,6 +213,8 @@ fn whole(kind: &'static Kind, object: &Value, old: Option<&Value>, errors: &mut 
         kind_id::USER => user::user(object, errors),
         kind_id::CLUSTER => cluster::cluster(object, errors),
         kind_id::SECRET_SYNC => errors.extend(Spec::parse(object).err().unwrap_or_default()),
+        kind_id::CERTIFICATE => errors.extend(certificate::Spec::parse(object).err().unwrap_or_default()),
+        kind_id::GENERATED_SECRET => errors.extend(generated_secret::Spec::parse(object).err().unwrap_or_default()),
         _ => {}
     }
 }

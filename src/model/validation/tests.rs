@@ -286,6 +286,12 @@ fn every_kind_refuses_the_rules_it_would_refuse_on_create() {
             let targets = json!([{ "cluster": "c" }]);
             object["spec"] = json!({ "serviceAccountName": "a", "source": { "names": ["s"] }, "targets": targets });
         }
+        if kind.id == kind_id::CERTIFICATE {
+            object["spec"] = json!({ "secretName": "s", "commonName": "c" });
+        }
+        if kind.id == kind_id::GENERATED_SECRET {
+            object["spec"] = json!({ "secretName": "s", "keys": [{ "key": "k", "generator": "uuid" }] });
+        }
         if kind.id == kind_id::EVENT {
             object["involvedObject"] = json!({ "namespace": object["metadata"]["namespace"] });
         }

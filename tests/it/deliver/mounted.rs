@@ -295,3 +295,40 @@ fn a_failure_at_the_start_takes_back_only_what_is_new() {
     let error = run(&["prod/api", "d"]).not_done();
     assert!(error.contains("others may replace what is in it"), "{error}");
 }
+
+#[test]
+fn a_certificate_that_is_renewed_and_a_value_that_is_rotated_reach_the_files() {
+    const OURS: &str = "/apis/strongroom.dev/v1alpha1/namespaces/prod";
+    let mut place = Place::new();
+    let certificate = json!({"metadata": {"name": "web"}, "spec": {"secretName": "web", "dnsNames": ["web.example"]}});
+    place.admin.json("POST", &format!("{OURS}/certificates"), &certificate).ok();
+    let keys = json!([{"key": "token", "generator": "hex"}]);
+    let generated =
+        json!({"metadata": {"name": "gen"}, "spec": {"secretName": "gen", "keys": keys, "keepPrevious": true}});
+    place.admin.json("POST", &format!("{OURS}/generatedsecrets"), &generated).ok();
+    for name in ["web", "gen"] {
+        let path = format!("{}/{name}", actors::secrets("prod"));
+        eventually(LONG, || (place.admin.get(&path).status == 200).then_some(())).unwrap();
+    }
+    let mut web = Running::start(place.command("mount", &["prod/web", "w"]));
+    let mut generated = Running::start(place.command("mount", &["prod/gen", "g"]));
+    for running in [&web, &generated] {
+        assert!(running.line().ends_with("kept current"));
+    }
+    let (chain, token) = (read(&place, "w/tls.crt"), read(&place, "g/token"));
+    assert!(chain.starts_with("-----BEGIN CERTIFICATE-----") && token.len() == 64);
+    let now = json!({"metadata": {"annotations": {"strongroom.dev/rotate-now": "1"}}}).to_string();
+    for item in ["certificates/web", "generatedsecrets/gen"] {
+        place.admin.typed("PATCH", &format!("{OURS}/{item}"), "application/merge-patch+json", now.as_bytes()).ok();
+    }
+    until(&place, "g/token.previous", &token);
+    assert_ne!(read(&place, "g/token"), token);
+    eventually(LONG, || (read(&place, "w/tls.crt") != chain).then_some(())).unwrap();
+    let pair = |place: &Place| (read(place, "w/tls.crt"), read(place, "w/tls.key"));
+    let (chain, key) = pair(&place);
+    assert_eq!(strongroom::pki::pair_warning(chain.as_bytes(), key.as_bytes()), None);
+    for running in [&mut web, &mut generated] {
+        running.signal("-TERM");
+        assert!(running.end().success());
+    }
+}

@@ -80,9 +80,17 @@ pub fn body(method: &str, template: &str, path: &str) -> String {
         ("post", "namespaces" | "secrets" | "serviceaccounts" | "users") => {
             json!({"metadata": {"generateName": "new-"}})
         }
-        ("post", "roles" | "clusterroles" | "rolebindings" | "clusterrolebindings" | "clusters" | "secretsyncs") => {
-            of_nobody(collection, &json!({"generateName": "new-"}))
-        }
+        (
+            "post",
+            "roles"
+            | "clusterroles"
+            | "rolebindings"
+            | "clusterrolebindings"
+            | "clusters"
+            | "secretsyncs"
+            | "certificates"
+            | "generatedsecrets",
+        ) => of_nobody(collection, &json!({"generateName": "new-"})),
         ("patch", _)
         | ("post", "token" | "selfsubjectreviews" | "grantusagereviews" | "rotate" | "rotate-signing-keys") => {
             json!({})
@@ -120,6 +128,10 @@ fn of_nobody(collection: &str, metadata: &Value) -> Value {
         }
         "secretsyncs" => json!({"metadata": metadata, "spec": {
             "serviceAccountName": "target", "source": {"names": ["none"]}, "targets": [{"cluster": "target"}],
+        }}),
+        "certificates" => json!({"metadata": metadata, "spec": {"secretName": "certified", "commonName": "a"}}),
+        "generatedsecrets" => json!({"metadata": metadata, "spec": {
+            "secretName": "generated", "keys": [{"key": "a", "generator": "uuid"}],
         }}),
         _ => json!({"metadata": metadata}),
     }
@@ -170,6 +182,9 @@ pub fn make_targets(admin: &mut Client) {
         let event = json!({"metadata": target, "involvedObject": {"namespace": namespace}});
         targets.push((format!("/api/v1/namespaces/{namespace}/events"), event));
         targets.push((format!("{OURS}/namespaces/{namespace}/secretsyncs"), of_nobody("secretsyncs", &target)));
+        for resource in ["certificates", "generatedsecrets"] {
+            targets.push((format!("{OURS}/namespaces/{namespace}/{resource}"), of_nobody(resource, &target)));
+        }
         for resource in ["roles", "rolebindings"] {
             targets.push((rbac(namespace, resource), of_nobody(resource, &target)));
         }

@@ -377,6 +377,31 @@ def test_what_is_taken_or_misnamed_is_refused(core, namespace):
     refused(400, "BadRequest", core.replace_namespaced_secret, "s", namespace, secret("other"))
 
 
+def test_a_certificate_is_issued_renewed_and_watched(core, namespace):
+    ours = client.CustomObjectsApi()
+    place = ("strongroom.dev", "v1alpha1", namespace, "certificates")
+    spec = {"secretName": "web", "dnsNames": ["web.example"], "duration": "24h"}
+    ours.create_namespaced_custom_object(*place, {"metadata": {"name": "web"}, "spec": spec})
+
+    def until(revision):
+        for event in watch.Watch().stream(ours.list_namespaced_custom_object, *place, timeout_seconds=60):
+            status = event["object"].get("status", {})
+            if status.get("revision") == revision:
+                return status
+        raise AssertionError(f"there is no revision {revision}")
+
+    status = until(1)
+    assert {c["type"]: c["status"] for c in status["conditions"]} == {"Ready": "True", "Issuing": "False"}, status
+    first = core.read_namespaced_secret("web", namespace)
+    assert first.type == "kubernetes.io/tls" and sorted(first.data) == ["ca.crt", "tls.crt", "tls.key"]
+    patch = {"metadata": {"annotations": {"strongroom.dev/rotate-now": "1"}}}
+    ours.patch_namespaced_custom_object(*place, "web", patch)
+    assert until(2)["lastHandledRequest"] == "1"
+    assert core.read_namespaced_secret("web", namespace).data["tls.key"] != first.data["tls.key"]
+    wrong = {"metadata": {"name": "w"}, "spec": {"secretName": "w", "duration": "1s"}}
+    refused(422, "Invalid", ours.create_namespaced_custom_object, *place, wrong)
+
+
 def main():
     config.load_kube_config(config_file=sys.argv[1])
     core = client.CoreV1Api()

@@ -1,26 +1,28 @@
-//! What others verify service accounts' tokens with: the issuer's discovery document and its keys.
+//! What others verify with: of service accounts' tokens the issuer's discovery document and its keys, of workloads'
+//! certificates the authority.
 
 use serde_json::json;
 use utoipa::openapi::path::HttpMethod;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder};
 
-use super::{Access, Listed, answered, get};
+use super::{Access, Listed, answered, get, plain_text};
 use crate::api::openapi::DISCOVERY;
 use crate::api::openapi::parameters::pretty;
-use crate::api::openapi::responses::Shared;
+use crate::api::openapi::responses::{Shared, response};
 use crate::api::openapi::schemas::{Components, reference, text};
+use crate::api::workload_authority;
 use crate::auth;
 
 const ISSUER: &str = "https://strongroom.example.com:8443";
 
-/// Both of them.
+/// All of them.
 pub fn all(shared: &mut Shared) -> Vec<Listed> {
     // A public key of RFC 7517, appendix A.1.
     let key = json!({
         "use": "sig", "kty": "EC", "kid": "3d2f9c0b7a614e58c1d07f92ab36e485", "crv": "P-256", "alg": "ES256",
         "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
     });
-    [
+    let mut all: Vec<Listed> = [
         (
             "/.well-known/openid-configuration",
             "getOpenIDConfiguration",
@@ -43,7 +45,18 @@ pub fn all(shared: &mut Shared) -> Vec<Listed> {
         let operation = shared.parameter(operation, pretty()).response("200", answer);
         (path.to_owned(), HttpMethod::Get, operation.build())
     })
-    .collect()
+    .collect();
+    all.push(workload_authority(shared));
+    all
+}
+
+fn workload_authority(shared: &mut Shared) -> Listed {
+    let (path, id) = (workload_authority::PATH, "getWorkloadAuthority");
+    let example = "-----BEGIN CERTIFICATE-----\nMIIB...\n-----END CERTIFICATE-----\n";
+    let answer = response("The certificate, PEM.", [("text/plain", plain_text(example))]);
+    let summary = "The certificate by which workloads know each other: who signs where a Certificate names no issuer";
+    let operation = get(path, id, DISCOVERY, summary, Access::Granted, shared).response("200", answer);
+    (path.to_owned(), HttpMethod::Get, operation.build())
 }
 
 /// Adds the schemas of the answers.
