@@ -29,6 +29,11 @@ pub(super) const LABEL_AUDIT_SIGNING: &[u8] = b"strongroom/v1/audit-signing";
 /// HKDF `info` by which `k_sync_mac` becomes the key of the fingerprints in SealedSecrets.
 pub(super) const LABEL_SEALED_FINGERPRINT: &[u8] = b"strongroom/v1/sealed-fingerprint";
 
+/// HKDF `info` by which a machine's offline key becomes the key that seals what is kept there.
+pub(super) const LABEL_OFFLINE_SEAL: &[u8] = b"strongroom/v1/offline-seal";
+/// HKDF `info` by which it becomes the key that names what is kept there.
+pub(super) const LABEL_OFFLINE_NAME: &[u8] = b"strongroom/v1/offline-name";
+
 /// First bytes of a row's associated data.
 pub(super) const AAD_RECORD: &[u8] = b"strongroom/rec/v1\0";
 /// First bytes of a slot's associated data.
@@ -39,6 +44,8 @@ pub(super) const AAD_KEYRING: &[u8] = b"strongroom/ring/v1\0";
 pub(super) const AAD_HEAD: &[u8] = b"strongroom/head/v1\0";
 /// First bytes of a cursor's associated data.
 pub(super) const AAD_CURSOR: &[u8] = b"strongroom/cursor/v1\0";
+/// First bytes of the associated data of what a machine keeps.
+pub(super) const AAD_OFFLINE: &[u8] = b"strongroom/offline/v1\0";
 /// First bytes of the message whose MAC starts an audit chain.
 pub(super) const AUDIT_START: &[u8] = b"strongroom/audit/v1\0";
 /// First bytes of what is signed of the audit log.

@@ -312,7 +312,12 @@ fn versioned(sealed: &[u8]) -> Result<Reader<'_>, OpenFailure> {
     }
 }
 
-fn seal_blob(cipher: &XChaCha20Poly1305, nonce: &Nonce, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealError> {
+pub(super) fn seal_blob(
+    cipher: &XChaCha20Poly1305,
+    nonce: &Nonce,
+    aad: &[u8],
+    plain: &[u8],
+) -> Result<Vec<u8>, SealError> {
     let mut sealed = Vec::with_capacity(BLOB_HEADER_BYTES + plain.len() + TAG_BYTES);
     sealed.extend_from_slice(&[VERSION, ALGORITHM]);
     sealed.extend_from_slice(nonce);
@@ -320,7 +325,11 @@ fn seal_blob(cipher: &XChaCha20Poly1305, nonce: &Nonce, aad: &[u8], plain: &[u8]
     Ok(sealed)
 }
 
-fn open_blob(cipher: &XChaCha20Poly1305, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenFailure> {
+pub(super) fn open_blob(
+    cipher: &XChaCha20Poly1305,
+    aad: &[u8],
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, OpenFailure> {
     let mut reader = versioned(sealed)?;
     let nonce = reader.array().ok_or(OpenFailure::Truncated)?;
     let mut plain = Zeroizing::default();

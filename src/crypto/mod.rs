@@ -9,6 +9,8 @@
 //!                                                 ├─ k_lookup      stored forms of opaque tokens
 //!                                                 ├─ k_sync_mac    marks of synced objects; the key of fingerprints in SealedSecrets
 //!                                                 └─ k_index, k_scan
+//!
+//! offline key of a machine ──► what it keeps of Secrets, and the names of those files; the server knows none
 //! ```
 //!
 //! What it never does: hand out a key, let a key be cloned, printed or serialised, try a second key where the
@@ -18,7 +20,7 @@
 //! | format | bytes |
 //! |---|---|
 //! | column of a row | `01 ver ‖ 01 alg ‖ term u32 ‖ nonce 24 ‖ ciphertext ‖ tag 16` |
-//! | head, cursor | `01 ver ‖ 01 alg ‖ nonce 24 ‖ ciphertext ‖ tag 16` |
+//! | head, cursor, what a machine keeps offline | `01 ver ‖ 01 alg ‖ nonce 24 ‖ ciphertext ‖ tag 16` |
 //! | wrapped keyring | `01 ver ‖ 01 alg ‖ nonce 24 ‖ commitment 32 ‖ ciphertext ‖ tag 16` |
 //! | slot | `01 ver ‖ 01 alg ‖ kind ‖ kdf ‖ id u32 ‖ m u32 ‖ t u32 ‖ p u32 ‖ LP(salt) ‖ nonce 24 ‖ commitment 32 ‖ ciphertext 32 ‖ tag 16 ‖ check 8` |
 //!
@@ -36,6 +38,7 @@ mod ephemeral;
 mod errors;
 mod head;
 mod keyring;
+mod offline;
 mod password;
 mod scan;
 mod signing;
@@ -54,6 +57,7 @@ pub use ephemeral::EphemeralMac;
 pub use errors::{OpenError, OpenFailure, RandomError, RingError, SealError, TermError, UnlockError};
 pub use head::{Accumulators, BUCKETS, Head, HeadFormatError};
 pub use keyring::{Keyring, TermInfo, TermState};
+pub use offline::OfflineKey;
 pub use password::{PasswordError, Verified, hash_of_nothing, hash_password, password_limits, verify_password};
 pub use scan::{SCAN_WINDOW, SCAN_WINDOW_BITS, ScanKey};
 pub use signing::{AuditPublicKey, AuditSigner};

@@ -6,8 +6,8 @@ use super::{Case, known_keyring, known_root, plain, ring_case, secret};
 use crate::crypto::aad::RecordAad;
 use crate::crypto::derive::{KeyBytes, RootKey};
 use crate::crypto::{
-    Argon2Cost, Field, Head, Keyring, RecordId, Sealed, Slot, SlotKind, SlotLimits, Table, TermInfo, TermState,
-    UnlockSecret, parse_recovery_text, recovery_text,
+    Argon2Cost, Field, Head, Keyring, OfflineKey, RecordId, Sealed, Slot, SlotKind, SlotLimits, Table, TermInfo,
+    TermState, UnlockSecret, parse_recovery_text, recovery_text,
 };
 
 fn record_id(case: &Case) -> RecordId<'_> {
@@ -61,6 +61,20 @@ fn accumulator_items_and_buckets_match_their_known_answers() {
         let sealed = Sealed::from_stored(case.number("term"), case.bytes("meta"), case.bytes("data"));
         assert_eq!(hex::encode(keyring.accumulator_item(&id, &sealed)), case.value("item"));
         assert_eq!(keyring.bucket(id.kind, id.namespace, id.name), case.number::<u16>("bucket"));
+    }
+}
+
+#[test]
+fn what_is_kept_offline_matches_its_known_answers() {
+    for case in Case::all(include_str!("../../../tests/it/crypto/offline-v1.txt")) {
+        let key = OfflineKey::from_bytes(&secret(&case.bytes("key"))).unwrap();
+        let parts: Vec<Vec<u8>> =
+            (0..case.number("parts")).map(|part: u8| case.bytes(&format!("part_{part}"))).collect();
+        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+        let (plain_bytes, sealed) = (case.bytes("plain"), case.bytes("sealed"));
+        assert_eq!(key.seal_with(&parts, &plain_bytes, &case.array("nonce")).unwrap(), sealed);
+        assert_eq!(plain(&key.open(&parts, &sealed).unwrap()), plain_bytes);
+        assert_eq!(hex::encode(key.name(&parts)), case.value("name"));
     }
 }
 
