@@ -44,7 +44,11 @@ impl Credential {
         })?;
         let info = ExecInfo::parse(&info)?;
         let key = info.session(&server, &self.ca_sha256, &self.user)?;
-        let tokens = tokens(&Cache::open(environment)?, &key, &info)?;
+        let tokens = tokens(&Cache::open(environment)?, &key, &info).map_err(|error| match error {
+            // Who runs this can tell a server that is away from a session that has ended.
+            CliError::Connect(error) if error.is_silence() => CliError::Unavailable(error.to_string()),
+            other => other,
+        })?;
         print_object(&exec_credential(&tokens)?, ObjectFormat::Json);
         Ok(())
     }

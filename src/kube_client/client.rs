@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -14,8 +15,8 @@ use secrecy::SecretString;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::error::{ConnectError, Failure, shown};
-use super::kubeconfig;
 use super::request::Request;
+use super::{identity, kubeconfig};
 use crate::config::ServerUrl;
 use crate::sensitive::SecretBytes;
 
@@ -51,8 +52,9 @@ pub struct Certificate {
 /// A server that can be asked. Made and used inside a tokio runtime.
 pub struct Client {
     config: Config,
-    requests: kube::Client,
+    requests: OnceLock<kube::Client>,
     server: String,
+    identity: String,
 }
 
 /// An answer. The body may hold a secret.
@@ -86,17 +88,18 @@ impl Client {
             config.auth_info.client_certificate_data = Some(STANDARD.encode(&certificate.chain_pem));
             config.auth_info.client_key_data = Some(key_data(&certificate.key_pem));
         }
-        Self::of_config(config)
+        Self::of_config(config, ["", ""])
     }
 
     /// A client of the server that a context leads to: the one named, else the current one of the first file that
-    /// has one. Does not connect yet, but runs the credential plugin that the user's entry names, if any: kubectl does
-    /// the same with the same file, which is the user's own.
+    /// has one. Does not connect yet. The first request runs the credential plugin that the user's entry names, if any:
+    /// kubectl does the same with the same file, which is the user's own.
     pub fn of_kubeconfig(files: &[PathBuf], context: Option<&str>) -> Result<Self, ConnectError> {
-        Self::of_config(kubeconfig::load(files, context)?)
+        let loaded = kubeconfig::load(files, context)?;
+        Self::of_config(loaded.config, [&loaded.context, &loaded.user])
     }
 
-    fn of_config(mut config: Config) -> Result<Self, ConnectError> {
+    fn of_config(mut config: Config, entries: [&str; 2]) -> Result<Self, ConnectError> {
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         if config.cluster_url.scheme_str() != Some("https") {
             return Err(ConnectError::Address(server));
@@ -106,9 +109,30 @@ impl Client {
         config.read_timeout = Some(ANSWER_TIMEOUT);
         config.reset_reader_on_write = true;
         config.default_retry = false;
-        let requests =
-            kube::Client::try_from(config.clone()).map_err(|error| ConnectError::of_kube(&server, &error))?;
-        Ok(Self { config, requests, server })
+        let identity = identity::digest(&config.auth_info, entries);
+        // A plugin is run as the client is made. Where it fails, because its server is away say, the rest is known all the
+        // same; everything else that could be wrong shows now.
+        let is_lazy = config.auth_info.exec.is_some();
+        let client = Self { config, requests: OnceLock::new(), server, identity };
+        if !is_lazy {
+            client.requests()?;
+        }
+        Ok(client)
+    }
+
+    fn requests(&self) -> Result<&kube::Client, ConnectError> {
+        if let Some(requests) = self.requests.get() {
+            return Ok(requests);
+        }
+        let made = kube::Client::try_from(self.config.clone());
+        let made = made.map_err(|error| ConnectError::of_kube(&self.server, &error))?;
+        Ok(self.requests.get_or_init(|| made))
+    }
+
+    /// Who asks: a digest over the entries of the kubeconfig and the credential, which says nothing of either. It is the same
+    /// after a token was renewed for the same subject.
+    pub fn identity(&self) -> &str {
+        &self.identity
     }
 
     /// `https://HOST:PORT`, and the path below which it is reached.
@@ -128,24 +152,24 @@ impl Client {
 
     /// Sends a request once and reads the whole answer, whatever its code.
     pub async fn request(&self, request: Request) -> Result<Answer, ConnectError> {
-        let exchange = async {
-            let response = self
-                .requests
-                .send(http_request(request, &self.server)?)
-                .await
-                .map_err(|error| ConnectError::of_kube(&self.server, &error))?;
-            let head = Head::of(&response);
-            if head.length.is_some_and(|length| length > ANSWER_MAX_BYTES) {
-                return Err(ConnectError::TooLong(self.server.clone()));
-            }
-            let bytes = response.into_body().collect_bytes().await;
-            let bytes = bytes.map_err(|error| ConnectError::of_kube(&self.server, &error))?;
-            let Head { code, retry_after_seconds, warnings, .. } = head;
-            Ok(Answer { code, retry_after_seconds, warnings, body: take(bytes) })
+        let (server, seconds) = (self.server.clone(), ANSWER_TIMEOUT.as_secs());
+        let end = tokio::time::Instant::now() + ANSWER_TIMEOUT;
+        let sent = self.requests()?.send(http_request(request, &self.server)?);
+        let Ok(response) = tokio::time::timeout_at(end, sent).await else {
+            return Err(ConnectError::Timeout { server, seconds });
         };
-        tokio::time::timeout(ANSWER_TIMEOUT, exchange).await.unwrap_or_else(|_| {
-            Err(ConnectError::Timeout { server: self.server.clone(), seconds: ANSWER_TIMEOUT.as_secs() })
-        })
+        let response = response.map_err(|error| ConnectError::of_kube(&self.server, &error))?;
+        // From here on there is an answer.
+        let head = Head::of(&response);
+        if head.length.is_some_and(|length| length > ANSWER_MAX_BYTES) {
+            return Err(ConnectError::TooLong(server));
+        }
+        let Ok(bytes) = tokio::time::timeout_at(end, response.into_body().collect_bytes()).await else {
+            return Err(ConnectError::Stalled { server, seconds });
+        };
+        let bytes = bytes.map_err(|error| ConnectError::broken_off(&self.server, &error))?;
+        let Head { code, retry_after_seconds, warnings, .. } = head;
+        Ok(Answer { code, retry_after_seconds, warnings, body: take(bytes) })
     }
 
     /// Sends a request whose answer goes on. The wait between two lines is not bounded: whoever reads them ends it.

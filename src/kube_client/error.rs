@@ -12,6 +12,11 @@ use serde_json::Value;
 
 use crate::sensitive::SecretBytes;
 
+/// How the standard library begins what getaddrinfo(3) says, for which it has no kind.
+const NO_ADDRESS: &str = "failed to lookup address information";
+/// `EX_UNAVAILABLE` of sysexits.h.
+const UNAVAILABLE: i32 = 69;
+
 /// Why a server could not be asked. Each text says what to do next.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -42,6 +47,9 @@ pub enum ConnectError {
     /// The credential plugin that the kubeconfig names did not work.
     #[error("the kubeconfig's credential plugin {0}")]
     Plugin(String),
+    /// The credential plugin could not reach its server, and ended with 69 (`EX_UNAVAILABLE`), as ours does.
+    #[error("the kubeconfig's credential plugin could not reach its server: what it wrote above says why")]
+    PluginUnavailable,
     /// A certificate that should be trusted is none.
     #[error("a certificate to be trusted cannot be read: give certificates in PEM form")]
     Trust,
@@ -52,6 +60,16 @@ pub enum ConnectError {
         server: String,
         /// What went wrong.
         cause: String,
+        /// Whether nobody answered at all: see [`ConnectError::is_silence`].
+        is_silence: bool,
+    },
+    /// An answer began, and was not whole in time.
+    #[error("{server}: the answer did not end within {seconds} s")]
+    Stalled {
+        /// `https://HOST:PORT`
+        server: String,
+        /// How long was waited.
+        seconds: u64,
     },
     /// It took too long.
     #[error("{server}: no answer within {seconds} s: is it the right address, and does the server run?")]
@@ -68,7 +86,24 @@ pub enum ConnectError {
 
 impl ConnectError {
     pub(super) fn connection(server: &str, error: &(dyn StdError + 'static)) -> Self {
-        Self::Connection { server: server.to_owned(), cause: innermost(error).to_string() }
+        let is_silence = causes(error).any(is_silence);
+        Self::Connection { server: server.to_owned(), cause: innermost(error).to_string(), is_silence }
+    }
+
+    /// What was answered broke off.
+    pub(super) fn broken_off(server: &str, error: &(dyn StdError + 'static)) -> Self {
+        Self::Connection { server: server.to_owned(), cause: innermost(error).to_string(), is_silence: false }
+    }
+
+    /// Whether the server did not answer: its name leads nowhere, nobody listens there, or nothing came in time. Not where
+    /// anybody did answer, if only with a certificate that is not trusted or with half of an answer.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        match self {
+            Self::Connection { is_silence, .. } => *is_silence,
+            Self::Timeout { .. } | Self::PluginUnavailable => true,
+            _ => false,
+        }
     }
 
     pub(super) fn of_kube(server: &str, error: &kube::Error) -> Self {
@@ -76,6 +111,9 @@ impl ConnectError {
         match error {
             kube::Error::Auth(AuthError::AuthExecStart(source)) => {
                 Self::Plugin(format!("cannot be run ({source}): the `exec` entry of the user says which it is"))
+            }
+            kube::Error::Auth(AuthError::AuthExecRun { out, .. }) if out.status.code() == Some(UNAVAILABLE) => {
+                Self::PluginUnavailable
             }
             kube::Error::Auth(AuthError::AuthExecRun { out, .. }) => {
                 Self::Plugin(format!("failed ({}): what it wrote above says why", out.status))
@@ -127,15 +165,32 @@ fn advice(cause: &str) -> &'static str {
 
 /// The first cause: those around it only say that connecting failed.
 fn innermost<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
-    let mut cause = error;
-    loop {
+    causes(error).last().unwrap_or(error)
+}
+
+/// The error, what caused it, and so on.
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&cause| {
         // An I/O error hides what it carries behind its own text, which is the better one only where it carries nothing.
         let carried = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        match carried.map(|inner| inner as &(dyn StdError + 'static)).or_else(|| cause.source()) {
-            Some(inner) => cause = inner,
-            None => return cause,
-        }
-    }
+        carried.map(|inner| inner as &(dyn StdError + 'static)).or_else(|| cause.source())
+    })
+}
+
+/// Whether a cause says that nobody is there.
+fn is_silence(cause: &(dyn StdError + 'static)) -> bool {
+    use std::io::ErrorKind;
+    cause.downcast_ref::<std::io::Error>().is_some_and(|error| {
+        matches!(
+            error.kind(),
+            ErrorKind::ConnectionRefused
+                | ErrorKind::HostUnreachable
+                | ErrorKind::NetworkUnreachable
+                | ErrorKind::NetworkDown
+                | ErrorKind::AddrNotAvailable
+                | ErrorKind::TimedOut
+        ) || error.to_string().starts_with(NO_ADDRESS)
+    })
 }
 
 /// A `Status` that is a refusal, shown as kubectl does.
@@ -257,5 +312,25 @@ mod tests {
         let around = std::io::Error::other(std::io::Error::other(refused));
         let error = ConnectError::connection("https://h:1", &around).to_string();
         assert_eq!(error, "https://h:1: Connection refused: does the server run there?");
+    }
+
+    #[test]
+    fn silence_is_where_nobody_answers() {
+        use std::io::{Error, ErrorKind};
+        let says = |error: Error| ConnectError::connection("https://h:1", &Error::other(error)).is_silence();
+        for kind in [ErrorKind::ConnectionRefused, ErrorKind::NetworkUnreachable, ErrorKind::TimedOut] {
+            assert!(says(Error::from(kind)) && says(Error::new(kind, "text")), "{kind}");
+        }
+        for kind in
+            [ErrorKind::InvalidData, ErrorKind::ConnectionReset, ErrorKind::UnexpectedEof, ErrorKind::BrokenPipe]
+        {
+            assert!(!says(Error::from(kind)) && !says(Error::new(kind, "Connection refused")), "{kind}");
+        }
+        let unknown = std::net::ToSocketAddrs::to_socket_addrs("nothing.invalid:1").err().unwrap();
+        assert!(says(unknown));
+        let late = Error::from(ErrorKind::TimedOut);
+        assert!(!ConnectError::broken_off("https://h:1", &late).is_silence());
+        assert!(!ConnectError::Stalled { server: String::new(), seconds: 1 }.is_silence());
+        assert!(!ConnectError::Plugin("gave no credential".to_owned()).is_silence());
     }
 }

@@ -12,8 +12,17 @@ use zeroize::Zeroizing;
 
 use super::error::ConnectError;
 
+/// What a context leads to.
+pub(super) struct Loaded {
+    pub(super) config: Config,
+    /// Its name.
+    pub(super) context: String,
+    /// The name of its user's entry.
+    pub(super) user: String,
+}
+
 /// Merges the files that are there and resolves the context.
-pub(super) fn load(files: &[PathBuf], context: Option<&str>) -> Result<Config, ConnectError> {
+pub(super) fn load(files: &[PathBuf], context: Option<&str>) -> Result<Loaded, ConnectError> {
     let mut merged = Kubeconfig::default();
     for file in files {
         let read = match Kubeconfig::read_from(file) {
@@ -31,6 +40,9 @@ pub(super) fn load(files: &[PathBuf], context: Option<&str>) -> Result<Config, C
     // What kubectl writes where no context is chosen.
     merged.current_context = merged.current_context.filter(|name| !name.is_empty());
     let asks_for_proxy = asks_for_proxy(&merged, context);
+    let name = context.or(merged.current_context.as_deref()).unwrap_or_default().to_owned();
+    let found = merged.contexts.iter().find(|context| context.name == name);
+    let user = found.and_then(|found| found.context.as_ref()?.user.clone()).unwrap_or_default();
     let mut config = resolve(merged, context)?;
     if asks_for_proxy {
         return Err(ConnectError::Unusable("`proxy-url` is not supported".to_owned()));
@@ -41,7 +53,7 @@ pub(super) fn load(files: &[PathBuf], context: Option<&str>) -> Result<Config, C
     }
     // The loader fills it from the environment too, whose proxies are not gone through.
     config.proxy_url = None;
-    Ok(config)
+    Ok(Loaded { config, context: name, user })
 }
 
 fn read_token(path: &Path) -> Result<SecretString, ConnectError> {

@@ -6,6 +6,7 @@
 mod client;
 mod document;
 mod error;
+mod identity;
 mod judged;
 mod kubeconfig;
 mod presented;
