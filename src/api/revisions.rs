@@ -84,7 +84,10 @@ fn shaped(
     let body = match agreed.shape {
         Shape::Table(version) => {
             let (include, now) = (call.include()?, call.context.state.clock.unix_seconds());
-            let rows = bare.iter().map(|one| table::row(call.kind, one, table::OfSecret::default(), include, now, version)).collect();
+            let rows = bare
+                .iter()
+                .map(|one| table::row(call.kind, one, table::OfSecret::default(), include, now, version))
+                .collect();
             table::table(version, metadata, Some(table::columns(call.kind)), rows)
         }
         Shape::PartialList(version) => {

@@ -178,6 +178,11 @@ impl Connection {
         })
     }
 
+    /// What the client is known by.
+    pub(super) fn with<T>(&self, look: impl FnOnce(&Client) -> T) -> T {
+        look(&self.client)
+    }
+
     /// Lets `work` ask the server, and waits for what comes of it.
     pub(super) fn wait_for<T>(&self, work: impl AsyncFnOnce(&Client) -> T) -> T {
         self.runtime.block_on(work(&self.client))
@@ -290,7 +295,7 @@ pub(super) fn read_bounded(path: &Path, max_bytes: u64) -> Result<SecretBytes, C
     Ok(SecretBytes::new(std::mem::take(&mut *bytes)))
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

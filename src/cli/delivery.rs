@@ -4,13 +4,26 @@ use std::collections::BTreeSet;
 
 use super::CliError;
 use super::connection::Connection;
+use super::offline::{Kept, witness};
 use super::output::one_line;
-use crate::deliver::{FetchError, ObjectName, Objects, Problem, fetch};
+use crate::deliver::{Begin, FetchError, ObjectName, Objects, Problem, fetch};
 use crate::kube_client::Client;
 
-/// Gets Secrets; a server that is not there, or serves nobody now, is told from all else.
-pub fn get(connection: &Connection, names: &BTreeSet<ObjectName>) -> Result<Objects, CliError> {
-    connection.wait_for(async |client: &Client| fetch(client, names).await).map_err(|error| told(connection, error))
+/// Gets Secrets, and whence they are; a server that is not there, or serves nobody now, is told from all else.
+pub fn get(
+    connection: &Connection,
+    names: &BTreeSet<ObjectName>,
+    kept: Option<&Kept>,
+) -> Result<(Objects, Begin), CliError> {
+    match connection.wait_for(async |client: &Client| fetch(client, names, &witness(kept)).await) {
+        Ok(objects) => Ok((objects, Begin::Got)),
+        Err(error) => match (&error, kept) {
+            (FetchError::Connect(silence), Some(kept)) if silence.is_silence() => {
+                Ok((kept.stand_in(names, silence)?, Begin::Kept))
+            }
+            _ => Err(told(connection, error)),
+        },
+    }
 }
 
 /// What kept Secrets from being got.

@@ -6,7 +6,7 @@
 //! delete` with 3 where a part was done only, `secret edit` with 128 and the number of the signal that ended it. `run` ends as its
 //! command does (128 and the number of the signal, where one ended it), with 125 where nothing was started, 126 where the command
 //! cannot be executed, 127 where there is none (as env(1) does). `run`, `mount` and `secret` end with 69 (`EX_UNAVAILABLE`) where
-//! the server does not answer, is not to be trusted, or serves nobody now.
+//! the server does not answer, is not to be trusted, or serves nobody now; `credential` where it does not answer.
 //!
 //! What it never does: print a secret that it was not asked for, or want one as an argument: `secret set` takes one there, and
 //! says who sees it.
@@ -29,6 +29,7 @@ mod kubeconfig;
 mod login;
 mod logout;
 mod mount;
+mod offline;
 mod output;
 mod password;
 mod progress;
@@ -178,9 +179,12 @@ impl CliError {
     /// A server that does not answer, is not to be trusted or serves nobody now is told from all else, in one line.
     fn or_unavailable(self) -> Self {
         match self {
-            Self::Connect(error @ (ConnectError::Connection { .. } | ConnectError::Timeout { .. })) => {
-                Self::Unavailable(error.to_string())
-            }
+            Self::Connect(
+                error @ (ConnectError::Connection { .. }
+                | ConnectError::Timeout { .. }
+                | ConnectError::Stalled { .. }
+                | ConnectError::PluginUnavailable),
+            ) => Self::Unavailable(error.to_string()),
             // One damaged row is not the server.
             Self::Server(failure)
                 if failure.code == 429 || (failure.code >= 500 && failure.reason != "IntegrityFailure") =>
@@ -352,6 +356,8 @@ mod tests {
             "strongroom completion bash",
             "strongroom reference markdown",
             "strongroom reference man d",
+            "strongroom mount prod/db d --offline-max-age 12h",
+            "strongroom run --secret db --offline-max-age 1h30m --offline-key-file k -- true",
             "strongroom mount prod/db? api d --once --mode 0440 -n n",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
@@ -409,6 +415,8 @@ mod tests {
             "strongroom secret inspect",
             "strongroom completion",
             "strongroom completion tcsh",
+            "strongroom mount prod/db d --offline-key-file k",
+            "strongroom run --secret db --offline-max-age 0s -- true",
             "strongroom mount db d --mode 0999",
             "strongroom mount db:key d",
         ] {

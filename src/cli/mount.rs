@@ -11,13 +11,14 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::connection::{Connection, ConnectionOptions};
 use super::delivery::{get, list, told};
+use super::offline::{OfflineOptions, witness};
 use super::output::print;
 use super::{CliError, warn};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Environment;
 use crate::deliver::{
-    AtomicWriter, FolderLock, MODE_MAX, ObjectName, Objects, Problem, Reference, Source, Update, Volume, is_in_memory,
-    keep, payload,
+    AtomicWriter, Begin, FolderLock, MODE_MAX, ObjectName, Objects, Problem, Reference, Source, Update, Volume,
+    Witness, is_in_memory, keep, payload,
 };
 use crate::kube_client::Client;
 
@@ -40,6 +41,8 @@ pub struct Mount {
     #[arg(long)]
     once: bool,
     #[command(flatten)]
+    offline: OfflineOptions,
+    #[command(flatten)]
     connection: ConnectionOptions,
 }
 
@@ -57,7 +60,8 @@ impl Mount {
         let connection = self.connection.connect(environment)?;
         let namespace = connection.namespace(self.namespace.as_deref());
         let volumes = self.volumes(namespace)?;
-        let mut objects = get(&connection, &volumes.keys().cloned().collect())?;
+        let kept = self.offline.open(environment, &connection)?;
+        let (mut objects, begin) = get(&connection, &volumes.keys().cloned().collect(), kept.as_ref())?;
         // All of it, before anything is written.
         let problems: Vec<Problem> =
             volumes.values().filter_map(|volume| payload(volume, &objects).err()).flatten().collect();
@@ -80,15 +84,22 @@ impl Mount {
             mounted.settle(&connection);
             return Ok(());
         }
-        let kept = connection.wait_for(async |client: &Client| self.keep(client, &mut objects, &mut mounted).await);
+        if begin == Begin::Kept {
+            print(&format!("{} in {}, as kept\n", counted(mounted.all.len()), self.directory.display()));
+        }
+        let witness = witness(kept.as_ref());
+        let ended = connection
+            .wait_for(async |client: &Client| self.keep(client, begin, &witness, &mut objects, &mut mounted).await);
         mounted.remove();
-        kept.map_err(|error| told(&connection, error))?
+        ended.map_err(|error| told(&connection, error))?
     }
 
     /// Until it is told to end.
     async fn keep(
         &self,
         client: &Client,
+        begin: Begin,
+        witness: Witness<'_>,
         objects: &mut Objects,
         mounted: &mut Mounted,
     ) -> Result<Result<(), CliError>, crate::deliver::FetchError> {
@@ -98,7 +109,7 @@ impl Mount {
             Err(error) => return Ok(Err(CliError::NotDone(format!("signals cannot be waited for: {error}")))),
         };
         let (sender, mut updates) = unbounded_channel();
-        let mut keeping = Box::pin(keep(client, objects.states(), sender));
+        let mut keeping = Box::pin(keep(client, objects.states(), begin, witness, sender));
         let mut sweep = None;
         loop {
             tokio::select! {

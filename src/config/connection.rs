@@ -174,10 +174,27 @@ pub fn kubeconfig_files(given: Option<&PathBuf>, environment: &Environment) -> V
 /// Where tokens are kept between two commands; `None` where neither `XDG_CACHE_HOME` nor `HOME` says.
 #[must_use]
 pub fn credential_directory(environment: &Environment) -> Option<PathBuf> {
+    cache_directory(environment, "credentials")
+}
+
+/// Where Secrets are kept, sealed, for when the server does not answer.
+#[must_use]
+pub fn offline_directory(environment: &Environment) -> Option<PathBuf> {
+    cache_directory(environment, "offline")
+}
+
+/// Where the key to them is, if no other is chosen: in a place that is gone with the session. `None` where
+/// `XDG_RUNTIME_DIR` does not say.
+#[must_use]
+pub fn offline_key_file(environment: &Environment) -> Option<PathBuf> {
+    environment.absolute_path("XDG_RUNTIME_DIR").map(|folder| folder.join("strongroom").join("offline.key"))
+}
+
+fn cache_directory(environment: &Environment, name: &str) -> Option<PathBuf> {
     environment
         .absolute_path("XDG_CACHE_HOME")
         .or_else(|| environment.path("HOME").map(|home| home.join(".cache")))
-        .map(|cache| cache.join("strongroom").join("credentials"))
+        .map(|cache| cache.join("strongroom").join(name))
 }
 
 #[cfg(test)]

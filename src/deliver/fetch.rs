@@ -29,13 +29,17 @@ pub enum FetchError {
     NoSecret,
 }
 
+/// Is told of each answer as it comes, also where there is none for another Secret afterwards.
+pub type Witness<'a> = &'a dyn Fn(&ObjectName, &Found);
+
 /// Gets the Secrets. One that is not there, or may not be read, is found to be so; the others are asked for all the same.
-pub async fn fetch(client: &Client, names: &BTreeSet<ObjectName>) -> Result<Objects, FetchError> {
+pub async fn fetch(client: &Client, names: &BTreeSet<ObjectName>, witness: Witness<'_>) -> Result<Objects, FetchError> {
     let one = async |name: &ObjectName| Ok::<_, FetchError>((name.clone(), get(client, name).await?));
     let mut answers = futures_util::stream::iter(names.iter().map(one)).buffer_unordered(AT_A_TIME);
     let mut objects = Objects::default();
     while let Some(answer) = answers.next().await {
         let (name, found) = answer?;
+        witness(&name, &found);
         objects.insert(name, found);
     }
     Ok(objects)

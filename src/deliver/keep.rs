@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::fetch::{FetchError, fetch};
+use super::fetch::{FetchError, Witness, fetch};
 use super::objects::{ObjectName, Objects, States};
 use super::watch::{Bell, Watch};
 use crate::kube_client::Client;
@@ -29,15 +29,33 @@ pub enum Update {
     Back,
 }
 
-/// Sends updates until it is dropped. `known` is what was got before.
+/// Where what is known before comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// The server has just given it.
+    Got,
+    /// It was kept from an earlier time, for the server does not answer. Once it does, all of it is got again; until then, and
+    /// should it be that the caller may not watch, that is told and tried again: there may be a command that runs already.
+    Kept,
+}
+
+/// Sends updates until it is dropped. `known` is what was got before; `witness` is told of all that is got.
 ///
 /// # Errors
-/// Only before [`Update::Listening`]: the caller may not watch.
-pub async fn keep(client: &Client, known: States, updates: UnboundedSender<Update>) -> Result<Infallible, FetchError> {
+/// Only before [`Update::Listening`], and with [`Begin::Got`]: the caller may not watch.
+pub async fn keep(
+    client: &Client,
+    known: States,
+    begin: Begin,
+    witness: Witness<'_>,
+    updates: UnboundedSender<Update>,
+) -> Result<Infallible, FetchError> {
     let names: BTreeSet<ObjectName> = known.keys().cloned().collect();
     let (sender, bells) = unbounded_channel();
-    let watch = Watch::new(client, sender);
-    let mut keeper = Keeper { client, untold: names.clone(), versions: known, updates, bells, is_lost: false };
+    let watch = Watch::new(client, sender, begin == Begin::Got);
+    let unconfirmed = if begin == Begin::Kept { names.clone() } else { BTreeSet::new() };
+    let untold = names.clone();
+    let mut keeper = Keeper { client, untold, unconfirmed, versions: known, witness, updates, bells, is_lost: false };
     tokio::select! {
         never = watch.listen(&names) => never,
         never = keeper.work() => match never {},
@@ -49,6 +67,9 @@ struct Keeper<'a> {
     versions: States,
     /// Secrets that no watch has told the state of.
     untold: BTreeSet<ObjectName>,
+    /// Secrets that the server has not given since they were kept.
+    unconfirmed: BTreeSet<ObjectName>,
+    witness: Witness<'a>,
     updates: UnboundedSender<Update>,
     bells: UnboundedReceiver<Bell>,
     is_lost: bool,
@@ -69,7 +90,7 @@ impl Keeper<'_> {
             while let Ok(bell) = self.bells.try_recv() {
                 self.note(bell, &mut changed);
             }
-            match fetch(self.client, &changed).await {
+            match fetch(self.client, &changed, self.witness).await {
                 Ok(objects) => {
                     pause = PAUSE;
                     // A watch may begin with a state from before the one that was got, and tell the latter afterwards.
@@ -103,7 +124,7 @@ impl Keeper<'_> {
                 if self.untold.remove(&name) && self.untold.is_empty() {
                     self.tell(Update::Listening);
                 }
-                if self.versions.get(&name) != Some(&version) {
+                if self.unconfirmed.remove(&name) || self.versions.get(&name) != Some(&version) {
                     changed.insert(name);
                 }
             }

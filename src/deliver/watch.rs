@@ -38,6 +38,8 @@ pub enum Bell {
 pub struct Watch<'a> {
     client: &'a Client,
     bells: UnboundedSender<Bell>,
+    /// Whether who may not watch is told so at once, and not as of a server that is away.
+    gives_up: bool,
 }
 
 /// What one watch is of.
@@ -57,15 +59,15 @@ enum End {
 }
 
 impl<'a> Watch<'a> {
-    /// Of what `client` is asked; what is heard goes to `bells`.
-    pub fn new(client: &'a Client, bells: UnboundedSender<Bell>) -> Self {
-        Self { client, bells }
+    /// Of what `client` is asked; what is heard goes to `bells`. Whether it `gives_up` where the caller may not watch.
+    pub fn new(client: &'a Client, bells: UnboundedSender<Bell>, gives_up: bool) -> Self {
+        Self { client, bells, gives_up }
     }
 
     /// Listens until it is dropped. First tells the state of every Secret.
     ///
     /// # Errors
-    /// Only before anything was heard: the caller may not watch.
+    /// Only before anything was heard, and where it gives up: the caller may not watch.
     pub async fn listen(&self, names: &BTreeSet<ObjectName>) -> Result<Infallible, FetchError> {
         let mut namespaces: BTreeMap<&str, BTreeSet<&ObjectName>> = BTreeMap::new();
         for name in names {
@@ -92,6 +94,12 @@ impl<'a> Watch<'a> {
 
     async fn listen_at(&self, place: &Place<'_>) -> Result<(), FetchError> {
         let (mut pause, mut was_heard, mut is_lost) = (PAUSE, false, false);
+        let is_final = |code| match code {
+            401 => self.gives_up,
+            // Watches of single Secrets are tried then.
+            403 => self.gives_up || place.name.is_none(),
+            _ => false,
+        };
         loop {
             let end = match self.client.lines(place.request()).await {
                 Ok(Ok(lines)) => {
@@ -105,7 +113,7 @@ impl<'a> Watch<'a> {
                 Err(error) => End::Failed(error.into()),
             };
             let End::Failed(error) = end else { continue };
-            if !was_heard && matches!(&error, FetchError::Server(failure) if matches!(failure.code, 401 | 403)) {
+            if !was_heard && matches!(&error, FetchError::Server(failure) if is_final(failure.code)) {
                 return Err(error);
             }
             if !std::mem::replace(&mut is_lost, true) {

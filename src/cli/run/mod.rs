@@ -27,10 +27,11 @@ use self::supervise::Supervision;
 use self::wanted::Wanted;
 use super::connection::{Connection, ConnectionOptions, read_bounded};
 use super::delivery::{get, told};
+use super::offline::{Kept, OfflineOptions};
 use super::output::one_line;
 use super::{CliError, NOT_STARTED, warn};
 use crate::config::Environment;
-use crate::deliver::{self, ManifestError, Objects, Reference, Which, read_manifest};
+use crate::deliver::{self, Begin, ManifestError, Objects, Reference, Which, read_manifest};
 use crate::server::Former;
 
 const MANIFEST_MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -82,10 +83,19 @@ pub struct Run {
     #[arg(long, value_name = "SIGNAL", value_parser = SignalOption::parse, requires = "watch", help_heading = "Running")]
     signal: Option<SignalOption>,
     #[command(flatten)]
+    offline: OfflineOptions,
+    #[command(flatten)]
     connection: ConnectionOptions,
     /// The command, and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
+}
+
+/// What was asked for, as it was got.
+struct Got {
+    objects: Objects,
+    begin: Begin,
+    kept: Option<Kept>,
 }
 
 impl Run {
@@ -98,9 +108,11 @@ impl Run {
     fn deliver(&self, environment: &Environment, former: &Former) -> Result<u8, CliError> {
         let connection = self.connection.connect(environment)?;
         let (wanted, config_maps) = self.wanted(connection.namespace(None), self.namespace.as_deref())?;
-        let mut objects = get(&connection, &wanted.names())?;
+        let kept = self.offline.open(environment, &connection)?;
+        let (mut objects, begin) = get(&connection, &wanted.names(), kept.as_ref())?;
         objects.extend(config_maps);
-        let delivery = wanted.make(&objects, &self.only)?;
+        let got = Got { objects, begin, kept };
+        let delivery = wanted.make(&got.objects, &self.only)?;
         for warning in delivery.variables.warnings() {
             warn(&warning);
         }
@@ -108,7 +120,7 @@ impl Run {
         if wanted.mounts().is_empty() {
             if self.watch || self.redact {
                 drop(delivery);
-                return self.supervise(&connection, &wanted, objects, None, &program, former);
+                return self.supervise(&connection, &wanted, got, None, &program, former);
             }
             drop(connection);
             return Err(program.exec(&delivery, former));
@@ -126,7 +138,7 @@ impl Run {
         let ended = self
             .connection
             .connect(environment)
-            .and_then(|connection| self.supervise(&connection, &wanted, objects, Some(&mut files), &program, former));
+            .and_then(|connection| self.supervise(&connection, &wanted, got, Some(&mut files), &program, former));
         files.remove();
         ended
     }
@@ -164,7 +176,7 @@ impl Run {
         &self,
         connection: &Connection,
         wanted: &Wanted,
-        objects: Objects,
+        got: Got,
         files: Option<&mut Files>,
         program: &Program,
         former: &Former,
@@ -173,7 +185,9 @@ impl Run {
             let supervision = Supervision {
                 client,
                 wanted,
-                objects,
+                objects: got.objects,
+                begin: got.begin,
+                kept: got.kept.as_ref(),
                 files,
                 only: &self.only,
                 program,

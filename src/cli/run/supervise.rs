@@ -15,8 +15,9 @@ use super::files::Files;
 use super::output::Masked;
 use super::signals::{Signals, pass_on};
 use super::wanted::Wanted;
+use crate::cli::offline::{Kept, witness};
 use crate::cli::{CliError, warn};
-use crate::deliver::{FetchError, Objects, Update, keep};
+use crate::deliver::{Begin, FetchError, Objects, Update, keep};
 use crate::kube_client::Client;
 use crate::server::Former;
 
@@ -28,6 +29,9 @@ pub struct Supervision<'a> {
     pub client: &'a Client,
     pub wanted: &'a Wanted,
     pub objects: Objects,
+    /// Whence those are.
+    pub begin: Begin,
+    pub kept: Option<&'a Kept>,
     pub files: Option<&'a mut Files>,
     pub only: &'a [String],
     pub program: &'a Program,
@@ -54,16 +58,16 @@ impl Supervision<'_> {
         let mut signals =
             signals.map_err(|error| CliError::NotDone(format!("signals cannot be passed on: {error}")))?;
         let (sender, mut updates) = unbounded_channel();
-        let (known, client) = (self.objects.states(), self.client);
+        let (known, client, begin) = (self.objects.states(), self.client, self.begin);
+        let witness = witness(self.kept);
         // Without a Secret there is nothing that could change.
         let watches = self.watches && !known.is_empty();
-        let mut keeping =
-            Box::pin(
-                async move { if watches { keep(client, known, sender).await } else { std::future::pending().await } },
-            );
+        let mut keeping = Box::pin(async {
+            if watches { keep(client, known, begin, &witness, sender).await } else { std::future::pending().await }
+        });
         let mut masked = None;
-        // With --watch, nothing is started before a change of what it gets would be heard of.
-        let mut child = if watches { None } else { Some(self.start(&mut masked)?) };
+        // With --watch, nothing is started before a change of what it gets would be heard of, if there is a server to hear it from.
+        let mut child = if watches && begin == Begin::Got { None } else { Some(self.start(&mut masked)?) };
         let mut sweep = None;
         loop {
             let next = tokio::select! {
@@ -89,6 +93,7 @@ impl Supervision<'_> {
                 Next::Unheard(error) => return Err(told(error)),
                 Next::Update(Update::Lost(why)) => warn(&format!("changes are not heard of at present: {why}")),
                 Next::Update(Update::Back) => warn("changes are heard of again"),
+                Next::Update(Update::Listening) if child.is_some() => {}
                 Next::Update(Update::Listening) => child = Some(self.start(&mut masked)?),
                 Next::Update(Update::Changed(objects)) => {
                     self.objects.extend(objects);

@@ -1,6 +1,7 @@
 //! What processes are given, by the genuine binary against a genuine server.
 
 mod mounted;
+mod offline;
 mod parity;
 mod pod;
 mod run;
