@@ -18,6 +18,7 @@ mod cluster;
 mod completion;
 mod connection;
 mod credential;
+mod credentials;
 mod delivery;
 mod doctor;
 mod duration;
@@ -105,6 +106,8 @@ enum Command {
     Run(Box<run::Run>),
     /// Keep Secrets as files in a directory
     Mount(mount::Mount),
+    /// Give Secrets to systemd units that load credentials
+    Credentials(Box<credentials::Credentials>),
     /// Send Secrets to clusters
     Sync(Box<sync::Sync>),
     /// Prepare clusters that Secrets are sent to
@@ -245,6 +248,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Secret(command) => command.run(&environment),
         Command::Run(command) => command.run(&environment, &former),
         Command::Mount(command) => command.run(&environment),
+        Command::Credentials(command) => command.run(&environment),
         Command::Sync(command) => command.run(&environment),
         Command::Cluster(command) => command.run(&environment),
         Command::Audit(command) => command.run(&environment),
@@ -358,6 +362,8 @@ mod tests {
             "strongroom reference man d",
             "strongroom mount prod/db d --offline-max-age 12h",
             "strongroom run --secret db --offline-max-age 1h30m --offline-key-file k -- true",
+            "strongroom credentials --socket s --give web.service/p=prod/db:k --give web@*.service/p=db:k -n n",
+            "strongroom credentials --socket - --give web.service/p=prod/db:k --offline-max-age 1h --server https://h:1",
             "strongroom mount prod/db? api d --once --mode 0440 -n n",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
@@ -417,6 +423,9 @@ mod tests {
             "strongroom completion tcsh",
             "strongroom mount prod/db d --offline-key-file k",
             "strongroom run --secret db --offline-max-age 0s -- true",
+            "strongroom credentials --socket s",
+            "strongroom credentials --give web.service/p=prod/db:k",
+            "strongroom credentials --socket s --give web.service=prod/db:k",
             "strongroom mount db d --mode 0999",
             "strongroom mount db:key d",
         ] {

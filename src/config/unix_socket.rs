@@ -2,7 +2,7 @@
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{ConfigError, Environment};
 
@@ -40,7 +40,13 @@ impl UnixSocket {
                 None => Ok(None),
             };
         };
-        let path = std::path::absolute(&path)
+        let mode = mode.map_or(Ok(OWNER_ONLY), |text| parse_mode(mode_setting, &text))?;
+        Self::of_path(setting, &path, mode).map(Some)
+    }
+
+    /// One at a path; `setting` is named in the error.
+    pub fn of_path(setting: &str, path: &Path, mode: u32) -> Result<Self, ConfigError> {
+        let path = std::path::absolute(path)
             .map_err(|_| ConfigError::new(setting, "is empty or the working directory is gone"))?;
         let length = path.as_os_str().as_bytes().len();
         if length > PATH_MAX_BYTES {
@@ -53,8 +59,7 @@ impl UnixSocket {
         if path.file_name().is_none() || SocketAddr::from_pathname(&path).is_err() {
             return Err(ConfigError::new(setting, "give the path of a file, for example /run/strongroom/api.sock"));
         }
-        let mode = mode.map_or(Ok(OWNER_ONLY), |text| parse_mode(mode_setting, &text))?;
-        Ok(Some(Self { path, mode }))
+        Ok(Self { path, mode })
     }
 }
 

@@ -18,6 +18,7 @@ mod offline;
 mod private_root;
 mod redact;
 mod reference;
+mod requester;
 mod volume;
 mod watch;
 
@@ -33,4 +34,5 @@ pub use offline::{OfflineSealer, OfflineTimes, Unusable};
 pub use private_root::{PrivateRoot, is_in_memory};
 pub use redact::{Redaction, Redactor, TooMuch};
 pub use reference::{Reference, ReferenceError};
+pub use requester::{Requester, UnitPattern};
 pub use volume::{DEFAULT_MODE, File, Item, MODE_MAX, Payload, Source, Volume, clean, payload};

@@ -38,7 +38,7 @@ pub mod private_files;
 mod renewal;
 mod root_key;
 mod tls;
-mod unix_socket;
+pub mod unix_socket;
 mod unlock;
 
 use std::io;

@@ -38,10 +38,10 @@ pub enum UnixSocketError {
     )]
     OpenFolder(PathBuf),
     /// Something else has its name.
-    #[error("{} is there and is not a socket: choose another --listen-unix, or move it away", .0.display())]
+    #[error("{} is there and is not a socket: choose another path, or move it away", .0.display())]
     NotASocket(PathBuf),
     /// Another program has it.
-    #[error("{} belongs to another program that is running: choose another --listen-unix", .0.display())]
+    #[error("{} belongs to another program that is running: choose another path", .0.display())]
     InUse(PathBuf),
 }
 

@@ -11,7 +11,7 @@ mod sessions;
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&[&str]; 59] = [
+const COMMANDS: [&[&str]; 61] = [
     &[],
     &["serve"],
     &["healthcheck"],
@@ -47,12 +47,14 @@ const COMMANDS: [&[&str]; 59] = [
     &["secret", "rename"],
     &["secret", "delete"],
     &["secret", "inspect"],
+    &["secret", "expiring"],
     &["secret", "history"],
     &["secret", "diff"],
     &["secret", "rollback"],
     &["secret", "destroy"],
     &["run"],
     &["mount"],
+    &["credentials"],
     &["scan"],
     &["sync"],
     &["sync", "run"],

@@ -12,6 +12,15 @@ use crate::support::{clients, kubectl};
 const LIMIT: Duration = Duration::from_mins(1);
 const STRICT: [&str; 8] = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-o", "json", "-f", "-"];
 
+const UNITS: [&str; 6] = [
+    "strongroom.service",
+    "strongroom-sync.service",
+    "strongroom-sync.timer",
+    "strongroom-credentials.socket",
+    "strongroom-credentials.service",
+    "web.service",
+];
+
 fn deployed(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name)
 }
@@ -57,9 +66,10 @@ fn verified(systemd: &Path, change: impl Fn(String) -> String) -> String {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(systemd);
     command.args(["verify", "--man=no"]).env("SYSTEMD_COLORS", "0").env_remove("SYSTEMD_LOG_LEVEL");
-    for name in ["strongroom.service", "strongroom-sync.service", "strongroom-sync.timer"] {
+    for name in UNITS {
         let text = std::fs::read_to_string(deployed(name)).unwrap();
         let text = text.replace("/usr/local/bin/strongroom", env!("CARGO_BIN_EXE_strongroom"));
+        let text = text.replace("/usr/local/bin/web", "/bin/true");
         std::fs::write(folder.path().join(name), change(text)).unwrap();
         command.arg(folder.path().join(name));
     }
@@ -82,6 +92,8 @@ fn systemd_understands_every_line_of_the_units() {
         ("ProtectHome=yes", "ProtectHom=yes", "Unknown key"),
         ("Type=exec", "Type=exeq", "Failed to parse service type"),
         ("OnBootSec=1min", "OnBootSec=soon", "soon"),
+        ("SocketMode=0600", "SocketMode=open", "open"),
+        ("LoadCredential=db-password:", "LoadCredential=db/password:", "db/password"),
     ] {
         let said = verified(&systemd, |unit| unit.replace(from, to));
         assert!(said.contains(expected), "{to}: {said}");

@@ -1,5 +1,7 @@
 //! What processes are given, by the genuine binary against a genuine server.
 
+mod composed;
+mod credentials;
 mod mounted;
 mod offline;
 mod parity;
