@@ -3,7 +3,7 @@
 //! A certificate's end is a fact inside a value. It is read when a Secret is written, and when somebody lists Secrets,
 //! who sees the values anyway; numbers and Events tell that one ends soon, and no time.
 //!
-//! What it never does: open a Secret because somebody asks for numbers, or hold more than [`HELD_MAX`] of them.
+//! What it never does: open a Secret because somebody asks for numbers, or hold more than a hundred thousand of them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
