@@ -1,5 +1,7 @@
 //! Commands that are watched over: masked output, restarts, signals.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
@@ -7,6 +9,7 @@ use serde_json::json;
 use super::{Place, Running};
 use crate::support::actors;
 use crate::support::app::App;
+use crate::support::clients::eventually;
 use crate::support::http::Client;
 
 fn place() -> Place {
@@ -83,7 +86,7 @@ fn a_change_restarts_the_command() {
     assert_eq!(running.line(), "got two late");
     // What is needed goes: the command goes on with what it has.
     place.admin.delete(&format!("{}/db", actors::secrets("prod"))).ok();
-    let told = std::iter::from_fn(|| running.errors.recv_timeout(std::time::Duration::from_mins(1)).ok());
+    let told = std::iter::from_fn(|| running.errors.recv_timeout(Duration::from_mins(1)).ok());
     let told = told.take_while(|line| !line.contains("Secret prod/db is not there")).count();
     assert!(told >= 1);
     place.secret("prod", "db", &json!({"V": "three"}));
@@ -103,6 +106,26 @@ fn a_change_is_signalled_instead_where_that_is_asked_for() {
         place.change("prod", "db", &json!({"V": STANDARD.encode(value)}));
         assert_eq!(running.line(), "changed");
     }
+    running.signal("-TERM");
+    assert_eq!(running.end().code(), Some(143));
+}
+
+#[test]
+fn a_value_that_is_rotated_restarts_the_command() {
+    let mut place = Place::new();
+    let kind = "/apis/strongroom.dev/v1alpha1/namespaces/prod/generatedsecrets";
+    let generated = json!({"metadata": {"name": "g"}, "spec": {"secretName": "g", "keys": [{"key": "V", "generator": "hex", "length": 16}]}});
+    place.admin.json("POST", kind, &generated).ok();
+    let path = format!("{}/g", actors::secrets("prod"));
+    let mut is_there = || (place.admin.get(&path).status == 200).then_some(());
+    eventually(Duration::from_mins(1), &mut is_there).expect("the Secret");
+    let options = ["--secret", "prod/g", "--watch", "--", "sh", "-c", "echo \"$V\"; exec tail -f /dev/null"];
+    let mut running = Running::start(place.command("run", &options));
+    let first = running.line();
+    let now = json!({"metadata": {"annotations": {"strongroom.dev/rotate-now": "1"}}}).to_string();
+    place.admin.typed("PATCH", &format!("{kind}/g"), "application/merge-patch+json", now.as_bytes()).ok();
+    let second = running.line();
+    assert!(first.len() == 32 && second.len() == 32 && first != second, "{first} {second}");
     running.signal("-TERM");
     assert_eq!(running.end().code(), Some(143));
 }
@@ -132,7 +155,7 @@ fn a_server_that_goes_and_comes_back_is_told_of_and_changes_arrive_again() {
     // Where it was, so that it is found again.
     let listen = place.app.url.trim_start_matches("https://").to_owned();
     let home = std::mem::replace(&mut place.app, App::start()).kill();
-    let told = running.errors.recv_timeout(std::time::Duration::from_mins(1)).unwrap();
+    let told = running.errors.recv_timeout(Duration::from_mins(1)).unwrap();
     assert!(told.contains("changes are not heard of at present"), "{told}");
     place.app = App::start_at(home, &listen, &[]);
     place.admin = Client::admin(&place.app);

@@ -35,6 +35,21 @@ fn a_secret_arrives_changes_with_its_source_and_is_left_alone_while_nothing_chan
 }
 
 #[test]
+fn a_value_that_is_rotated_arrives() {
+    let Some(mut site) = Site::start("rotated") else { return };
+    let kind = "/apis/strongroom.dev/v1alpha1/namespaces/prod/generatedsecrets";
+    let keys = json!([{"key": "k", "generator": "hex", "length": 16}]);
+    let generated = json!({"metadata": {"name": "db"}, "spec": {"secretName": "db", "keys": keys}});
+    site.admin.json("POST", kind, &generated).ok();
+    site.synced("db", &json!({}));
+    let first = site.value("db", "k").unwrap();
+    let now = json!({"metadata": {"annotations": {"strongroom.dev/rotate-now": "1"}}}).to_string();
+    site.admin.typed("PATCH", &format!("{kind}/db"), "application/merge-patch+json", now.as_bytes()).ok();
+    let other = eventually(super::site::LONG, || site.value("db", "k").filter(|value| *value != first));
+    assert_eq!(other.expect("the new value").len(), 32);
+}
+
+#[test]
 fn a_target_that_is_renamed_is_made_anew_and_the_old_one_goes_only_if_that_is_wanted() {
     let Some(mut site) = Site::start("renamed") else { return };
     site.secret("db", &json!({"k": "v"}));
