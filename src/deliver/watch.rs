@@ -149,10 +149,7 @@ impl<'a> Watch<'a> {
                 }
                 Some(Event::Refused(failure)) => return End::Failed(failure.into()),
                 Some(Event::Other) => {}
-                None => {
-                    let cause = "a watch was answered with what is no event".to_owned();
-                    return End::Failed(ConnectError::Unusable(cause).into());
-                }
+                None => return End::Failed(ConnectError::NoEvent.into()),
             }
         }
     }

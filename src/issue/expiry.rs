@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -58,6 +59,8 @@ type Name = (Arc<str>, Arc<str>);
 #[derive(Default)]
 pub struct Expiry {
     held: Mutex<HashMap<Name, Held>>,
+    /// It was said that there are more than are held.
+    is_told_full: AtomicBool,
 }
 
 /// Who writes Events of it.
@@ -196,6 +199,9 @@ impl Expiry {
             return;
         }
         if former.is_none() && held.len() >= HELD_MAX {
+            if !self.is_told_full.swap(true, Ordering::Relaxed) {
+                tracing::warn!("more than {HELD_MAX} Secrets end: neither numbers nor Events tell of the others");
+            }
             return;
         }
         // What was said of this end is not said again because a label has changed.

@@ -1,5 +1,6 @@
 //! One server, asked over connections of its own.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::OnceLock;
@@ -124,7 +125,9 @@ impl Client {
         if let Some(requests) = self.requests.get() {
             return Ok(requests);
         }
-        let made = kube::Client::try_from(self.config.clone());
+        // A token of a plugin is not seen before kube's client has made a header of it, which panics where that cannot be.
+        let make = AssertUnwindSafe(|| kube::Client::try_from(self.config.clone()));
+        let made = catch_unwind(make).map_err(|_| ConnectError::Token)?;
         let made = made.map_err(|error| ConnectError::of_kube(&self.server, &error))?;
         Ok(self.requests.get_or_init(|| made))
     }
@@ -227,13 +230,15 @@ impl Head {
     }
 }
 
+/// Nothing else can stand in a header, and kube's client would panic of it.
+pub(super) fn check_token(token: &str) -> Result<(), ConnectError> {
+    if token.bytes().all(|byte| byte.is_ascii_graphic()) { Ok(()) } else { Err(ConnectError::Token) }
+}
+
 #[expect(clippy::disallowed_methods, reason = "the token moves into the client's own secret type")]
 fn bearer(token: &SecretBytes) -> Result<SecretString, ConnectError> {
-    let text = std::str::from_utf8(token.expose()).map_err(|_| ConnectError::Unusable("the token".to_owned()))?;
-    // In a header nothing else can stand, and the client that makes it of it would panic.
-    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(ConnectError::Unusable("the token is none: there is a blank or a line break in it".to_owned()));
-    }
+    let text = std::str::from_utf8(token.expose()).map_err(|_| ConnectError::Token)?;
+    check_token(text)?;
     Ok(SecretString::from(text))
 }
 

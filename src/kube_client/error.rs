@@ -44,6 +44,12 @@ pub enum ConnectError {
     /// Something in the kubeconfig cannot be used.
     #[error("the kubeconfig: {0}")]
     Unusable(String),
+    /// The token cannot be shown to a server.
+    #[error("the token is none: there is a blank, a line break or the like in it")]
+    Token,
+    /// A watch was answered with something else.
+    #[error("a watch was answered with what is no event")]
+    NoEvent,
     /// The credential plugin that the kubeconfig names did not work.
     #[error("the kubeconfig's credential plugin {0}")]
     Plugin(String),

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use kube::Config;
 use kube::config::{Kubeconfig, KubeconfigError};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
+use super::client::check_token;
 use super::error::ConnectError;
 
 /// What a context leads to.
@@ -50,6 +51,9 @@ pub(super) fn load(files: &[PathBuf], context: Option<&str>) -> Result<Loaded, C
     // kube's client would send the line end that most such files have.
     if let Some(path) = config.auth_info.token_file.take().filter(|_| config.auth_info.token.is_none()) {
         config.auth_info.token = Some(read_token(Path::new(&path))?);
+    }
+    if let Some(token) = &config.auth_info.token {
+        check_token(token.expose_secret())?;
     }
     // The loader fills it from the environment too, whose proxies are not gone through.
     config.proxy_url = None;

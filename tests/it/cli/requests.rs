@@ -143,6 +143,16 @@ fn a_kubeconfig_leads_to_the_server_and_comes_before_the_home() {
         let error = with(elsewhere).not_done();
         assert!(error.contains("https://127.0.0.1:1: Connection refused"), "the home is asked: {error}");
     }
+    // What no header carries is no token, wherever it stands.
+    place.person.file("lines", "hunter2\nhunter3");
+    let plugin = "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: sh, args: [-c, \"printf '%s' '{\\\"kind\\\":\\\"ExecCredential\\\",\\\"apiVersion\\\":\\\"client.authentication.k8s.io/v1\\\",\\\"status\\\":{\\\"token\\\":\\\"hunter2\\\\nhunter3\\\"}}'\"]}";
+    for user in [r#"token: "hunter2\nhunter3""#, r#"token: "hunter 2""#, "tokenFile: lines", plugin] {
+        let config =
+            place.person.file("odd", &std::fs::read_to_string(&config).unwrap().replace("tokenFile: token", user));
+        let error = name(&["--kubeconfig", &config]).not_done();
+        assert!(!error.contains("hunter") && error.ends_with("in it\n"), "{error}");
+        assert!(error.contains("strongroom: the token is none"), "{error}");
+    }
     let broken = place.person.file("broken", "users: [{name: u, user: {token: hunter2}}");
     let error = name(&["--kubeconfig", &broken]).not_done();
     assert!(error.contains("cannot be read as a kubeconfig") && !error.contains("hunter2"), "{error}");
