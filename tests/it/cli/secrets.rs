@@ -35,7 +35,7 @@ impl Place {
 
     pub(super) fn command(&self, arguments: &[&str]) -> Command {
         let home = self.app.home().to_str().unwrap();
-        self.person.command(&[&["secret"], arguments, &["--home", home]].concat())
+        self.person.signalled(&[&["secret"], arguments, &["--home", home]].concat())
     }
 
     fn feed(&self, arguments: &[&str], input: &str) -> Ended {

@@ -48,12 +48,8 @@ impl Place {
     }
 
     /// `strongroom VERB --home HOME OPTIONS`, all before `--` if there is one.
-    ///
-    /// With all signals as they are by default: what runs in the background, or under nohup, has some ignored, and all that it
-    /// starts as well.
     fn command(&self, verb: &str, options: &[&str]) -> Command {
-        let line = ["--default-signal", env!("CARGO_BIN_EXE_strongroom"), verb, "--home"];
-        self.person.program("env", &[&line[..], &[self.app.home().to_str().unwrap()], options].concat())
+        self.person.signalled(&[&[verb, "--home", self.app.home().to_str().unwrap()], options].concat())
     }
 
     fn run(&self, options: &[&str]) -> Ended {

@@ -56,6 +56,12 @@ impl Person {
         self.program(env!("CARGO_BIN_EXE_strongroom"), arguments)
     }
 
+    /// The same with all signals as they are by default: what runs in the background, or under nohup, has some ignored, and
+    /// all that it starts as well.
+    pub fn signalled(&self, arguments: &[&str]) -> Command {
+        self.program("env", &[&["--default-signal", env!("CARGO_BIN_EXE_strongroom")], arguments].concat())
+    }
+
     /// Another program in the same surroundings.
     pub fn program(&self, program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
