@@ -10,7 +10,9 @@ pub mod text;
 pub mod typed;
 pub mod yaml;
 
+mod documents;
 mod go_text;
 mod report;
 
+pub use self::documents::{DocumentsError, Duplicate, documents, lenient_documents};
 pub use self::report::ParseError;

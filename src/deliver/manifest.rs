@@ -14,8 +14,7 @@ use self::fields::{At, FieldError};
 use super::environment::{EnvFrom, EnvVar};
 use super::objects::{Found, ObjectKind, ObjectName, Objects, Values};
 use super::volume::Volume;
-use crate::codec::{ParseError, json, yaml};
-use crate::sensitive::Document;
+use crate::codec::{DocumentsError, documents};
 
 /// Kinds that run containers, and where in them the Pod is.
 const WORKLOADS: [(&str, &str); 8] = [
@@ -76,12 +75,9 @@ pub struct Which<'a> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManifestError {
-    /// Neither YAML nor JSON.
-    #[error("the file cannot be read: {0}")]
-    Parse(#[from] ParseError),
-    /// A key is set twice.
-    #[error("document {0} sets a key twice: {1}")]
-    Duplicate(usize, String),
+    /// Neither YAML nor JSON, or a key is set twice.
+    #[error(transparent)]
+    File(#[from] DocumentsError),
     /// No workload.
     #[error("the file has no Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, Job or CronJob")]
     NoWorkload,
@@ -184,24 +180,5 @@ fn items(object: &Value) -> Vec<&Value> {
             items.iter().collect()
         }
         _ => vec![object],
-    }
-}
-
-fn documents(file: &[u8]) -> Result<Vec<Document>, ManifestError> {
-    let mut documents = Vec::new();
-    let mut duplicate = None;
-    if file.trim_ascii_start().starts_with(b"{") {
-        let parsed = json::parse(file)?;
-        duplicate = parsed.duplicates.into_iter().next().map(|key| (1, key));
-        documents.push(Document::new(parsed.value));
-    } else {
-        for (parsed, index) in yaml::parse_all(file)?.into_iter().zip(1..) {
-            duplicate = duplicate.or_else(|| parsed.duplicates.first().map(|key| (index, key.to_string())));
-            documents.push(Document::new(parsed.value));
-        }
-    }
-    match duplicate {
-        Some((document, key)) => Err(ManifestError::Duplicate(document, key)),
-        None => Ok(documents),
     }
 }

@@ -13,7 +13,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::age::{self, Identity};
 use super::primitives::{Key, TAG_BYTES, gcm32_open};
 use super::sops::{Mac, NONCE_BYTES, flag_text};
-use crate::codec::{ParseError, json, yaml};
+use crate::codec::{DocumentsError, ParseError, documents};
 use crate::sensitive::Document;
 
 /// The lists of keys that are no age keys.
@@ -83,19 +83,10 @@ pub fn decrypt(file: &[u8], identities: &[Identity]) -> Result<Vec<Document>, So
 }
 
 fn parse(file: &[u8]) -> Result<Vec<Document>, SopsError> {
-    if file.trim_ascii_start().starts_with(b"{") {
-        let parsed = json::parse(file)?;
-        let document = Document::new(parsed.value);
-        return parsed.duplicates.into_iter().next().map_or(Ok(vec![document]), |path| Err(SopsError::Duplicate(path)));
-    }
-    let mut documents = Vec::new();
-    for parsed in yaml::parse_all(file)? {
-        if let Some(duplicate) = parsed.duplicates.first() {
-            return Err(SopsError::Duplicate(duplicate.to_string()));
-        }
-        documents.push(Document::new(parsed.value));
-    }
-    Ok(documents)
+    documents(file).map_err(|error| match error {
+        DocumentsError::Parse(error) => error.into(),
+        DocumentsError::Duplicate { key, .. } => SopsError::Duplicate(key),
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "the field of SOPS is taken out; values are encrypted still")]

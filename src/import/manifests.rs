@@ -2,24 +2,16 @@
 
 use serde_json::Value;
 
-use crate::codec::{ParseError, json, yaml};
+use crate::codec::{DocumentsError, documents};
 use crate::export::{ExportError, SecretDocument};
 use crate::sensitive::Document;
 
 /// Why manifests were not read. Documents and items are counted from 1.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    /// Neither YAML nor JSON.
-    #[error("the file cannot be read: {0}")]
-    Parse(#[from] ParseError),
-    /// A key is set twice, and which one is meant cannot be known.
-    #[error("document {document} sets a key twice: {key}")]
-    Duplicate {
-        /// Which.
-        document: usize,
-        /// Path or line.
-        key: String,
-    },
+    /// Neither YAML nor JSON, or a key is set twice.
+    #[error(transparent)]
+    File(#[from] DocumentsError),
     /// Another object, or a Secret that is wrong.
     #[error("document {document}{}: {error}", item.map(|item| format!(", item {item}")).unwrap_or_default())]
     Secret {
@@ -34,7 +26,7 @@ pub enum ManifestError {
 
 /// Every Secret of a file, in its order.
 pub fn read(file: &[u8]) -> Result<Vec<SecretDocument>, ManifestError> {
-    secrets(parse(file)?)
+    secrets(documents(file)?)
 }
 
 /// Every Secret of the documents of a file, in their order.
@@ -47,25 +39,6 @@ pub fn secrets(documents: Vec<Document>) -> Result<Vec<SecretDocument>, Manifest
         }
     }
     Ok(secrets)
-}
-
-fn parse(file: &[u8]) -> Result<Vec<Document>, ManifestError> {
-    let mut documents = Vec::new();
-    let mut duplicate = None;
-    if file.trim_ascii_start().starts_with(b"{") {
-        let parsed = json::parse(file)?;
-        duplicate = parsed.duplicates.into_iter().next().map(|key| (1, key));
-        documents.push(Document::new(parsed.value));
-    } else {
-        for (parsed, index) in yaml::parse_all(file)?.into_iter().zip(1..) {
-            duplicate = duplicate.or_else(|| parsed.duplicates.first().map(|key| (index, key.to_string())));
-            documents.push(Document::new(parsed.value));
-        }
-    }
-    match duplicate {
-        Some((document, key)) => Err(ManifestError::Duplicate { document, key }),
-        None => Ok(documents),
-    }
 }
 
 /// The items of a `List` or `SecretList`, which is emptied; else the document itself. An empty document is nothing.

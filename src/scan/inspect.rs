@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::codec::{ParseError, json, yaml};
-use crate::sensitive::{Document, SecretBytes};
+use crate::codec::{ParseError, lenient_documents};
+use crate::sensitive::SecretBytes;
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
@@ -63,12 +63,7 @@ pub enum Found {
 
 /// Every object of a file, in its order; lists are taken apart.
 pub fn inspect(file: &[u8]) -> Result<Vec<Inspected>, ParseError> {
-    let mut documents = Vec::new();
-    if file.trim_ascii_start().starts_with(b"{") {
-        documents.push(Document::new(json::parse(file)?.value));
-    } else {
-        documents.extend(yaml::parse_all(file)?.into_iter().map(|parsed| Document::new(parsed.value)));
-    }
+    let (documents, _) = lenient_documents(file)?;
     let mut found = Vec::new();
     for document in &documents {
         #[expect(clippy::disallowed_methods, reason = "values move into secrets of their own")]
