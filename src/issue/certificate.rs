@@ -7,24 +7,18 @@ use super::decide::{self, Cause, Held, Step};
 use super::failure::Failure;
 use super::metrics::count;
 use super::secret::{self, Found, Wanted};
-use super::status::Standing;
+use super::status::{Outcome, Standing};
 use crate::model::certificate::{self as model, Spec, Usage};
 use crate::model::expiry::TLS;
 use crate::model::kinds::CERTIFICATE;
 use crate::model::secret_owner::{Marks, mark};
 use crate::objects::Occurrence;
-use crate::pki::{Issued, Issuer, KeyFamily, Purpose, Workload, certificate_end, issue, pair_warning};
+use crate::pki::{Issued, Issuer, KeyKind, Purpose, Workload, certificate_end, issue, pair_warning};
 use crate::sensitive::SecretBytes;
 
 const CHAIN: &str = "tls.crt";
 const KEY: &str = "tls.key";
 const TRUST: &str = "ca.crt";
-
-/// What is known of a certificate when it has been looked at.
-pub struct Outcome {
-    pub standing: Standing,
-    pub occurrences: Vec<Occurrence>,
-}
 
 /// Looks at a Certificate's Secret, and issues where it is time. `revision` is how many there have been by the status.
 pub async fn look(
@@ -178,9 +172,13 @@ fn sign(issuer: &Issuer, spec: &Spec, former: Option<&SecretBytes>, now: i64) ->
         purposes: &purposes,
         is_authority: spec.is_authority,
         key: match spec.key {
-            model::Key::Rsa(bits) => KeyFamily::Rsa(bits),
-            model::Key::Ecdsa(bits) => KeyFamily::Ecdsa(bits),
-            model::Key::Ed25519 => KeyFamily::Ed25519,
+            model::Key::Rsa(4096) => KeyKind::Rsa4096,
+            model::Key::Rsa(3072) => KeyKind::Rsa3072,
+            model::Key::Rsa(_) => KeyKind::Rsa2048,
+            model::Key::Ecdsa(521) => KeyKind::P521,
+            model::Key::Ecdsa(384) => KeyKind::P384,
+            model::Key::Ecdsa(_) => KeyKind::P256,
+            model::Key::Ed25519 => KeyKind::Ed25519,
         },
         valid_seconds: i64::try_from(spec.duration.as_secs()).unwrap_or(i64::MAX),
     };

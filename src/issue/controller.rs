@@ -13,11 +13,10 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinSet};
 
-use super::certificate::{self, Outcome};
 use super::failure::Failure;
 use super::metrics::{Metrics, count};
-use super::status::{Standing, status};
-use super::{COMPONENT, RoomAuthority, decide, generated, secret};
+use super::status::{Outcome, Standing, status};
+use super::{COMPONENT, RoomAuthority, certificate, decide, generated, secret};
 use crate::audit::{AuditLog, Decision, Event, RequestFacts, Stage};
 use crate::clock::{SharedClock, rfc3339};
 use crate::model::kinds::{CERTIFICATE, GENERATED_SECRET, Kind, SECRET};

@@ -4,13 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::certificate::Outcome;
 use super::controller::Context;
 use super::decide::{self, Rotation, previous};
 use super::failure::Failure;
 use super::metrics::count;
 use super::secret::{self, Found, Wanted};
-use super::status::Standing;
+use super::status::{Outcome, Standing};
 use crate::generate::{self, Alphabet, NoRandomness, Random};
 use crate::model::generated_secret::{Generator, Spec};
 use crate::model::kinds::GENERATED_SECRET;

@@ -6,6 +6,7 @@ use super::failure::Failure;
 use crate::model::condition::condition;
 use crate::model::kinds::{CERTIFICATE, Kind};
 use crate::model::secret_owner::Marks;
+use crate::objects::Occurrence;
 
 /// How it stands with the Secret of an object.
 #[derive(Debug, Clone)]
@@ -20,6 +21,14 @@ pub struct Standing {
     pub is_as_asked: bool,
     /// Why there is no other, where one is due.
     pub failure: Option<Failure>,
+}
+
+/// What came of looking at an object.
+pub struct Outcome {
+    /// How it stands with its Secret.
+    pub standing: Standing,
+    /// What is to be told in Events.
+    pub occurrences: Vec<Occurrence>,
 }
 
 /// The status. `former` is the one that is stored, `attempts` how often in a row it has failed.

@@ -3,6 +3,7 @@
 //! ECDSA on P-256 with SHA-256 throughout. An authority signs no other authority (path length 0; that of
 //! workloads 1) and carries no name constraints. Its key leaves this module as [`SecretBytes`], for the caller to seal.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use rcgen::{
@@ -13,6 +14,7 @@ use rustls_pki_types::CertificateDer;
 use zeroize::Zeroizing;
 
 use super::certificate::CertificateFacts;
+use super::keys::{KeyKind, make_key};
 use super::{Names, PkiError};
 use crate::sensitive::SecretBytes;
 
@@ -78,7 +80,7 @@ fn make(
     key_usages: Vec<KeyUsagePurpose>,
     now_unix_seconds: i64,
 ) -> Result<Authority, PkiError> {
-    let key = make_key()?;
+    let key = make_key(KeyKind::P256)?;
     let serial = make_serial()?;
     let mut params = params(&serial, now_unix_seconds, AUTHORITY_VALID_SECONDS)?;
     // The name is unique, so that clients holding the authority of another home never mix the two up.
@@ -96,16 +98,13 @@ pub fn make_leaf(authority: &Authority, names: &Names, now_unix_seconds: i64) ->
     let authority_key = Zeroizing::new(KeyPair::try_from(authority.key.expose()).map_err(|_| PkiError::AuthorityKey)?);
     let issuer = Issuer::from_ca_cert_der(&CertificateDer::from(authority.certificate.as_slice()), &*authority_key)
         .map_err(|_| PkiError::Certificate)?;
-    let key = make_key()?;
+    let key = make_key(KeyKind::P256)?;
     let mut params = params(&make_serial()?, now_unix_seconds, LEAF_VALID_SECONDS)?;
     params.distinguished_name = common_name("strongroom");
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    for name in &names.dns {
-        params.subject_alt_names.push(SanType::DnsName(name.as_str().try_into().map_err(|_| PkiError::Name)?));
-    }
-    params.subject_alt_names.extend(names.addresses.iter().copied().map(SanType::IpAddress));
+    add_names(&mut params, &names.dns, &names.addresses)?;
     let certificate = params.signed_by(&*key, &issuer).map_err(|_| PkiError::Make)?;
     Ok(Leaf { certificate: certificate.der().to_vec(), key: SecretBytes::new(key.serialize_der()) })
 }
@@ -129,8 +128,17 @@ pub fn leaf_fault(leaf: &[u8], authority: &[u8], names: &Names, now_unix_seconds
     }
 }
 
-pub(super) fn make_key() -> Result<Zeroizing<KeyPair>, PkiError> {
-    KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map(Zeroizing::new).map_err(|_| PkiError::Make)
+/// What a certificate is for (`subjectAltName`).
+pub(super) fn add_names<'n>(
+    params: &mut CertificateParams,
+    dns: impl IntoIterator<Item = &'n String>,
+    addresses: impl IntoIterator<Item = &'n IpAddr>,
+) -> Result<(), PkiError> {
+    for name in dns {
+        params.subject_alt_names.push(SanType::DnsName(name.as_str().try_into().map_err(|_| PkiError::Name)?));
+    }
+    params.subject_alt_names.extend(addresses.into_iter().copied().map(SanType::IpAddress));
+    Ok(())
 }
 
 /// A random 128-bit serial number.

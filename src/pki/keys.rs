@@ -1,9 +1,11 @@
-//! Keys and self-signed certificates that a person asks for, as PEM.
+//! Keys of every kind that is made here, and self-signed certificates, as PEM.
 
-use rcgen::{ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, RsaKeySize, SanType, SignatureAlgorithm};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::Ed25519KeyPair;
+use rcgen::{ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, RsaKeySize, SignatureAlgorithm};
 use zeroize::Zeroizing;
 
-use super::authority::{common_name, make_serial, params};
+use super::authority::{add_names, common_name, make_serial, params};
 use super::{Names, PkiError, encode_certificate, encode_private_key};
 use crate::sensitive::SecretBytes;
 
@@ -22,6 +24,10 @@ pub enum KeyKind {
     P256,
     /// ECDSA on P-384.
     P384,
+    /// ECDSA on P-521.
+    P521,
+    /// Ed25519 (RFC 8032).
+    Ed25519,
 }
 
 /// A key pair.
@@ -42,7 +48,7 @@ pub struct CertificatePem {
 
 /// A new key pair. RSA takes its time.
 pub fn make_key_pair(kind: KeyKind) -> Result<KeyPairPem, PkiError> {
-    let pair = generate(kind)?;
+    let pair = make_key(kind)?;
     Ok(KeyPairPem {
         private: encode_private_key(&SecretBytes::new(pair.serialize_der())),
         public: pair.public_key_pem().replace('\r', ""),
@@ -57,7 +63,7 @@ pub fn make_self_signed(
     now_unix_seconds: i64,
     valid_seconds: i64,
 ) -> Result<CertificatePem, PkiError> {
-    let pair = generate(kind)?;
+    let pair = make_key(kind)?;
     let mut params = params(&make_serial()?, now_unix_seconds, valid_seconds)?;
     let first = names.dns.first().cloned().or_else(|| names.addresses.first().map(ToString::to_string));
     // A common name has no more room (X.520); who checks a name looks at the others.
@@ -69,10 +75,7 @@ pub fn make_self_signed(
         params.key_usages.push(KeyUsagePurpose::KeyEncipherment);
     }
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    for name in &names.dns {
-        params.subject_alt_names.push(SanType::DnsName(name.as_str().try_into().map_err(|_| PkiError::Name)?));
-    }
-    params.subject_alt_names.extend(names.addresses.iter().copied().map(SanType::IpAddress));
+    add_names(&mut params, &names.dns, &names.addresses)?;
     let certificate = params.self_signed(&*pair).map_err(|_| PkiError::Make)?;
     Ok(CertificatePem {
         certificate: encode_certificate(certificate.der()),
@@ -80,17 +83,26 @@ pub fn make_self_signed(
     })
 }
 
-fn generate(kind: KeyKind) -> Result<Zeroizing<KeyPair>, PkiError> {
+/// A new key. RSA takes its time.
+pub(super) fn make_key(kind: KeyKind) -> Result<Zeroizing<KeyPair>, PkiError> {
     let ecdsa = |algorithm: &'static SignatureAlgorithm| KeyPair::generate_for(algorithm);
     let rsa = |size| KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, size);
     let pair = match kind {
         KeyKind::P256 => ecdsa(&rcgen::PKCS_ECDSA_P256_SHA256),
         KeyKind::P384 => ecdsa(&rcgen::PKCS_ECDSA_P384_SHA384),
+        KeyKind::P521 => ecdsa(&rcgen::PKCS_ECDSA_P521_SHA512),
+        KeyKind::Ed25519 => return make_ed25519(),
         KeyKind::Rsa2048 => rsa(RsaKeySize::_2048),
         KeyKind::Rsa3072 => rsa(RsaKeySize::_3072),
         KeyKind::Rsa4096 => rsa(RsaKeySize::_4096),
     };
     pair.map(Zeroizing::new).map_err(|_| PkiError::Make)
+}
+
+/// In the first version of PKCS #8: rcgen writes the second, which OpenSSL does not read.
+fn make_ed25519() -> Result<Zeroizing<KeyPair>, PkiError> {
+    let made = Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new()).map_err(|_| PkiError::Random)?;
+    KeyPair::try_from(made.as_ref()).map(Zeroizing::new).map_err(|_| PkiError::Make)
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub use keys::{CertificatePem, KeyKind, KeyPairPem, make_key_pair, make_self_sig
 pub use names::Names;
 pub use pair::pair_warning;
 pub use pem::{Block, encode_certificate, encode_private_key, read_blocks};
-pub use workload::{IssueError, Issued, Issuer, KeyFamily, Purpose, Workload, certificate_end, issue};
+pub use workload::{IssueError, Issued, Issuer, Purpose, Workload, certificate_end, issue};
 
 /// Why a certificate was not made or not read. Never shows what was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

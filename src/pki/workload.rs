@@ -5,32 +5,20 @@
 
 use std::net::IpAddr;
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::Ed25519KeyPair;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
-    PublicKeyData, RsaKeySize, SanType,
+    PublicKeyData, SanType,
 };
 use rustls_pki_types::CertificateDer;
 use zeroize::Zeroizing;
 
-use super::authority::{BACKDATED_SECONDS, common_name, make_serial, params};
+use super::authority::{BACKDATED_SECONDS, add_names, common_name, make_serial, params};
+use super::keys::{KeyKind, make_key};
 use super::{Authority, CertificateFacts, PkiError, encode_certificate, encode_private_key, pair_warning, read_blocks};
 use crate::sensitive::SecretBytes;
 
 /// What is left of an issuer's life must be more than this.
 const SHORTEST_SECONDS: i64 = 60;
-
-/// The family of a key, and its size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyFamily {
-    /// RSA of so many bits: 2048, 3072 or 4096.
-    Rsa(u16),
-    /// ECDSA on NIST's curve of so many bits: 256, 384 or 521.
-    Ecdsa(u16),
-    /// Ed25519
-    Ed25519,
-}
 
 /// What a key may be used for: a bit of `keyUsage`, or an entry of `extendedKeyUsage` (RFC 5280, 4.2.1.3 and 4.2.1.12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +55,7 @@ pub struct Workload<'a> {
     /// Whether it may sign others.
     pub is_authority: bool,
     /// What key it is to have.
-    pub key: KeyFamily,
+    pub key: KeyKind,
     /// For how long, from now.
     pub valid_seconds: i64,
 }
@@ -183,7 +171,7 @@ impl Issuer {
     }
 }
 
-/// Issues a certificate. `former` is a key (PEM) that is used again where it is of the family that is asked for.
+/// Issues a certificate. `former` is a key (PEM) that is used again where it is of the kind that is asked for.
 ///
 /// # Errors
 /// See [`IssueError`].
@@ -244,13 +232,9 @@ pub fn certificate_end(chain: &[u8]) -> Option<(i64, i64)> {
 }
 
 fn name(certified: &mut CertificateParams, wanted: &Workload<'_>) -> Result<(), PkiError> {
-    let names = &mut certified.subject_alt_names;
-    for name in wanted.dns_names {
-        names.push(SanType::DnsName(name.as_str().try_into().map_err(|_| PkiError::Name)?));
-    }
-    names.extend(wanted.addresses.iter().copied().map(SanType::IpAddress));
+    add_names(certified, wanted.dns_names, wanted.addresses)?;
     for uri in wanted.uris {
-        names.push(SanType::URI(uri.as_str().try_into().map_err(|_| PkiError::Name)?));
+        certified.subject_alt_names.push(SanType::URI(uri.as_str().try_into().map_err(|_| PkiError::Name)?));
     }
     Ok(())
 }
@@ -280,46 +264,24 @@ fn allow(certified: &mut CertificateParams, purpose: Purpose) {
     certified.extended_key_usages.push(extended);
 }
 
-fn make_key(family: KeyFamily) -> Result<Zeroizing<KeyPair>, PkiError> {
-    let made = match family {
-        KeyFamily::Rsa(bits) => {
-            let size = match bits {
-                4096 => RsaKeySize::_4096,
-                3072 => RsaKeySize::_3072,
-                _ => RsaKeySize::_2048,
-            };
-            KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, size)
-        }
-        KeyFamily::Ecdsa(384) => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384),
-        KeyFamily::Ecdsa(521) => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512),
-        KeyFamily::Ecdsa(_) => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
-        KeyFamily::Ed25519 => return make_ed25519(),
-    };
-    made.map(Zeroizing::new).map_err(|_| PkiError::Make)
-}
-
-/// In the first version of PKCS #8: rcgen writes the second, which OpenSSL does not read.
-fn make_ed25519() -> Result<Zeroizing<KeyPair>, PkiError> {
-    let made = Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new()).map_err(|_| PkiError::Random)?;
-    KeyPair::try_from(made.as_ref()).map(Zeroizing::new).map_err(|_| PkiError::Make)
-}
-
-/// A key out of a Secret; `None` if it is none of this family and size.
+/// A key out of a Secret; `None` if it is none of this kind.
 #[expect(clippy::disallowed_methods, reason = "the key is certified again")]
-fn read_key(pem: &[u8], family: KeyFamily) -> Option<Zeroizing<KeyPair>> {
+fn read_key(pem: &[u8], kind: KeyKind) -> Option<Zeroizing<KeyPair>> {
     let block = read_blocks(pem).into_iter().find(|block| block.label == "PRIVATE KEY")?;
     let key = Zeroizing::new(KeyPair::try_from(block.bytes.expose()).ok()?);
     let algorithm = PublicKeyData::algorithm(&*key);
-    let fits = match family {
-        // The public key holds the modulus and little else.
-        KeyFamily::Rsa(bits) => {
-            let bytes = usize::from(bits) / 8;
-            algorithm == &rcgen::PKCS_RSA_SHA256 && (bytes..bytes + 32).contains(&key.der_bytes().len())
-        }
-        KeyFamily::Ecdsa(384) => algorithm == &rcgen::PKCS_ECDSA_P384_SHA384,
-        KeyFamily::Ecdsa(521) => algorithm == &rcgen::PKCS_ECDSA_P521_SHA512,
-        KeyFamily::Ecdsa(_) => algorithm == &rcgen::PKCS_ECDSA_P256_SHA256,
-        KeyFamily::Ed25519 => algorithm == &rcgen::PKCS_ED25519,
+    // The public key holds the modulus and little else.
+    let is_rsa = |bits: usize| {
+        algorithm == &rcgen::PKCS_RSA_SHA256 && (bits / 8..bits / 8 + 32).contains(&key.der_bytes().len())
+    };
+    let fits = match kind {
+        KeyKind::Rsa2048 => is_rsa(2048),
+        KeyKind::Rsa3072 => is_rsa(3072),
+        KeyKind::Rsa4096 => is_rsa(4096),
+        KeyKind::P256 => algorithm == &rcgen::PKCS_ECDSA_P256_SHA256,
+        KeyKind::P384 => algorithm == &rcgen::PKCS_ECDSA_P384_SHA384,
+        KeyKind::P521 => algorithm == &rcgen::PKCS_ECDSA_P521_SHA512,
+        KeyKind::Ed25519 => algorithm == &rcgen::PKCS_ED25519,
     };
     fits.then_some(key)
 }

@@ -6,8 +6,9 @@
 use rcgen::CertificateParams;
 
 use super::super::PkiError;
-use super::super::authority::{common_name, make_key};
+use super::super::authority::common_name;
 use super::super::der::{Elements, INTEGER, SEQUENCE};
+use super::super::keys::{KeyKind, make_key};
 use super::super::pem::{encode_private_key, read_blocks};
 use super::super::signature::Signed;
 use crate::sensitive::SecretBytes;
@@ -26,7 +27,7 @@ pub struct ClientRequest {
 
 /// Makes an ECDSA P-256 key, and a request for a certificate of `user`.
 pub fn make_csr(user: &str) -> Result<ClientRequest, PkiError> {
-    let key = make_key()?;
+    let key = make_key(KeyKind::P256)?;
     let mut params = CertificateParams::default();
     params.distinguished_name = common_name(user);
     let request = params.serialize_request(&*key).map_err(|_| PkiError::Make)?;
