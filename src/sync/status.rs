@@ -22,6 +22,8 @@ pub struct LaneState {
     pub problems: Vec<Unrendered>,
     /// Why nothing was deleted, where something was to be.
     pub deletes_held: Option<String>,
+    /// A restart failed that may succeed if it is tried again.
+    pub is_restart_passing: bool,
     /// A pass over everything has ended well since the last change of the SecretSync.
     pub has_passed: bool,
     /// Deletions of sources that this cluster has been rid of.
@@ -57,6 +59,9 @@ impl LaneState {
             replaced
         };
         let failed_early = report.failure.is_some();
+        let of_problems = report.problems.iter().map(|problem| &problem.source);
+        let looked_at: BTreeSet<String> =
+            report.targets.iter().map(|target| &target.source).chain(of_problems).cloned().collect();
         for target in report.targets {
             let key = (target.namespace.clone(), target.name.clone());
             let before = former.get(&key).and_then(|seen: &Seen| seen.last_applied_at);
@@ -71,12 +76,13 @@ impl LaneState {
             }
         }
         self.failure = report.failure;
+        self.is_restart_passing = report.is_restart_passing || (self.is_restart_passing && !is_whole);
         if is_whole {
             self.problems = report.problems;
             self.deletes_held = report.deletes_held;
         } else {
-            let sources: BTreeSet<&str> = report.problems.iter().map(|problem| problem.source.as_str()).collect();
-            self.problems.retain(|problem| !sources.contains(problem.source.as_str()));
+            // What is told of a source now is all that is to be told of it.
+            self.problems.retain(|problem| !looked_at.contains(&problem.source));
             self.problems.extend(report.problems);
         }
         self.settled.extend(report.settled_deletions);
@@ -88,6 +94,7 @@ impl LaneState {
     pub fn is_unsettled(&self) -> bool {
         self.failure.as_ref().is_some_and(|failed| failed.is_passing)
             || self.targets.values().any(|seen| seen.report.is_passing && !seen.report.is_ready)
+            || self.is_restart_passing
             || self.problems.iter().any(|problem| problem.reason == "SourceUnreadable")
     }
 }
@@ -218,4 +225,49 @@ pub fn says_the_same(a: &Value, b: &Value) -> bool {
         status
     };
     timeless(a) == timeless(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(source: &str) -> TargetReport {
+        TargetReport { source: source.to_owned(), is_ready: true, ..TargetReport::of("east", "app", source) }
+    }
+
+    fn failed_restart(source: &str, is_passing: bool) -> Report {
+        let problem = Unrendered {
+            target: Some(0),
+            namespace: "app".to_owned(),
+            source: source.to_owned(),
+            reason: "RestartFailed".to_owned(),
+            message: String::new(),
+        };
+        Report {
+            targets: vec![target(source)],
+            problems: vec![problem],
+            is_restart_passing: is_passing,
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn a_restart_that_may_succeed_is_tried_again_until_it_has() {
+        for is_whole in [true, false] {
+            let mut lane = LaneState::default();
+            lane.take_in(failed_restart("db", true), is_whole, 0);
+            assert!(lane.is_unsettled());
+            // Something else in between.
+            lane.take_in(Report { targets: vec![target("mail")], ..Report::default() }, false, 1);
+            assert!(lane.is_unsettled() && lane.problems.len() == 1);
+            lane.take_in(Report { targets: vec![target("db"), target("mail")], ..Report::default() }, true, 2);
+            assert!(!lane.is_unsettled() && lane.problems.is_empty());
+        }
+        let mut lane = LaneState::default();
+        lane.take_in(failed_restart("db", false), true, 0);
+        assert!(!lane.is_unsettled(), "what is refused for good waits for a change");
+        // Which is one of the source too.
+        lane.take_in(Report { targets: vec![target("db")], ..Report::default() }, false, 1);
+        assert!(lane.problems.is_empty());
+    }
 }
