@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::failure::Outcome;
 use crate::figures::Spread;
 use crate::load::{Expected, Figures, Turn, run as load};
+use crate::machine::resident_bytes;
 use crate::objects::{Objects, mix};
 use crate::options::Options;
 use crate::report::{Row, Target, Unit};
@@ -12,6 +13,7 @@ use crate::servers::{Comparable, OBJECTS, Servers, home, strongroom};
 
 /// PUT of another value of 1 KiB into one of the Secrets, over many connections, with a history and without, in turns.
 pub async fn run(options: &Options, servers: &Servers, rows: &mut Vec<Row>) -> Outcome<()> {
+    let mut starts = None;
     for connections in [options.connections, 1] {
         let title = format!("durable change of 1 KiB, {connections} connection(s), former version kept");
         let (mut with, mut without) = (Vec::new(), Vec::new());
@@ -32,6 +34,9 @@ pub async fn run(options: &Options, servers: &Servers, rows: &mut Vec<Row>) -> O
                     if is_kept { with.push(figures.per_second) } else { without.push(figures.per_second) }
                 }
             }
+            if connections == options.connections {
+                starts = Some([restarted(program, keeping, "10").await?, restarted(program, other, "0").await?]);
+            }
         }
         let median = Spread::of(with.iter().copied()).map(|spread| spread.median);
         rows.push(
@@ -40,7 +45,22 @@ pub async fn run(options: &Options, servers: &Servers, rows: &mut Vec<Row>) -> O
                 .with_target(Target::at_least(0.85).of_own("nothing kept")),
         );
     }
+    if let Some(starts) = starts {
+        for (title, [took, memory]) in ["with the versions that are kept then", "without any"].into_iter().zip(starts) {
+            rows.push(Row::own(format!("start of {OBJECTS} Secrets {title}"), Unit::Millis, Some(took)));
+            rows.push(Row::own("  memory behind it", Unit::Megabytes, Some(memory)));
+        }
+    }
     Ok(())
+}
+
+/// Milliseconds from a start to being ready, and resident bytes then.
+async fn restarted(program: &std::path::Path, server: Comparable, limit: &str) -> Outcome<[f64; 2]> {
+    let address = server.server.api.endpoint.address;
+    let (home, _) = server.server.stop().await?;
+    let arguments = ["--history-limit", limit];
+    let (server, took) = strongroom::start_with(program, home, Some(address), &arguments).await?;
+    Ok([took.as_secs_f64() * 1e3, resident_bytes(server.id())?])
 }
 
 async fn change(options: &Options, server: &Comparable, connections: usize, from: u64) -> Outcome<(Figures, u64)> {
