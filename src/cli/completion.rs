@@ -3,12 +3,13 @@
 //! Names of namespaces, Secrets and keys come from the server, within a moment or not at all. What it never does: ask for a
 //! value (keys are read from `managedFields`), ask anybody for a password, or say anything but candidates.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, CommandFactory as _, ValueEnum};
 use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
@@ -16,7 +17,7 @@ use serde_json::Value;
 
 use super::connection::{Connection, ConnectionOptions};
 use super::output::{list_at, text_at};
-use super::{CliError, server};
+use super::{Cli, CliError, server};
 use crate::config::Environment;
 use crate::kube_client::{Request, encode_segment};
 
@@ -28,32 +29,6 @@ const LIST: &str = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8
 const OBJECT: &str = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io";
 /// More than a person reads.
 const CANDIDATES_MAX: &str = "500";
-/// Options with a value in the next word, which is no name of a Secret.
-const VALUED: [&str; 22] = [
-    "-n",
-    "--namespace",
-    "-k",
-    "--key",
-    "-o",
-    "--output",
-    "-l",
-    "--selector",
-    "--log",
-    "--server",
-    "--ca-file",
-    "--token-file",
-    "--kubeconfig",
-    "--context",
-    "--home",
-    "--type",
-    "--kind",
-    "--length",
-    "--alphabet",
-    "--bits",
-    "--curve",
-    "--dns-name",
-];
-
 /// Options of `completion`.
 #[derive(Args)]
 #[command(after_help = "\
@@ -215,10 +190,11 @@ impl Words {
 
     /// The first word behind `secret VERB` that is no option, nor the value of one.
     fn secret(&self) -> Option<String> {
+        let valued = valued(&Cli::command());
         let mut plain = Vec::new();
         let mut words = self.0.iter().filter_map(|word| word.to_str());
         while let Some(word) = words.next() {
-            if VALUED.contains(&word) {
+            if valued.contains(word) {
                 words.next();
             } else if !word.starts_with('-') {
                 plain.push(word);
@@ -231,6 +207,17 @@ impl Words {
         let options = ConnectionOptions::of_words(|name| self.option(&[name]));
         options.connect(&Environment::of_process()).ok()
     }
+}
+
+/// Options of any command with a value in the next word, which is no name of a Secret.
+fn valued(command: &clap::Command) -> BTreeSet<String> {
+    let options =
+        command.get_arguments().filter(|option| !option.is_positional() && option.get_action().takes_values());
+    let names = options.flat_map(|option| {
+        let short = option.get_short().map(|short| format!("-{short}"));
+        short.into_iter().chain(option.get_long().map(|long| format!("--{long}")))
+    });
+    names.chain(command.get_subcommands().flat_map(valued)).collect()
 }
 
 #[cfg(test)]

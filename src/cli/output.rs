@@ -67,7 +67,19 @@ impl Table {
                 }
             }
         }
-        self.rows.iter().map(|row| line(row, &widths)).collect()
+        let bytes = |row: &Vec<String>| row.iter().map(String::len).sum::<usize>();
+        let padding: usize = widths.iter().map(|width| width + COLUMN_GAP).sum();
+        // Room for all of it, so that growing leaves no copy behind.
+        let mut text = String::with_capacity(self.rows.iter().map(|row| bytes(row) + padding + 1).sum());
+        for row in &self.rows {
+            for (cell, width) in row.iter().zip(&widths) {
+                text.push_str(cell);
+                text.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.chars().count()) + COLUMN_GAP));
+            }
+            text.truncate(text.trim_end_matches(' ').len());
+            text.push('\n');
+        }
+        text
     }
 }
 
@@ -75,17 +87,6 @@ impl Drop for Table {
     fn drop(&mut self) {
         self.rows.iter_mut().flatten().for_each(Zeroize::zeroize);
     }
-}
-
-fn line(row: &[String], widths: &[usize]) -> String {
-    let mut text = String::new();
-    for (cell, width) in row.iter().zip(widths) {
-        text.push_str(cell);
-        text.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.chars().count()) + COLUMN_GAP));
-    }
-    let mut text = text.trim_end().to_owned();
-    text.push('\n');
-    text
 }
 
 /// Text of a server's for one cell.

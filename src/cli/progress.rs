@@ -28,6 +28,8 @@ pub fn aside(print: impl FnOnce()) {
 pub struct Progress {
     bar: ProgressBar,
     since: Instant,
+    /// The terminal can move its cursor.
+    is_possible: bool,
     is_shown: Cell<bool>,
 }
 
@@ -51,11 +53,8 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("#>-"));
         }
-        Self {
-            bar,
-            since: Instant::now(),
-            is_shown: Cell::new(std::env::var_os("TERM").is_none_or(|term| term == "dumb")),
-        }
+        let is_possible = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+        Self { bar, since: Instant::now(), is_possible, is_shown: Cell::new(false) }
     }
 
     /// So many more are done.
@@ -71,7 +70,7 @@ impl Progress {
     }
 
     fn look(&self) {
-        if !self.is_shown.get() && self.since.elapsed() >= MOMENT {
+        if self.is_possible && !self.is_shown.get() && self.since.elapsed() >= MOMENT {
             self.is_shown.set(true);
             // Draws nothing where standard error is no terminal.
             self.bar.set_draw_target(ProgressDrawTarget::stderr());

@@ -4,9 +4,9 @@
 
 use clap::Args;
 
-use super::place::{Place, SecretName, namespace_option};
+use super::place::SecretName;
 use super::revision::{self, Wanted, of_secret};
-use crate::cli::connection::ConnectionOptions;
+use super::writing::WriteOptions;
 use crate::cli::output::print;
 use crate::cli::{CliError, completion};
 use crate::config::Environment;
@@ -24,30 +24,23 @@ pub struct Destroy {
     /// All that are kept, those of former Secrets of this name too; the current one stays
     #[arg(long, conflicts_with = "revisions")]
     all: bool,
-    /// Let the server check everything, and destroy nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Its namespace [default: that of the context]
-    #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace_option, add = completion::namespaces())]
-    namespace: Option<String>,
     #[command(flatten)]
-    connection: ConnectionOptions,
+    write: WriteOptions,
 }
 
 impl Destroy {
     pub(super) fn run(self, environment: &Environment) -> Result<(), CliError> {
-        let place = Place::connect(&self.connection, self.namespace.as_deref(), environment)?;
+        let place = self.write.place(environment)?;
         let id = place.id(&self.secret);
         let all = revision::all(&place, &id)?;
-        let dry = |request: Request| if self.dry_run { request.with("dryRun", "All") } else { request };
-        let done = if self.dry_run { "would be destroyed (dry run)" } else { "destroyed" };
+        let done = if self.write.dry_run { "would be destroyed (dry run)" } else { "destroyed" };
         if self.all {
             let former: Vec<_> = all.iter().filter(|one| !one.is_current()).collect();
             if former.is_empty() {
                 return Err(CliError::NotDone(format!("no former version of Secret {id} is kept")));
             }
             let request = Request::delete(revision::collection(&id.namespace)).with("fieldSelector", of_secret(&id));
-            place.connection.object(dry(request))?;
+            place.connection.object(self.write.request(request))?;
             for one in former {
                 print(&format!("secretrevision/{} {done}\n", one.name()));
             }
@@ -57,7 +50,7 @@ impl Destroy {
         let wanted = self.revisions.iter().map(|wanted| revision::find(&all, &id, wanted));
         for one in wanted.collect::<Result<Vec<_>, _>>()? {
             let path = format!("{}/{}", revision::collection(&id.namespace), encode_segment(one.name()));
-            place.connection.object(dry(Request::delete(path)))?;
+            place.connection.object(self.write.request(Request::delete(path)))?;
             print(&format!("secretrevision/{} {done}\n", one.name()));
         }
         Ok(())

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::list::{AS_TABLE, pages};
 use super::place::{Place, collection, namespace_option};
-use crate::cli::CliError;
 use crate::cli::connection::ConnectionOptions;
 use crate::cli::output::{Table, list_at, print, text_at};
+use crate::cli::{CliError, completion};
 use crate::clock::{Clock as _, SystemClock, rfc3339};
 use crate::config::{Environment, Length};
 use crate::model::age::{human_age, parse_rfc3339};
@@ -19,10 +19,10 @@ use crate::model::expiry::{EXPIRES_AT, ROTATE_AFTER, annotated};
 #[derive(Args)]
 pub struct Expiring {
     /// Of this namespace [default: that of the context]
-    #[arg(value_name = "NAMESPACE", value_parser = namespace_option)]
+    #[arg(value_name = "NAMESPACE", add = completion::namespaces(), value_parser = namespace_option)]
     of: Option<String>,
     /// The same
-    #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace_option, conflicts_with = "of", hide = true)]
+    #[arg(short, long, value_name = "NAMESPACE", add = completion::namespaces(), value_parser = namespace_option, conflicts_with = "of", hide = true)]
     namespace: Option<String>,
     /// Of all namespaces
     #[arg(short = 'A', long, conflicts_with_all = ["of", "namespace"])]

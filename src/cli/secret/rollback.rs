@@ -7,9 +7,10 @@
 use clap::Args;
 use serde_json::Value;
 
-use super::place::{Id, Place, SecretName, metadata, namespace_option};
+use super::place::{Id, SecretName, metadata};
 use super::revision::{self, Revision, Wanted};
-use crate::cli::connection::{ConnectionOptions, body};
+use super::writing::WriteOptions;
+use crate::cli::connection::body;
 use crate::cli::output::{print, text_at};
 use crate::cli::{CliError, completion};
 use crate::config::Environment;
@@ -25,19 +26,13 @@ pub struct Rollback {
     /// Number of the revision whose values it gets, or its name
     #[arg(value_name = "REVISION", value_parser = Wanted::parse)]
     revision: Wanted,
-    /// Let the server check everything, and change nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Its namespace [default: that of the context]
-    #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace_option, add = completion::namespaces())]
-    namespace: Option<String>,
     #[command(flatten)]
-    connection: ConnectionOptions,
+    write: WriteOptions,
 }
 
 impl Rollback {
     pub(super) fn run(self, environment: &Environment) -> Result<(), CliError> {
-        let place = Place::connect(&self.connection, self.namespace.as_deref(), environment)?;
+        let place = self.write.place(environment)?;
         let id = place.id(&self.secret);
         let all = revision::all(&place, &id)?;
         let wanted = revision::find(&all, &id, &self.revision)?;
@@ -63,9 +58,8 @@ impl Rollback {
                 Request::put(id.path(), body(&there))
             }
         };
-        let request = if self.dry_run { request.with("dryRun", "All") } else { request };
-        let made = place.connection.object(request)?;
-        if self.dry_run {
+        let made = place.connection.object(self.write.request(request))?;
+        if self.write.dry_run {
             print(&format!("secret {id} would get the values of revision {label} (dry run)\n"));
             return Ok(());
         }
