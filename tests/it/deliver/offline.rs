@@ -118,12 +118,7 @@ fn what_was_got_is_used_while_the_server_is_away_and_says_how_old_it_is() {
     assert_eq!((online.code, online.stderr.as_str()), (0, ""));
     room.goes();
     let ended = room.kept(&["prod/db", "prod/more"]);
-    assert_eq!(
-        (ended.code, ended.stdout.as_str(), ended.stderr.lines().count()),
-        (0, "got one\n", 1),
-        "{}",
-        ended.stderr
-    );
+    done_with_a_warning(&ended);
     assert!(ended.stderr.starts_with("warning: the server does not answer; values of 2"), "{}", ended.stderr);
     assert!(ended.stderr.contains("s old) are used"), "{}", ended.stderr);
     // As long as it is not older than was asked for. Whoever asks for less takes nothing away from who asks for more.
@@ -349,6 +344,12 @@ fn a_key_of_its_own_is_made_private_and_refused_where_others_could_have_it() {
     assert_eq!(run(&room).done(), "got one\n");
 }
 
+/// The command ran, and there was one line beside.
+fn done_with_a_warning(ended: &Ended) {
+    let shown = (ended.code, ended.stdout.as_str(), ended.stderr.lines().count());
+    assert_eq!(shown, (0, "got one\n", 1), "{}", ended.stderr);
+}
+
 #[test]
 fn what_cannot_be_kept_keeps_nothing_from_being_done() {
     let mut room = Room::new();
@@ -356,12 +357,7 @@ fn what_cannot_be_kept_keeps_nothing_from_being_done() {
     fs::create_dir_all(room.place.person.at(".cache")).unwrap();
     room.place.person.file(".cache/strongroom", "");
     let ended = room.kept(&["prod/db"]);
-    assert_eq!(
-        (ended.code, ended.stdout.as_str(), ended.stderr.lines().count()),
-        (0, "got one\n", 1),
-        "{}",
-        ended.stderr
-    );
+    done_with_a_warning(&ended);
     assert!(ended.stderr.contains("nothing is kept for when the server does not answer"), "{}", ended.stderr);
     fs::remove_file(room.place.person.at(".cache/strongroom")).unwrap();
     room.kept(&["prod/db"]).done();
@@ -369,12 +365,7 @@ fn what_cannot_be_kept_keeps_nothing_from_being_done() {
     fs::remove_file(&entry).unwrap();
     fs::create_dir(&entry).unwrap();
     let ended = room.kept(&["prod/db"]);
-    assert_eq!(
-        (ended.code, ended.stdout.as_str(), ended.stderr.lines().count()),
-        (0, "got one\n", 1),
-        "{}",
-        ended.stderr
-    );
+    done_with_a_warning(&ended);
     assert!(ended.stderr.contains("is not kept for when it does not answer"), "{}", ended.stderr);
     // No half of it is left.
     assert_eq!(room.entries(), [entry]);
@@ -382,12 +373,7 @@ fn what_cannot_be_kept_keeps_nothing_from_being_done() {
     fs::remove_dir_all(room.session.path().join("strongroom")).unwrap();
     let nowhere = ["--offline-key-file", "/nowhere/at/all", "--secret", "prod/db"];
     let ended = room.run(&[&AGED[..], &nowhere, &PRINT].concat());
-    assert_eq!(
-        (ended.code, ended.stdout.as_str(), ended.stderr.lines().count()),
-        (0, "got one\n", 1),
-        "{}",
-        ended.stderr
-    );
+    done_with_a_warning(&ended);
     room.goes();
     let ended = room.run(&[&AGED[..], &nowhere, &PRINT].concat());
     unavailable(&ended, "does the server run there?");
