@@ -12,6 +12,7 @@ pub mod config;
 pub mod crypto;
 pub mod deliver;
 pub mod export;
+mod failpoint;
 pub mod generate;
 pub mod import;
 pub mod issue;

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::aad::{Field, HAS_DATA, RecordAad, RecordId};
 use super::bytes::{Reader, length_prefix};
 use super::derive::{AAD_CURSOR, AAD_HEAD, make_array, make_random};
-use super::errors::{OpenError, OpenFailure, SealError};
+use super::errors::{OpenError, OpenFailure, ResealError, SealError};
 use super::head::BUCKET_MASK;
 use super::keyring::Keyring;
 use crate::sensitive::SecretBytes;
@@ -159,6 +159,17 @@ impl Keyring {
         }
         scratch.clear();
         Ok(())
+    }
+
+    /// Seals with the active term what another one sealed. The row stays what it was: of the same revision, with the same
+    /// content.
+    pub fn reseal(&self, id: &RecordId<'_>, sealed: &Sealed) -> Result<Sealed, ResealError> {
+        let (mut meta, mut data) = (Zeroizing::default(), Zeroizing::default());
+        self.open_into(id, Field::Meta, sealed, &mut meta).map_err(ResealError::Open)?;
+        self.open_into(id, Field::Data, sealed, &mut data).map_err(ResealError::Open)?;
+        let mut nonces = [[0; NONCE_BYTES]; 2];
+        make_random(nonces.as_flattened_mut()).map_err(|error| ResealError::Seal(error.into()))?;
+        self.seal_with(id, &meta, &data, &nonces).map_err(ResealError::Seal)
     }
 
     fn open_column(

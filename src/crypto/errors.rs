@@ -138,6 +138,26 @@ impl fmt::Display for OpenError {
 
 impl Error for OpenError {}
 
+/// Why a row was not sealed anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResealError {
+    /// It does not open.
+    Open(OpenError),
+    /// It opened and was not sealed.
+    Seal(SealError),
+}
+
+impl fmt::Display for ResealError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(error) => error.fmt(f),
+            Self::Seal(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for ResealError {}
+
 /// Why a wrapped keyring did not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RingError {

@@ -6,6 +6,7 @@
 //! release does not know is an error: rewriting the keyring without it would lose keys.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use chacha20poly1305::XChaCha20Poly1305;
 use subtle::ConstantTimeEq;
@@ -15,71 +16,20 @@ use super::bytes::{Reader, length_prefix, put_prefixed};
 use super::derive::{AAD_KEYRING, KEY_BYTES, KeyBytes, Mac, PurposeKeys, RootKey, TermSeed, make_array};
 use super::envelope::{ALGORITHM, NONCE_BYTES, Nonce, TAG_BYTES, VERSION, decrypt_into, encrypt_onto};
 use super::errors::{OpenFailure, RandomError, RingError, SealError, TermError};
+use super::terms::{NextTerms, TERM_BYTES, Term, TermInfo, Terms, TermsRead};
 use crate::sensitive::SecretBytes;
 
 /// Version of what stands inside the wrapping.
 const CONTENT_VERSION: u8 = 1;
 const TAG_STORE_ID: u16 = 1;
 const TAG_TERM: u16 = 2;
-const STATE_ACTIVE: u8 = 1;
-const STATE_DECRYPT_ONLY: u8 = 2;
-/// `id u32 ‖ state u8 ‖ created i64 ‖ seed 32`
-const TERM_BYTES: usize = 4 + 1 + 8 + KEY_BYTES;
 /// `tag u16 ‖ length u32` before each value.
 const FIELD_HEADER_BYTES: usize = 6;
-
-/// What a data term is used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TermState {
-    /// New rows are sealed with it. Exactly one term is active.
-    Active,
-    /// It opens the rows that it sealed.
-    DecryptOnly,
-}
-
-/// A data term, without its key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TermInfo {
-    /// Its number, from 1; never used twice.
-    pub id: u32,
-    /// What it is used for.
-    pub state: TermState,
-    /// When it was made.
-    pub created_unix_seconds: i64,
-}
-
-/// A data term with its key, ready for use.
-pub(super) struct Term {
-    id: u32,
-    created_unix_seconds: i64,
-    seed: TermSeed,
-    cipher: Box<XChaCha20Poly1305>,
-}
-
-impl Term {
-    fn new(id: u32, created_unix_seconds: i64, seed: TermSeed) -> Self {
-        let cipher = Box::new(seed.derive_cipher());
-        Self { id, created_unix_seconds, seed, cipher }
-    }
-
-    pub(super) fn id(&self) -> u32 {
-        self.id
-    }
-
-    pub(super) fn cipher(&self) -> &XChaCha20Poly1305 {
-        &self.cipher
-    }
-
-    fn info(&self, state: TermState) -> TermInfo {
-        TermInfo { id: self.id, state, created_unix_seconds: self.created_unix_seconds }
-    }
-}
 
 /// Every key of one store. Ciphers and MACs are made ready once, so that using one costs no key set-up.
 pub struct Keyring {
     store_id: [u8; 16],
-    active: Term,
-    decrypt_only: Vec<Term>,
+    terms: RwLock<Terms>,
     purposes: PurposeKeys,
     ready: Box<Ready>,
 }
@@ -99,10 +49,10 @@ impl Keyring {
     /// The keyring of a new store: a random store id, one data term, a key for each purpose.
     pub fn make(now_unix_seconds: i64) -> Result<Self, RandomError> {
         let first = Term::new(1, now_unix_seconds, TermSeed::make()?);
-        Ok(Self::assemble(make_array()?, first, Vec::new(), PurposeKeys::make()?))
+        Ok(Self::assemble(make_array()?, Terms::of_first(first), PurposeKeys::make()?))
     }
 
-    fn assemble(store_id: [u8; 16], active: Term, decrypt_only: Vec<Term>, purposes: PurposeKeys) -> Self {
+    fn assemble(store_id: [u8; 16], terms: Terms, purposes: PurposeKeys) -> Self {
         let ready = Box::new(Ready {
             head: purposes.head.cipher(),
             cursor: purposes.cursor.cipher(),
@@ -113,7 +63,7 @@ impl Keyring {
             sync: purposes.sync_mac.mac(),
             scan: purposes.scan.mac(),
         });
-        Self { store_id, active, decrypt_only, purposes, ready }
+        Self { store_id, terms: RwLock::new(terms), purposes, ready }
     }
 
     /// The store's identifier. It is no secret: slots and the wrapped keyring are stored beside it.
@@ -122,39 +72,51 @@ impl Keyring {
     }
 
     /// Every data term, the active one first.
-    pub fn terms(&self) -> impl Iterator<Item = TermInfo> + '_ {
-        let older = self.decrypt_only.iter().map(|term| term.info(TermState::DecryptOnly));
-        std::iter::once(self.active.info(TermState::Active)).chain(older)
+    pub fn terms(&self) -> Vec<TermInfo> {
+        self.read_terms().infos()
     }
 
-    /// Makes a new active term and returns its number. Commit the wrapped keyring before the first row uses it.
-    pub fn rotate(&mut self, now_unix_seconds: i64) -> Result<u32, SealError> {
-        // The active term always has the highest number, so a number is never used twice.
-        let id = self.active.id.checked_add(1).ok_or(SealError::TermsExhausted)?;
-        let previous = std::mem::replace(&mut self.active, Term::new(id, now_unix_seconds, TermSeed::make()?));
-        self.decrypt_only.push(previous);
-        Ok(id)
+    /// Number of the term that new rows are sealed with.
+    pub fn active(&self) -> u32 {
+        self.read_terms().active().id()
     }
 
-    /// Forgets a term for good. Rows that it sealed can never be opened again: there must be none.
-    pub fn destroy_term(&mut self, id: u32) -> Result<(), TermError> {
-        if id == self.active.id {
-            return Err(TermError::Active(id));
-        }
-        let place = self.decrypt_only.iter().position(|term| term.id == id).ok_or(TermError::Unknown(id))?;
-        self.decrypt_only.remove(place);
-        Ok(())
+    /// The terms with a new active one. Nothing is sealed with it before [`Keyring::adopt`].
+    pub fn next_term(&self, now_unix_seconds: i64) -> Result<NextTerms, SealError> {
+        self.read_terms().with_new(now_unix_seconds).map(NextTerms)
+    }
+
+    /// The terms without one. Rows that it sealed can never be opened again once this is stored: there must be none.
+    pub fn without_term(&self, id: u32) -> Result<NextTerms, TermError> {
+        self.read_terms().without(id).map(NextTerms)
+    }
+
+    /// Uses terms from now on. They must be stored, wrapped, by then, or rows would outlive their key.
+    ///
+    /// What is no longer among them goes on opening rows until [`Keyring::forget_retired`].
+    pub fn adopt(&self, next: NextTerms) {
+        *self.terms.write().unwrap_or_else(PoisonError::into_inner) = next.0;
+    }
+
+    /// Wipes terms that are destroyed, for when nobody holds a row any more that they sealed.
+    pub fn forget_retired(&self) {
+        self.terms.write().unwrap_or_else(PoisonError::into_inner).forget_retired();
     }
 
     /// The keyring sealed under the root key, to be stored.
     pub fn wrap(&self, root: &RootKey) -> Result<Vec<u8>, SealError> {
-        self.wrap_with(root, &make_array()?)
+        self.wrap_with(root, &self.read_terms(), &make_array()?)
     }
 
-    pub(super) fn wrap_with(&self, root: &RootKey, nonce: &Nonce) -> Result<Vec<u8>, SealError> {
+    /// The keyring as it is to be with other terms, sealed under the root key.
+    pub fn wrap_next(&self, root: &RootKey, next: &NextTerms) -> Result<Vec<u8>, SealError> {
+        self.wrap_with(root, &next.0, &make_array()?)
+    }
+
+    pub(super) fn wrap_with(&self, root: &RootKey, terms: &Terms, nonce: &Nonce) -> Result<Vec<u8>, SealError> {
         let aad = ring_aad(&self.store_id);
         let wrapping = root.derive_ring_key(nonce, &aad);
-        let content = self.encode();
+        let content = self.encode(terms);
         let mut blob = Vec::with_capacity(2 + NONCE_BYTES + KEY_BYTES + content.len() + TAG_BYTES);
         blob.extend_from_slice(&[VERSION, ALGORITHM]);
         blob.extend_from_slice(nonce);
@@ -191,27 +153,21 @@ impl Keyring {
         Self::decode(store_id, &content)
     }
 
-    pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
-        let term_count = 1 + self.decrypt_only.len();
+    pub(super) fn encode(&self, terms: &Terms) -> Zeroizing<Vec<u8>> {
         // Exact, because growing would leave a copy of the keys in freed memory.
         let length = 1
             + FIELD_HEADER_BYTES
             + self.store_id.len()
-            + term_count * (FIELD_HEADER_BYTES + TERM_BYTES)
+            + terms.count() * (FIELD_HEADER_BYTES + TERM_BYTES)
             + PurposeKeys::COUNT * (FIELD_HEADER_BYTES + KEY_BYTES);
         let mut content = Zeroizing::new(Vec::with_capacity(length));
         content.push(CONTENT_VERSION);
         content.extend_from_slice(&TAG_STORE_ID.to_be_bytes());
         put_prefixed(&mut content, &self.store_id);
-        let older = self.decrypt_only.iter().map(|term| (term, STATE_DECRYPT_ONLY));
-        for (term, state) in std::iter::once((&self.active, STATE_ACTIVE)).chain(older) {
+        terms.encode(|parts| {
             content.extend_from_slice(&TAG_TERM.to_be_bytes());
-            content.extend_from_slice(&length_prefix(&[0; TERM_BYTES]));
-            content.extend_from_slice(&term.id.to_be_bytes());
-            content.push(state);
-            content.extend_from_slice(&term.created_unix_seconds.to_be_bytes());
-            content.extend_from_slice(term.seed.key().bytes());
-        }
+            parts.iter().for_each(|part| content.extend_from_slice(part));
+        });
         for (tag, key) in self.purposes.tagged() {
             content.extend_from_slice(&tag.to_be_bytes());
             put_prefixed(&mut content, key.bytes());
@@ -227,8 +183,7 @@ impl Keyring {
             None => return Err(RingError::Malformed("it is empty")),
         }
         let mut has_store_id = false;
-        let mut active = None;
-        let mut decrypt_only: Vec<Term> = Vec::new();
+        let mut terms = TermsRead::default();
         let mut keys = BTreeMap::new();
         while !reader.is_empty() {
             let (Some(tag), Some(value)) = (reader.u16(), reader.prefixed()) else {
@@ -239,14 +194,7 @@ impl Keyring {
                     return Err(RingError::Malformed("it belongs to another store"));
                 }
                 TAG_STORE_ID => has_store_id = true,
-                TAG_TERM => {
-                    let (state, term) = decode_term(value).ok_or(RingError::Malformed("a data term is not one"))?;
-                    match state {
-                        TermState::DecryptOnly => decrypt_only.push(term),
-                        TermState::Active if active.is_none() => active = Some(term),
-                        TermState::Active => return Err(RingError::Malformed("two data terms are active")),
-                    }
-                }
+                TAG_TERM => terms.add(value)?,
                 _ => {
                     let key = KeyBytes::copied_from(value).ok_or(RingError::UnknownField(tag))?;
                     if keys.insert(tag, key).is_some() {
@@ -258,15 +206,11 @@ impl Keyring {
         if !has_store_id {
             return Err(RingError::Malformed("it lacks the store's identifier"));
         }
-        let active = active.ok_or(RingError::Malformed("no data term is active"))?;
-        let ascending = decrypt_only.iter().chain([&active]).is_sorted_by(|a, b| a.id < b.id);
-        if !ascending || decrypt_only.first().unwrap_or(&active).id == 0 {
-            return Err(RingError::Malformed("its data terms are out of order"));
-        }
+        let terms = terms.finish()?;
         let purposes = PurposeKeys::from_tagged(|tag| keys.remove(&tag))?;
         match keys.first_key_value() {
             Some((tag, _)) => Err(RingError::UnknownField(*tag)),
-            None => Ok(Self::assemble(store_id, active, decrypt_only, purposes)),
+            None => Ok(Self::assemble(store_id, terms, purposes)),
         }
     }
 
@@ -296,12 +240,16 @@ impl Keyring {
         &self.store_id
     }
 
-    pub(super) fn active_term(&self) -> &Term {
-        &self.active
+    pub(super) fn read_terms(&self) -> RwLockReadGuard<'_, Terms> {
+        self.terms.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn term(&self, id: u32) -> Option<&Term> {
-        if self.active.id == id { Some(&self.active) } else { self.decrypt_only.iter().find(|term| term.id == id) }
+    pub(super) fn active_term(&self) -> Arc<Term> {
+        Arc::clone(self.read_terms().active())
+    }
+
+    pub(super) fn term(&self, id: u32) -> Option<Arc<Term>> {
+        self.read_terms().find(id).cloned()
     }
 
     pub(super) fn head_cipher(&self) -> &XChaCha20Poly1305 {
@@ -331,17 +279,4 @@ impl Keyring {
 
 fn ring_aad(store_id: &[u8; 16]) -> Vec<u8> {
     [AAD_KEYRING, store_id, &[VERSION]].concat()
-}
-
-fn decode_term(value: &[u8]) -> Option<(TermState, Term)> {
-    let mut reader = Reader::new(value);
-    let id = reader.u32()?;
-    let state = match reader.byte()? {
-        STATE_ACTIVE => TermState::Active,
-        STATE_DECRYPT_ONLY => TermState::DecryptOnly,
-        _ => return None,
-    };
-    let created_unix_seconds = reader.i64()?;
-    let seed = TermSeed::from_key(KeyBytes::copied_from(reader.rest())?);
-    Some((state, Term::new(id, created_unix_seconds, seed)))
 }

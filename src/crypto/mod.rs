@@ -44,6 +44,7 @@ mod scan;
 mod signing;
 mod signing_key;
 mod slots;
+mod terms;
 mod tokens;
 
 #[cfg(test)]
@@ -54,13 +55,14 @@ pub use audit_chain::{ChainBreak, ChainEnd, ChainWalk};
 pub use derive::RootKey;
 pub use envelope::Sealed;
 pub use ephemeral::EphemeralMac;
-pub use errors::{OpenError, OpenFailure, RandomError, RingError, SealError, TermError, UnlockError};
+pub use errors::{OpenError, OpenFailure, RandomError, ResealError, RingError, SealError, TermError, UnlockError};
 pub use head::{Accumulators, BUCKETS, Head, HeadFormatError};
-pub use keyring::{Keyring, TermInfo, TermState};
+pub use keyring::Keyring;
 pub use offline::OfflineKey;
 pub use password::{PasswordError, Verified, hash_of_nothing, hash_password, password_limits, verify_password};
 pub use scan::{SCAN_WINDOW, SCAN_WINDOW_BITS, ScanKey};
 pub use signing::{AuditPublicKey, AuditSigner};
 pub use signing_key::{SigningAlgorithm, SigningKey};
 pub use slots::{Argon2Cost, Slot, SlotKind, SlotLimits, UnlockSecret};
+pub use terms::{NextTerms, TermInfo, TermState};
 pub use tokens::{RecoveryTextError, make_token, make_unlock_key, parse_recovery_text, recovery_text};

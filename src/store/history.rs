@@ -158,7 +158,7 @@ impl Writer {
     }
 
     /// Moves the write-ahead log into the database file and cuts it to nothing.
-    async fn empty_log(&mut self) -> bool {
+    pub(super) async fn empty_log(&mut self) -> bool {
         let busy: Result<i64, sqlx::Error> =
             sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut self.connection).await;
         match busy {

@@ -134,6 +134,12 @@ pub struct Part {
 }
 
 impl Index {
+    /// Number of versions of which this knows.
+    pub fn rows(&self) -> u64 {
+        let nodes = self.kinds.values().flat_map(BTreeMap::values).flat_map(|space| space.nodes.values());
+        nodes.map(|node| 1 + node.earlier.as_ref().map_or(0, |earlier| earlier.len() as u64)).sum()
+    }
+
     /// An empty index whose versions up to `compacted` may be gone, and of which those that changes up to `cleaned` have
     /// superseded are gone unless they are kept.
     pub fn new(compacted: u64, cleaned: u64) -> Self {

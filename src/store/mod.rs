@@ -22,9 +22,11 @@ mod connection;
 mod error;
 mod history;
 mod index;
+mod key_change;
 pub mod keys;
 mod open;
 mod reader;
+mod reseal;
 mod state;
 mod statements;
 mod verify;
@@ -34,14 +36,16 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::audit::{AUDIT_CHAIN, AuditReadError, AuditRow};
 pub use self::error::{CommitError, ReadError, ReplayError, SnapshotError, StoreError};
 pub use self::history::{Destroyed, Destruction};
 use self::index::Index;
 pub use self::index::Kept;
+pub use self::key_change::KeyChange;
 use self::reader::Rows;
+pub use self::reseal::Resealing;
 use self::state::StateRows;
 pub use self::verify::Findings;
 use self::writer::Command;
@@ -312,6 +316,8 @@ struct Shared {
     access_revision: AtomicU64,
     /// See [`Store::restore_epoch`].
     restore_epoch: u64,
+    /// See [`Store::resealing`].
+    resealing: watch::Sender<Resealing>,
 }
 
 impl Shared {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::audit::AUDIT_CHAIN;
 use super::compaction::read_line;
@@ -75,11 +75,12 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
     // Revisions that a removed row had are never given again.
     index.advance(head.revision);
     let (feed, changes) = mpsc::unbounded_channel();
+    let active = keyring.active();
     let (commands, queue) = mpsc::channel(QUEUE_COMMANDS);
     let shared = Arc::new(Shared {
         keyring,
         index: RwLock::new(index),
-        rows: Rows::new(&path, cache_bytes, processors + MORE_READERS),
+        rows: Rows::new(&path, cache_bytes, processors + MORE_READERS, active),
         state: RwLock::new(state),
         findings,
         audit_end: Mutex::new(audit_end),
@@ -87,8 +88,10 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
         refusal: Mutex::default(),
         access_revision: AtomicU64::new(head.revision),
         restore_epoch: head.restore_epoch,
+        resealing: watch::Sender::default(),
     });
-    let writer = Writer::new(connection, Arc::clone(&shared), head, last.sequence, clock, feed);
+    let mut writer = Writer::new(connection, Arc::clone(&shared), head, last.sequence, clock, feed);
+    writer.begin_resealing(scanned.foreign);
     // A thread of its own: among the tasks of a shared runtime each commit would wake several threads.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || runtime.block_on(writer.run(queue)))?;

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quick_cache::Weighter;
@@ -38,17 +38,20 @@ pub struct Rows {
     path: PathBuf,
     readers: Vec<Mutex<Option<Connection>>>,
     next: AtomicUsize,
+    /// The term that rows are sealed with now.
+    term: AtomicU32,
 }
 
 impl Rows {
     /// Reads from the database at `path`, over at most `readers` connections.
-    pub fn new(path: &Path, cache_bytes: usize, readers: usize) -> Self {
+    pub fn new(path: &Path, cache_bytes: usize, readers: usize, term: u32) -> Self {
         let items = (cache_bytes / USUAL_ROW_BYTES).max(16);
         Self {
             cache: Cache::with_weighter(items, cache_bytes as u64, ByBytes),
             path: path.to_owned(),
             readers: (0..readers.max(1)).map(|_| Mutex::default()).collect(),
             next: AtomicUsize::new(0),
+            term: AtomicU32::new(term),
         }
     }
 
@@ -58,8 +61,29 @@ impl Rows {
             return Ok(row);
         }
         let row = self.read(revision)?;
-        self.cache.insert(revision, Arc::clone(&row));
+        // One that is about to be sealed anew is not worth keeping, and must not be kept beyond the life of its key.
+        if row.sealed.term() == self.term.load(Ordering::Acquire) {
+            self.cache.insert(revision, Arc::clone(&row));
+        }
         Ok(row)
+    }
+
+    /// From now on rows are sealed with this term.
+    pub fn set_term(&self, term: u32) {
+        self.term.store(term, Ordering::Release);
+    }
+
+    /// A row that was sealed anew, if the former form of it is kept.
+    pub fn replace(&self, row: &Arc<SealedRow>) {
+        if self.cache.contains_key(&row.revision) {
+            self.keep(row);
+        }
+    }
+
+    /// Keeps no row any more that another term than the present one has sealed.
+    pub fn forget_former_terms(&self) {
+        let term = self.term.load(Ordering::Acquire);
+        self.cache.retain(|_, row| row.sealed.term() == term);
     }
 
     /// The version of this revision, from the cache if it is there.

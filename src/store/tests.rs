@@ -29,7 +29,11 @@ impl Home {
         self.folder.path().join("db")
     }
 
-    async fn try_open(&self) -> Result<(Store, mpsc::UnboundedReceiver<Arc<[Change]>>), StoreError> {
+    pub(super) fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    pub(super) async fn try_open(&self) -> Result<(Store, mpsc::UnboundedReceiver<Arc<[Change]>>), StoreError> {
         let clock = Arc::new(ManualClock::new(1_000));
         Store::open(OpenOptions { path: self.path(), keyring: Arc::clone(&self.keyring), clock, cache_bytes: 1 << 20 })
             .await

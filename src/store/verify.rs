@@ -77,6 +77,14 @@ pub struct Scan {
     pub accumulators: Accumulators,
     /// Rows that did not open, by revision, each named.
     pub damaged: BTreeMap<u64, String>,
+    /// Number of rows that another term than the active one has sealed.
+    pub foreign: u64,
+}
+
+impl Scan {
+    fn empty() -> Self {
+        Self { known: Vec::new(), accumulators: Accumulators::empty(), damaged: BTreeMap::new(), foreign: 0 }
+    }
 }
 
 /// Reads and authenticates every version.
@@ -107,12 +115,13 @@ pub fn scan(path: &Path, keyring: &Arc<Keyring>, threads: usize) -> Result<Scan,
             .map(|worker| worker.join().unwrap_or(Err(StoreError::Incomplete("a part of its rows"))))
             .collect()
     });
-    let mut whole = Scan { known: Vec::new(), accumulators: Accumulators::empty(), damaged: BTreeMap::new() };
+    let mut whole = Scan::empty();
     for part in parts {
         let part = part?;
         whole.known.extend(part.known);
         whole.accumulators.merge(&part.accumulators);
         whole.damaged.extend(part.damaged);
+        whole.foreign += part.foreign;
     }
     Ok(whole)
 }
@@ -125,7 +134,8 @@ fn scan_range(path: &Path, keyring: &Keyring, from: u64, until: u64) -> Result<S
         .map_err(StoreError::sqlite(unreadable))?;
     let mut rows =
         statement.query([from.cast_signed(), until.cast_signed()]).map_err(StoreError::sqlite(unreadable))?;
-    let mut part = Scan { known: Vec::new(), accumulators: Accumulators::empty(), damaged: BTreeMap::new() };
+    let active = keyring.active();
+    let mut part = Scan::empty();
     let mut namespaces: HashMap<Box<str>, Arc<str>> = HashMap::new();
     let mut intern = |text: &str| {
         if let Some(known) = namespaces.get(text) {
@@ -148,6 +158,7 @@ fn scan_range(path: &Path, keyring: &Keyring, from: u64, until: u64) -> Result<S
             part.damaged.insert(row.revision, error.to_string());
         }
         toggle(&mut part.accumulators, keyring, &row);
+        part.foreign += u64::from(row.sealed.term() != active);
         part.known.push(Known {
             revision: row.revision,
             kind_id: row.kind_id,

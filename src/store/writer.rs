@@ -15,19 +15,22 @@ use std::time::Duration;
 use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::audit::link;
 use super::compaction::{CLEANED_ROWS, Marks};
 use super::index::Known;
+use super::reseal::Pass;
 use super::state::{StateOverlay, write_overlay};
 use super::statements::{self, Commits, NewAudit, NewVersion};
 use super::verify::toggle;
 use super::{
-    Change, CommitError, Committed, Destroyed, Destruction, Entry, Expect, Flags, Group, Mutation, Operation,
-    SealedRow, Shared, StateChange, StoreError,
+    Change, CommitError, Committed, Destroyed, Destruction, Entry, Expect, Flags, Group, KeyChange, Mutation,
+    Operation, SealedRow, Shared, StateChange, StoreError,
 };
 use crate::clock::SharedClock;
 use crate::crypto::{ChainEnd, Head, Keyring, Sealed};
+use crate::failpoint;
 use crate::model::kinds;
 
 /// Groups of one transaction.
@@ -46,6 +49,7 @@ pub enum Command {
     Commit { group: Group, reply: oneshot::Sender<Result<Committed, CommitError>> },
     State { rows: Vec<StateChange>, audit: Option<Vec<u8>>, reply: oneshot::Sender<Result<(), StoreError>> },
     RemoveAudit { end: ChainEnd, reply: oneshot::Sender<Result<(), StoreError>> },
+    Keys { change: KeyChange, reply: oneshot::Sender<Result<bool, StoreError>> },
     Destroy { destruction: Destruction, reply: oneshot::Sender<Result<Destroyed, StoreError>> },
     Compact { line: u64, reply: oneshot::Sender<Result<(), StoreError>> },
     Close { reply: oneshot::Sender<Result<(), StoreError>> },
@@ -63,6 +67,8 @@ pub struct Writer {
     commits: Commits,
     /// Versions written for which no old ones have been cleaned up yet.
     written: usize,
+    /// What is being sealed anew.
+    pub(super) resealing: Option<Pass>,
     /// Cleaning up has failed since the last tick.
     pub(super) cleaning_paused: bool,
     /// Why nothing is written any more.
@@ -114,6 +120,7 @@ impl Writer {
             marks,
             commits,
             written: 0,
+            resealing: None,
             cleaning_paused: false,
             closed_for_writing,
         }
@@ -138,6 +145,10 @@ impl Writer {
                     self.clean_up().await;
                     continue;
                 }
+                () = until(self.resealing_due()) => {
+                    self.reseal().await;
+                    continue;
+                }
             };
             let mut next = command;
             while let Some(command) = next.take() {
@@ -148,6 +159,9 @@ impl Writer {
                     }
                     Command::RemoveAudit { end, reply } => {
                         let _ = reply.send(self.remove_audit(end).await);
+                    }
+                    Command::Keys { change, reply } => {
+                        let _ = reply.send(self.change_keys(change).await);
                     }
                     Command::Destroy { destruction, reply } => {
                         let _ = reply.send(self.destroy(destruction).await);
@@ -165,12 +179,15 @@ impl Writer {
         }
     }
 
-    /// Cleans up as much as was written since the last time: otherwise old versions would pile up under a load that
-    /// never pauses.
+    /// Cleans up as much as was written since the last time, and seals anew what is due: otherwise neither would get its
+    /// turn under a load that never pauses.
     async fn keep_up(&mut self) {
         while self.written >= CLEANED_ROWS && self.may_clean_up() {
             self.clean_up().await;
             self.written -= CLEANED_ROWS;
+        }
+        if self.resealing_due().is_some_and(|due| due <= Instant::now()) {
+            self.reseal().await;
         }
     }
 
@@ -228,6 +245,7 @@ impl Writer {
             return Err(CommitError::Unavailable(why));
         }
         let checked = self.check(batch, &group.mutations)?;
+        failpoint::reached("commit.before-seal");
         let keyring = &self.shared.keyring;
         let unsealed = |_| UNSEALED;
         let refused_state =
@@ -237,6 +255,7 @@ impl Writer {
             .map(|(revision, mutation)| seal(keyring, mutation, revision))
             .collect::<Result<Vec<_>, _>>()
             .map_err(unsealed)?;
+        failpoint::reached("commit.after-seal");
         let audit = group
             .audit
             .map(|line| link(keyring, &batch.head, batch.audit_sequence, line))
@@ -327,6 +346,7 @@ impl Writer {
             }
             return;
         }
+        failpoint::reached("commit.after-commit");
         self.head = batch.head;
         self.audit_sequence = batch.audit_sequence;
         self.tell_audit_end();
@@ -373,6 +393,7 @@ impl Writer {
     async fn write(&mut self, batch: &Batch) -> Result<(), &'static str> {
         let sealed = self.shared.keyring.seal_head(&batch.head.encode()).map_err(|_| DISK)?;
         let (connection, commits) = (&mut self.connection, &mut self.commits);
+        failpoint::reached("commit.before-commit");
         let outcome = if batch.state.is_empty() {
             statements::commit(connection, commits, &batch.versions, &batch.audit, sealed).await
         } else {
@@ -437,6 +458,14 @@ impl Writer {
     async fn close(self) -> Result<(), StoreError> {
         self.shared.rows.close();
         self.connection.close().await.map_err(StoreError::sqlite("the database cannot be closed"))
+    }
+}
+
+/// Waits for a time, or for ever.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use zeroize::Zeroizing;
 
 use super::{known_keyring, plain, secret};
-use crate::crypto::{Field, Keyring, OpenError, OpenFailure, RecordId, SealError, Sealed, Table, TermError};
+use crate::crypto::{
+    Field, Keyring, OpenError, OpenFailure, RecordId, ResealError, SealError, Sealed, Table, TermError,
+};
 
 const META: &[u8] = b"{\"labels\":{\"app\":\"db\"}}";
 const DATA: &[u8] = b"{\"password\":\"hunter2\"}";
@@ -137,7 +139,7 @@ fn a_row_opens_under_no_other_identity() {
         assert_ne!(keyring.accumulator_item(other, &good), keyring.accumulator_item(&id(), &good), "{other:?}");
     }
     // Another store, even one that got hold of the same keys.
-    let mut content = keyring.encode().to_vec();
+    let mut content = keyring.encode(&keyring.read_terms()).to_vec();
     let mut store_id = keyring.store_id();
     store_id[0] ^= 1;
     content[7] ^= 1;
@@ -182,20 +184,43 @@ fn an_unknown_term_is_an_error_and_no_other_key_is_tried() {
 }
 
 #[test]
-fn rows_of_an_older_term_open_until_the_term_is_destroyed() {
-    let mut keyring = known_keyring();
+fn rows_of_an_older_term_open_until_the_term_is_destroyed_and_forgotten() {
+    let keyring = known_keyring();
     let older = sealed(&keyring);
-    assert_eq!(keyring.rotate(1_800_000_000), Ok(3));
+    let next = keyring.next_term(1_800_000_000).unwrap();
+    assert_eq!(sealed(&keyring).term(), 2, "a term that is not adopted seals nothing");
+    keyring.adopt(next);
     let newer = sealed(&keyring);
     assert_eq!((older.term(), newer.term()), (2, 3));
     keyring.verify(&id(), &older).unwrap();
     keyring.verify(&id(), &newer).unwrap();
 
-    assert_eq!(keyring.destroy_term(3), Err(TermError::Active(3)));
-    assert_eq!(keyring.destroy_term(9), Err(TermError::Unknown(9)));
-    keyring.destroy_term(2).unwrap();
+    assert_eq!(keyring.without_term(3).err(), Some(TermError::Active(3)));
+    assert_eq!(keyring.without_term(9).err(), Some(TermError::Unknown(9)));
+    keyring.adopt(keyring.without_term(2).unwrap());
+    assert_eq!(keyring.terms().iter().map(|term| term.id).collect::<Vec<_>>(), [3, 1]);
+    // Whoever read it before it was sealed anew still opens it; what is stored has no such term.
+    keyring.verify(&id(), &older).unwrap();
+    assert_eq!(keyring.without_term(2).err(), Some(TermError::Unknown(2)));
+    keyring.forget_retired();
     assert_eq!(failure(keyring.verify(&id(), &older)), OpenFailure::UnknownTerm(2));
-    assert_eq!(keyring.terms().map(|term| term.id).collect::<Vec<_>>(), [3, 1]);
+}
+
+#[test]
+fn a_row_that_is_sealed_anew_is_the_same_row() {
+    let keyring = known_keyring();
+    for data in [&b"data"[..], b""] {
+        let before = keyring.seal(&id(), &secret(b"meta"), &secret(data)).unwrap();
+        keyring.adopt(keyring.next_term(0).unwrap());
+        let after = keyring.reseal(&id(), &before).unwrap();
+        assert_eq!(after.term(), before.term() + 1);
+        assert_eq!(after.data().is_empty(), data.is_empty());
+        assert_eq!(plain(&keyring.open_meta(&id(), &after).unwrap()), b"meta");
+        assert_eq!(plain(&keyring.open_data(&id(), &after).unwrap()), data);
+        assert_ne!(keyring.accumulator_item(&id(), &after), keyring.accumulator_item(&id(), &before));
+    }
+    let other = RecordId { revision: id().revision + 1, ..id() };
+    assert!(matches!(keyring.reseal(&other, &sealed(&keyring)), Err(ResealError::Open(_))));
 }
 
 #[test]
