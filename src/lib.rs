@@ -16,6 +16,7 @@ mod failpoint;
 pub mod generate;
 pub mod import;
 pub mod issue;
+pub mod keys;
 pub mod kube_client;
 pub mod kubeconfig;
 pub mod model;

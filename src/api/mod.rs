@@ -12,6 +12,7 @@ mod guard;
 mod health;
 mod impersonation;
 mod imports;
+mod keys;
 mod kube_openapi;
 mod metrics;
 mod negotiate;
@@ -53,6 +54,7 @@ use crate::audit::{self, AuditLog, ReducedQuery, RequestFacts};
 use crate::auth::Authenticator;
 use crate::clock::SharedClock;
 use crate::issue;
+use crate::keys::Custody;
 use crate::model::user::{PeerUid, User};
 use crate::model::validation::options;
 use crate::objects::watch::Hub;
@@ -102,6 +104,8 @@ pub struct State {
     pub sync_metrics: Arc<sync::Metrics>,
     /// See [`Home`].
     pub issuing: Issuing,
+    /// Data keys, root key, slots.
+    pub keys: Arc<Custody>,
     /// Places of exports that are rendered or sent.
     exports: Arc<Semaphore>,
 }
@@ -122,6 +126,8 @@ pub struct Home {
     pub sync_metrics: Arc<sync::Metrics>,
     /// What is issued.
     pub issuing: Issuing,
+    /// Data keys, root key, slots.
+    pub keys: Arc<Custody>,
 }
 
 /// What is known of what is issued.
@@ -155,7 +161,8 @@ impl State {
         settings: Settings,
         home: Home,
     ) -> Self {
-        let Home { rotate_admin, client_authority, mutation_records, verify_audit, room, sync_metrics, issuing } = home;
+        let Home { rotate_admin, client_authority, mutation_records, verify_audit, room, sync_metrics, issuing, keys } =
+            home;
         let (health, metrics, changes) = (Arc::default(), Arc::default(), Arc::default());
         Self {
             objects,
@@ -174,6 +181,7 @@ impl State {
             room,
             sync_metrics,
             issuing,
+            keys,
             exports: Arc::new(Semaphore::new(exports::EXPORTS_AT_ONCE)),
         }
     }
@@ -323,6 +331,9 @@ async fn route(context: &Context<'_>, info: RequestInfo, payload: web::Payload) 
         return objects::route(context, info, payload).await;
     }
     let permit = context.authorize(info.attributes.clone())?;
+    if keys::serves(context.http.path()) {
+        return keys::route(context, &permit, payload).await;
+    }
     if let Some(response) = session::route(context, &permit, payload).await? {
         return Ok(response);
     }

@@ -283,7 +283,7 @@ impl Fields {
     }
 
     #[expect(clippy::disallowed_methods, reason = "the field goes from one secret into another")]
-    fn secret(&self, name: &str) -> Option<SecretBytes> {
+    pub(super) fn secret(&self, name: &str) -> Option<SecretBytes> {
         let text = self.0.expose().get(name).and_then(Value::as_str)?;
         Some(SecretBytes::new(text.as_bytes().to_vec()))
     }

@@ -26,6 +26,7 @@ mod export;
 mod healthcheck;
 mod home_options;
 mod import;
+mod keys;
 mod kubeconfig;
 mod login;
 mod logout;
@@ -116,6 +117,8 @@ enum Command {
     Audit(audit::Audit),
     /// Give kubectl a token; `login` sets it up
     Credential(credential::Credential),
+    /// Look after the keys of a room, and what opens it
+    Keys(Box<keys::Keys>),
     /// Look after a home
     Admin(admin::Admin),
     /// Look for what is wrong, on this machine and with the server
@@ -253,6 +256,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Cluster(command) => command.run(&environment),
         Command::Audit(command) => command.run(&environment),
         Command::Credential(command) => command.run(&environment),
+        Command::Keys(command) => command.run(&environment),
         Command::Admin(command) => command.run(&environment),
         Command::Doctor(command) => command.run(&environment),
         Command::Completion(command) => command.run(),
@@ -365,6 +369,15 @@ mod tests {
             "strongroom credentials --socket s --give web.service/p=prod/db:k --give web@*.service/p=db:k -n n",
             "strongroom credentials --socket - --give web.service/p=prod/db:k --offline-max-age 1h --server https://h:1",
             "strongroom mount prod/db? api d --once --mode 0440 -n n",
+            "strongroom keys status -o yaml --home h",
+            "strongroom keys rotate data --no-wait",
+            "strongroom keys rotate root --key-file k --passphrase-file p --drop recovery-key",
+            "strongroom keys slot add key-file --from k",
+            "strongroom keys slot add passphrase",
+            "strongroom keys slot remove passphrase --force",
+            "strongroom keys set-passphrase --passphrase-file p",
+            "strongroom keys recovery-key -o f --replace",
+            "strongroom keys harden --new-passphrase-file p --key-file k",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
@@ -428,6 +441,12 @@ mod tests {
             "strongroom credentials --socket s --give web.service=prod/db:k",
             "strongroom mount db d --mode 0999",
             "strongroom mount db:key d",
+            "strongroom keys",
+            "strongroom keys slot add recovery-key",
+            "strongroom keys slot add key-file",
+            "strongroom keys slot remove x",
+            "strongroom keys set-passphrase x",
+            "strongroom keys recovery-key",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -81,6 +81,9 @@ pub struct Serve {
     /// How long an event is kept after its last change: 90s, 1h30m, 7d [env: STRONGROOM_EVENT_TTL] [default: 1h]
     #[arg(long, value_name = "DURATION")]
     event_ttl: Option<String>,
+    /// After how long there is a new data key, 30d for example; 0: never [env: STRONGROOM_DATA_KEY_MAX_AGE] [default: 90d]
+    #[arg(long, value_name = "DURATION")]
+    data_key_max_age: Option<String>,
     /// How many former versions of a secret are kept; 0: none [env: STRONGROOM_HISTORY_LIMIT] [default: 10]
     #[arg(long, value_name = "N")]
     history_limit: Option<String>,
@@ -125,6 +128,7 @@ impl Serve {
             max_watches_per_user: self.max_watches_per_user,
             cache_size_mib: self.cache_size,
             event_ttl: self.event_ttl,
+            data_key_max_age: self.data_key_max_age,
             history_limit: self.history_limit,
             history_max_age: self.history_max_age,
             audit: self.audit.into_flags(),

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod cache;
 pub mod client_certificates;
 pub mod connection;
+pub mod data_keys;
 pub mod environment;
 pub mod events;
 pub mod history;
@@ -28,6 +29,7 @@ pub use audit::{AuditConfig, AuditFlags};
 pub use cache::CacheSize;
 pub use client_certificates::ClientCertificates;
 pub use connection::{ConnectionFlags, ConnectionSource, ServerUrl};
+pub use data_keys::DataKeyAge;
 pub use environment::Environment;
 pub use events::EventTtl;
 pub use history::History;
@@ -118,6 +120,8 @@ pub struct ServeFlags {
     pub cache_size_mib: Option<usize>,
     /// `--event-ttl`
     pub event_ttl: Option<String>,
+    /// `--data-key-max-age`
+    pub data_key_max_age: Option<String>,
     /// `--history-limit`
     pub history_limit: Option<String>,
     /// `--history-max-age`
@@ -165,6 +169,8 @@ pub struct ServeConfig {
     pub cache: CacheSize,
     /// How long Events are kept.
     pub event_ttl: EventTtl,
+    /// How old the data key gets.
+    pub data_key_age: DataKeyAge,
     /// How long former versions of Secrets are kept.
     pub history: History,
     /// How the audit log is kept.
@@ -218,6 +224,7 @@ impl ServeConfig {
         )?;
         let cache = CacheSize::resolve(flags.cache_size_mib, environment)?;
         let event_ttl = EventTtl::resolve(flags.event_ttl, environment)?;
+        let data_key_age = DataKeyAge::resolve(flags.data_key_max_age, environment)?;
         let history = History::resolve(flags.history_limit, flags.history_max_age, environment)?;
         let audit = AuditConfig::resolve(flags.audit, environment)?;
         let sync = !flags.no_sync && environment.switch("STRONGROOM_SYNC")?.unwrap_or(true);
@@ -239,6 +246,7 @@ impl ServeConfig {
             limits,
             cache,
             event_ttl,
+            data_key_age,
             history,
             audit,
             sync,

@@ -166,7 +166,9 @@ impl Keyring {
         put_prefixed(&mut content, &self.store_id);
         terms.encode(|parts| {
             content.extend_from_slice(&TAG_TERM.to_be_bytes());
-            parts.iter().for_each(|part| content.extend_from_slice(part));
+            for part in parts {
+                content.extend_from_slice(part);
+            }
         });
         for (tag, key) in self.purposes.tagged() {
             content.extend_from_slice(&tag.to_be_bytes());

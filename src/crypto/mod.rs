@@ -46,6 +46,7 @@ mod signing_key;
 mod slots;
 mod terms;
 mod tokens;
+mod unlock_text;
 
 #[cfg(test)]
 mod tests;
@@ -66,3 +67,4 @@ pub use signing_key::{SigningAlgorithm, SigningKey};
 pub use slots::{Argon2Cost, Slot, SlotKind, SlotLimits, UnlockSecret};
 pub use terms::{NextTerms, TermInfo, TermState};
 pub use tokens::{RecoveryTextError, make_token, make_unlock_key, parse_recovery_text, recovery_text};
+pub use unlock_text::{UnlockText, parse_unlock_key, parse_unlock_text, unlock_key_text};

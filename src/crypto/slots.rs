@@ -46,6 +46,9 @@ pub enum SlotKind {
 }
 
 impl SlotKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Passphrase, Self::KeyFile, Self::SystemdCredential, Self::Recovery];
+
     fn number(self) -> u8 {
         match self {
             Self::Passphrase => 1,
@@ -56,9 +59,22 @@ impl SlotKind {
     }
 
     fn from_number(number: u8) -> Option<Self> {
-        [Self::Passphrase, Self::KeyFile, Self::SystemdCredential, Self::Recovery]
-            .into_iter()
-            .find(|kind| kind.number() == number)
+        Self::ALL.into_iter().find(|kind| kind.number() == number)
+    }
+
+    /// What it is called in requests and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Passphrase => "passphrase",
+            Self::KeyFile => "key-file",
+            Self::SystemdCredential => "systemd-credential",
+            Self::Recovery => "recovery-key",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
     fn takes(self, secret: &UnlockSecret) -> bool {

@@ -201,6 +201,14 @@ const ROLES: &[RoleRow] = &[
         &[Paths { verbs: &["get"], paths: &["/strongroom/v1/workload-authority"] }],
     ),
     role(
+        // Whoever may change a slot opens every later copy of the database: this is as much as being the administrator.
+        "system:strongroom:key-custodian",
+        &[
+            Paths { verbs: &["get"], paths: &["/strongroom/v1/keys"] },
+            Paths { verbs: &["post", "put", "delete"], paths: &["/strongroom/v1/keys/*"] },
+        ],
+    ),
+    role(
         "system:strongroom:session",
         &[Paths {
             verbs: &["post"],

@@ -100,7 +100,13 @@ fn view_edit_and_admin_build_on_each_other() {
 #[test]
 fn the_reviewers_roles_are_bound_to_nobody() {
     let bound: Vec<&str> = BINDINGS.iter().map(|(name, _)| *name).collect();
-    for name in ["system:auth-delegator", "system:strongroom:access-reviewer", "system:strongroom:auditor", "admin"] {
+    for name in [
+        "system:auth-delegator",
+        "system:strongroom:access-reviewer",
+        "system:strongroom:auditor",
+        "system:strongroom:key-custodian",
+        "admin",
+    ] {
         assert!(!bound.contains(&name));
         assert!(ROLES.iter().any(|row| row.name == name));
     }

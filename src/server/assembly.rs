@@ -14,9 +14,10 @@ use crate::api;
 use crate::audit::{self, AuditLog, RequestFacts};
 use crate::auth::{self, ADMIN_STATE_KEY, AdminToken, Authenticator, LegacyToken, OutsideIssuer, TokenHash};
 use crate::clock::SharedClock;
-use crate::config::{AuditConfig, ConfigError, EventTtl, History, HomePaths, PasswordMemory, TokenIssuer};
-use crate::crypto::{Argon2Cost, Keyring, password_limits};
+use crate::config::{AuditConfig, ConfigError, DataKeyAge, EventTtl, History, HomePaths, PasswordMemory, TokenIssuer};
+use crate::crypto::{Argon2Cost, Keyring, Slot, password_limits};
 use crate::issue::{self, RoomAuthority};
+use crate::keys::{self, Custody, Opened};
 use crate::model::user::User;
 use crate::objects::watch::Hub;
 use crate::objects::{MakeToken, Objects, controllers};
@@ -85,7 +86,7 @@ pub async fn create(paths: &HomePaths, keys: &NewKeys) -> Result<(), ServeError>
     let material = store::keys::KeyMaterial {
         store_id: keys.keyring.store_id(),
         keyring: keys.wrapped.clone(),
-        slots: vec![keys.slot.clone()],
+        slots: keys.opened.slots.iter().map(Slot::encode).collect(),
     };
     store::keys::create(&paths.database(), &material, &keys.keyring).await.map_err(ServeError::store)
 }
@@ -103,6 +104,8 @@ pub struct Settings {
     pub redact_lists: bool,
     /// How long Events are kept.
     pub event_ttl: EventTtl,
+    /// How old the data key gets.
+    pub data_key_age: DataKeyAge,
     /// How long former versions of Secrets are kept.
     pub history: History,
     /// How the audit log is kept.
@@ -178,6 +181,7 @@ impl Assembly {
     pub async fn open(
         paths: &HomePaths,
         keyring: Keyring,
+        opened: Opened,
         clock: SharedClock,
         settings: Settings,
     ) -> Result<Self, ServeError> {
@@ -234,14 +238,20 @@ impl Assembly {
             expiry: Arc::default(),
             authority: room_authority(store.clone(), Arc::clone(&clock)),
         };
-        let following = (room.clone(), Arc::clone(&sync_metrics), issuing.clone());
+        let custody =
+            Custody::new(store.clone(), Arc::clone(&keyring), Arc::clone(&clock), Argon2Cost::DEFAULT, opened);
+        let custody = Arc::new(custody);
+        let following = (room.clone(), Arc::clone(&sync_metrics), issuing.clone(), Arc::clone(&custody));
         let state =
             api_state(Arc::clone(&objects), hub, Arc::clone(&audit), clock, switched, credentials.clone(), following);
         tokio::spawn(api::AccessChanges::run(state.clone()));
         tokio::spawn(api::look_after_credentials(state.clone()));
         report(store.findings(), &state.health);
         bootstrap::run(&objects, &own_clock).await?;
+        let (of_keys, max_age) = (Arc::clone(&own_clock), settings.data_key_age.seconds());
+        let record = move |what: &str, term: u32| own_work(&of_keys, &format!("keys/{what}/{term}"));
         let mut background = vec![
+            tokio::spawn(keys::look_after(custody, max_age, record)).abort_handle(),
             tokio::spawn(audit_log::look_after(Arc::clone(&audit), store.clone())).abort_handle(),
             tokio::spawn(audit_log::copy_mutations(Arc::clone(&audit), store.clone())).abort_handle(),
         ];
@@ -467,7 +477,7 @@ fn api_state(
     clock: SharedClock,
     settings: api::Settings,
     credentials: Credentials,
-    (room, sync_metrics, issuing): (Room, Arc<sync::Metrics>, api::Issuing),
+    (room, sync_metrics, issuing, keys): (Room, Arc<sync::Metrics>, api::Issuing, Arc<Custody>),
 ) -> api::State {
     let Credentials { authenticator, store, keyring, .. } = credentials.clone();
     let (records, verified) = (store.clone(), store.clone());
@@ -489,7 +499,7 @@ fn api_state(
     let verify_audit: api::VerifyAudit = Arc::new(move || audit_log::verify_open(&log, &head, &keyring));
     let mutation_records: api::MutationRecords = Arc::new(records);
     let home =
-        api::Home { rotate_admin, client_authority, mutation_records, verify_audit, room, sync_metrics, issuing };
+        api::Home { rotate_admin, client_authority, mutation_records, verify_audit, room, sync_metrics, issuing, keys };
     api::State::new(objects, hub, authenticator, audit, clock, settings, home)
 }
 

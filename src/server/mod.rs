@@ -40,6 +40,7 @@ mod root_key;
 mod tls;
 pub mod unix_socket;
 mod unlock;
+pub mod unlock_files;
 
 use std::io;
 use std::net::SocketAddr;
@@ -134,13 +135,14 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
         limits,
         cache,
         event_ttl,
+        data_key_age,
         history,
         audit,
         sync,
         issuing,
     } = config;
     let outside_issuers = oidc_config.as_deref().map_or(Ok(Vec::new()), outside_issuers::read)?;
-    let UnlockedHome { mut lock, keyring, opener } =
+    let UnlockedHome { mut lock, keyring, opened, opener } =
         offline::unlock(&paths, unlock, &clock, &mut Terminal, true).await?;
     let settings = Settings {
         cache_bytes: cache.bytes(),
@@ -148,6 +150,7 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
         swagger_ui,
         redact_lists,
         event_ttl,
+        data_key_age,
         history,
         audit,
         token_issuer,
@@ -157,7 +160,7 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
         sync,
         issuing,
     };
-    let assembly = Assembly::open(&paths, keyring, Arc::clone(&clock), settings).await?;
+    let assembly = Assembly::open(&paths, keyring, opened, Arc::clone(&clock), settings).await?;
 
     let names = names(listen, &advertise);
     let now = clock.unix_seconds();

@@ -1,7 +1,7 @@
 //! Opening a home, for the server and for commands that work while none runs.
 
 use crate::clock::SharedClock;
-use crate::config::{AuditConfig, EventTtl, History, HomePaths, PasswordMemory, TokenIssuer, UnlockConfig};
+use crate::config::{AuditConfig, DataKeyAge, EventTtl, History, HomePaths, PasswordMemory, TokenIssuer, UnlockConfig};
 use crate::crypto::{Argon2Cost, Keyring, SlotLimits, make_unlock_key};
 use crate::terminal::Prompt;
 
@@ -14,6 +14,7 @@ use super::lifecycle::Signals;
 use super::lock::HomeLock;
 use super::root_key;
 use super::unlock::{self, Form, Origin, Stage, UnlockSource};
+use crate::keys::Opened;
 
 const SHORT_PASSPHRASE_BYTES: usize = 12;
 /// What a command reads, it reads once.
@@ -25,7 +26,9 @@ pub struct UnlockedHome {
     pub lock: HomeLock,
     /// The keys.
     pub keyring: Keyring,
-    /// How they were opened.
+    /// What opened them.
+    pub opened: Opened,
+    /// How it was come by.
     pub opener: Opener,
 }
 
@@ -46,26 +49,26 @@ pub async fn unlock(
     home::clean(paths, config.key_files());
     let make_key = || make_unlock_key().ok();
     // Asked again, now that nobody else can make or move it.
-    let (keyring, opener) = if !home::is_new(paths)? {
+    let (keyring, opened, opener) = if !home::is_new(paths)? {
         let stored = assembly::read_keys(paths).await?;
         let slots = root_key::read_slots(stored.slots.iter().map(Vec::as_slice))?;
         let stage = root_key::stage(&slots);
         let source = unlock::resolve(&config, paths.root(), stage, &make_key, prompt)?;
         let limits = SlotLimits::default();
-        let keyring = root_key::open(&slots, &source, stored.store_id, &stored.wrapped, &limits)?;
+        let (keyring, opened) = root_key::open(slots, &source, stored.store_id, &stored.wrapped, &limits)?;
         warn_about(&source);
-        (keyring, source.into_opener())
+        (keyring, opened, source.into_opener())
     } else if may_create {
         let source = unlock::resolve(&config, paths.root(), Stage::FirstStart, &make_key, prompt)?;
         let keys = root_key::make(&source, Argon2Cost::DEFAULT, clock.unix_seconds())?;
         assembly::create(paths, &keys).await?;
         warn_about(&source);
         warn_about_length(&source);
-        (keys.keyring, source.into_opener())
+        (keys.keyring, keys.opened, source.into_opener())
     } else {
         return Err(ServeError::NoHome(paths.root().to_owned()));
     };
-    Ok(UnlockedHome { lock, keyring, opener })
+    Ok(UnlockedHome { lock, keyring, opened, opener })
 }
 
 /// Replaces the administrator's token while no server runs.
@@ -84,6 +87,7 @@ pub async fn rotate_admin_token(
         swagger_ui: false,
         redact_lists: false,
         event_ttl: EventTtl::default(),
+        data_key_age: DataKeyAge::default(),
         history: History::default(),
         audit: AuditConfig::default(),
         token_issuer: TokenIssuer::default(),
@@ -93,7 +97,7 @@ pub async fn rotate_admin_token(
         password_memory: PasswordMemory::default(),
         outside_issuers: Vec::new(),
     };
-    let assembly = Assembly::open(paths, unlocked.keyring, clock, settings).await?;
+    let assembly = Assembly::open(paths, unlocked.keyring, unlocked.opened, clock, settings).await?;
     let rotated = assembly.rotate_admin_token().await;
     assembly.close().await?;
     rotated

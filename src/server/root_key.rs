@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::crypto::{Argon2Cost, Keyring, RingError, RootKey, Slot, SlotKind, SlotLimits, UnlockError, UnlockSecret};
 
 use super::unlock::{Form, Origin, Stage, UnlockSource};
+use crate::keys::{Opened, OpenedWith};
 
 const FIRST_SLOT: u32 = 1;
 
@@ -50,8 +51,8 @@ pub struct NewKeys {
     pub keyring: Keyring,
     /// The keyring, wrapped under the root key.
     pub wrapped: Vec<u8>,
-    /// The one slot, encoded.
-    pub slot: Vec<u8>,
+    /// The root key, and the one slot.
+    pub opened: Opened,
 }
 
 /// Makes a root key, a keyring under it, and a slot that `source` opens.
@@ -60,7 +61,8 @@ pub fn make(source: &UnlockSource, cost: Argon2Cost, now_unix_seconds: i64) -> R
     let keyring = Keyring::make(now_unix_seconds).map_err(|_| RootKeyError::Random)?;
     let wrapped = keyring.wrap(&root).map_err(|_| RootKeyError::Random)?;
     let slot = Slot::make(slot_kind(source), FIRST_SLOT, &secret(source)?, cost, keyring.store_id(), &root)?;
-    Ok(NewKeys { wrapped, slot: slot.encode(), keyring })
+    let with = opened_with(&slot, source);
+    Ok(NewKeys { keyring, wrapped, opened: Opened { root, slots: vec![slot], with } })
 }
 
 /// Reads the slots of a home. One that this release does not know is an error, since it may be the one in use.
@@ -78,18 +80,24 @@ pub fn stage(slots: &[Slot]) -> Stage {
 
 /// Opens the keyring with `source`. Takes as long as the slot's cost says.
 pub fn open(
-    slots: &[Slot],
+    slots: Vec<Slot>,
     source: &UnlockSource,
     store_id: [u8; 16],
     wrapped: &[u8],
     limits: &SlotLimits,
-) -> Result<Keyring, RootKeyError> {
-    let slot = choose(slots, source)?;
+) -> Result<(Keyring, Opened), RootKeyError> {
+    let slot = choose(&slots, source)?;
+    let with = opened_with(slot, source);
     let root = slot.open(&secret(source)?, store_id, limits).map_err(|error| match error {
         UnlockError::WrongSecret | UnlockError::SecretLength => RootKeyError::Wrong(described(source)),
         other => RootKeyError::Unlock(other),
     })?;
-    Ok(Keyring::unwrap(&root, store_id, wrapped)?)
+    let keyring = Keyring::unwrap(&root, store_id, wrapped)?;
+    Ok((keyring, Opened { root, slots, with }))
+}
+
+fn opened_with(slot: &Slot, source: &UnlockSource) -> OpenedWith {
+    OpenedWith { kind: slot.kind(), is_colocated: source.colocated }
 }
 
 /// The slot of the secret's own kind, else the first one that takes its form (a key file that became a credential).
@@ -162,9 +170,13 @@ mod tests {
         UnlockSource { origin, form, secret, path: Some("/k/unlock.key".into()), colocated: false, is_new: false }
     }
 
+    fn encoded(keys: &NewKeys) -> Vec<u8> {
+        keys.opened.slots[0].encode()
+    }
+
     fn try_open(keys: &NewKeys, source: &UnlockSource) -> Result<Keyring, RootKeyError> {
-        let slots = read_slots([keys.slot.as_slice()])?;
-        open(&slots, source, keys.keyring.store_id(), &keys.wrapped, &cheap().1)
+        let slots = read_slots([encoded(keys).as_slice()])?;
+        open(slots, source, keys.keyring.store_id(), &keys.wrapped, &cheap().1).map(|(keyring, _)| keyring)
     }
 
     #[test]
@@ -195,7 +207,7 @@ mod tests {
     #[test]
     fn the_stage_says_what_the_home_takes() {
         let keys = make(&source(Origin::SystemdCredential, Form::Passphrase, b"x"), cheap().0, NOW).unwrap();
-        let slots = read_slots([keys.slot.as_slice()]).unwrap();
+        let slots = read_slots([encoded(&keys).as_slice()]).unwrap();
         assert_eq!(stage(&slots), Stage::Existing { takes_key: false, takes_passphrase: true });
         assert!(matches!(read_slots([&[9_u8, 9][..]]), Err(RootKeyError::Unlock(UnlockError::UnknownVersion(9)))));
     }

@@ -19,11 +19,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use zeroize::Zeroizing;
-
 use crate::config::{PassphraseFromEnvironment, UnlockConfig};
+use crate::crypto::{UnlockText, parse_unlock_key, parse_unlock_text, unlock_key_text};
 use crate::sensitive::SecretBytes;
 use crate::terminal::Prompt;
 
@@ -31,8 +28,6 @@ use super::first_steps::Opener;
 use super::private_files::{Access, FileError, create_new, make_directory, read_secret};
 
 const UNLOCK_FILE_MAX_BYTES: usize = 4096;
-const KEY_BYTES: usize = 32;
-const KEY_FILE_PREFIX: &[u8] = b"strongroom-unlock-key-v1:";
 
 /// What a secret is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,7 +196,7 @@ fn key_file(
     make_key: &dyn Fn() -> Option<SecretBytes>,
 ) -> Result<UnlockSource, UnlockSourceError> {
     let (secret, is_new) = match read_secret(path, Access::OwnerOnly, UNLOCK_FILE_MAX_BYTES) {
-        Ok(content) => (parse_key(&content).ok_or_else(|| UnlockSourceError::NotAKey(path.to_owned()))?, false),
+        Ok(content) => (parse_unlock_key(&content).ok_or_else(|| UnlockSourceError::NotAKey(path.to_owned()))?, false),
         Err(error) if error.is_not_found() && stage == Stage::FirstStart => (make_key_file(path, make_key)?, true),
         Err(error) if error.is_not_found() => return Err(UnlockSourceError::KeyFileMissing(path.to_owned())),
         Err(error) => return Err(error.into()),
@@ -215,15 +210,10 @@ fn make_key_file(path: &Path, make_key: &dyn Fn() -> Option<SecretBytes>) -> Res
         make_directory(parent, || false)?;
     }
     let key = make_key().ok_or(UnlockSourceError::Random)?;
-    let encoded = Zeroizing::new(STANDARD.encode(key.expose()));
-    let mut line = Zeroizing::new(Vec::with_capacity(KEY_FILE_PREFIX.len() + encoded.len() + 1));
-    line.extend_from_slice(KEY_FILE_PREFIX);
-    line.extend_from_slice(encoded.as_bytes());
-    line.push(b'\n');
-    create_new(path, &line)?;
+    create_new(path, unlock_key_text(&key).expose())?;
     // Read back under the rules of every later start, so that a home is never made whose key would be refused.
     let written = read_secret(path, Access::OwnerOnly, UNLOCK_FILE_MAX_BYTES)?;
-    parse_key(&written).ok_or_else(|| UnlockSourceError::NotAKey(path.to_owned()))
+    parse_unlock_key(&written).ok_or_else(|| UnlockSourceError::NotAKey(path.to_owned()))
 }
 
 fn passphrase_file(path: &Path, home: &Path) -> Result<UnlockSource, UnlockSourceError> {
@@ -281,38 +271,12 @@ fn without_file(origin: Origin, secret: SecretBytes) -> UnlockSource {
     UnlockSource { origin, form: Form::Passphrase, secret, path: None, colocated: false, is_new: false }
 }
 
-/// A key in either of its forms.
-#[expect(clippy::disallowed_methods, reason = "a key is decoded into a secret of its own")]
-fn parse_key(content: &SecretBytes) -> Option<SecretBytes> {
-    if let Some(encoded) = without_line_end(content.expose()).strip_prefix(KEY_FILE_PREFIX) {
-        let mut key = Zeroizing::new(vec![0; KEY_BYTES + 3]);
-        let length = STANDARD.decode_slice(encoded, key.as_mut_slice()).ok()?;
-        key.truncate(length);
-        return (length == KEY_BYTES).then(|| SecretBytes::new(std::mem::take(&mut *key)));
-    }
-    (content.len() == KEY_BYTES).then(|| SecretBytes::new(content.expose().to_vec()))
-}
-
-/// A secret of which nobody said what it is. 32 random bytes are practically never UTF-8, and text always is.
-#[expect(clippy::disallowed_methods, reason = "the passphrase moves into a secret of its own")]
 fn parse_either(content: &SecretBytes) -> Result<(Form, SecretBytes), UnlockSourceError> {
-    let is_text = std::str::from_utf8(content.expose()).is_ok();
-    if (content.expose().starts_with(KEY_FILE_PREFIX) || !is_text)
-        && let Some(key) = parse_key(content)
-    {
-        return Ok((Form::Key, key));
+    match parse_unlock_text(content) {
+        Some(UnlockText::Key(key)) => Ok((Form::Key, key)),
+        Some(UnlockText::Passphrase(passphrase)) => Ok((Form::Passphrase, passphrase)),
+        None => Err(UnlockSourceError::Empty),
     }
-    let passphrase = without_line_end(content.expose());
-    if passphrase.is_empty() {
-        return Err(UnlockSourceError::Empty);
-    }
-    Ok((Form::Passphrase, SecretBytes::new(passphrase.to_vec())))
-}
-
-/// Without the one line end that editors and `echo` add.
-fn without_line_end(content: &[u8]) -> &[u8] {
-    let line = content.strip_suffix(b"\n").unwrap_or(content);
-    line.strip_suffix(b"\r").filter(|_| line.len() < content.len()).unwrap_or(line)
 }
 
 #[cfg(test)]

@@ -5,6 +5,10 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+const KEY_BYTES: usize = 32;
 
 const EXISTING: Stage = Stage::Existing { takes_key: true, takes_passphrase: true };
 const TAKES_KEY: Stage = Stage::Existing { takes_key: true, takes_passphrase: false };

@@ -3,7 +3,7 @@
 //! What it never does: use a key before it is stored, or store a change without the record of it.
 
 use sqlx::sqlite::SqliteConnection;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::audit::link;
 use super::state::StateOverlay;
@@ -39,6 +39,11 @@ impl Store {
     /// How far the rows are sealed with the active term.
     pub fn resealing(&self) -> Resealing {
         *self.shared.resealing.borrow()
+    }
+
+    /// Tells of [`Store::resealing`] from now on.
+    pub fn resealing_changes(&self) -> watch::Receiver<Resealing> {
+        self.shared.resealing.subscribe()
     }
 
     /// Waits until all rows that open are sealed with the active term. At once, where they are.

@@ -52,6 +52,9 @@ pub struct Pass {
     due: Instant,
 }
 
+/// A row of another term: its revision, and what it is; `None` if it makes no sense.
+type Foreign = (u64, Option<Arc<SealedRow>>);
+
 impl Writer {
     /// Begins a pass over everything, if there is a term but the active one. `rows` is how many that may concern.
     pub(super) fn begin_resealing(&mut self, rows: u64) {
@@ -187,8 +190,8 @@ impl Writer {
         Ok(())
     }
 
-    /// The next rows behind a revision that another term than the active one has sealed; `None` for one that makes no sense.
-    fn read_foreign(&self, after: u64) -> Result<Vec<(u64, Option<Arc<SealedRow>>)>, ReadError> {
+    /// The next rows behind a revision that another term than the active one has sealed.
+    fn read_foreign(&self, after: u64) -> Result<Vec<Foreign>, ReadError> {
         let text =
             format!("SELECT {COLUMNS} FROM versions WHERE revision > ?1 AND term <> ?2 ORDER BY revision LIMIT ?3");
         let active = self.shared.keyring.active();

@@ -115,7 +115,7 @@ async fn writes_and_another_rotation_go_on_meanwhile() {
     write(&store, "c", 10).await;
     take_over_audit(&store).await;
     store.resealed().await;
-    assert_eq!((rows_of(&home, 1), rows_of(&home, 2), rows_of(&home, 3)), (0, 0, MANY as i64 + 21));
+    assert_eq!((rows_of(&home, 1), rows_of(&home, 2), rows_of(&home, 3)), (0, 0, i64::try_from(MANY + 21).unwrap()));
     let terms: Vec<_> = home.keyring().terms().iter().map(|term| term.state).collect();
     assert_eq!(terms, [TermState::Active, TermState::DecryptOnly, TermState::DecryptOnly]);
 }

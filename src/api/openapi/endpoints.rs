@@ -5,6 +5,7 @@ mod credentials;
 mod discovery;
 mod health;
 mod issuer;
+mod keys;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub fn all(shared: &mut Shared) -> Vec<Listed> {
     all.extend(discovery::all(shared));
     all.extend(issuer::all(shared));
     all.extend(credentials::all(shared));
+    all.extend(keys::all(shared));
     all.extend(audit::all(shared));
     all
 }
@@ -38,6 +40,7 @@ pub fn all(shared: &mut Shared) -> Vec<Listed> {
 /// Adds the schemas of what our own endpoints take and answer.
 pub fn add_schemas(all: &mut Components) {
     credentials::add_schemas(all);
+    keys::add_schemas(all);
     audit::add_schemas(all);
     issuer::add_schemas(all);
 }

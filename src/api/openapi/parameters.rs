@@ -46,7 +46,8 @@ pub fn of(route: &Route) -> Vec<Parameter> {
     all
 }
 
-fn path(name: &str, description: &str, schema: ObjectBuilder, example: &str) -> Parameter {
+/// A parameter of the path.
+pub fn path(name: &str, description: &str, schema: ObjectBuilder, example: &str) -> Parameter {
     ParameterBuilder::new()
         .name(name)
         .parameter_in(ParameterIn::Path)

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{document, examples, failures, json as document_as_json};
 use crate::api::request_info::{Query, request_info};
-use crate::api::{audit_log, session, swagger_ui};
+use crate::api::{audit_log, keys, session, swagger_ui};
 use crate::auth::policy_problem;
 use crate::codec::typed;
 use crate::model::kinds::{KINDS, Kind, PASSWORD_REQUEST, REQUEST_KINDS, USER, Verb};
@@ -268,6 +268,16 @@ fn every_endpoint_of_our_own_is_described() {
     let gets = [audit_log::PATH, audit_log::VERIFY_PATH, "/.well-known/openid-configuration", "/openid/v1/jwks"];
     for (path, method) in posts.chain(gets.map(|path| (path.to_owned(), "get"))) {
         assert!(document["paths"][&path][method].is_object(), "{method} {path}");
+    }
+    let slot = format!("{}{{slot}}", keys::SLOTS);
+    for (path, method) in [
+        (keys::PATH, "get"),
+        (keys::ROTATE_DATA, "post"),
+        (keys::ROTATE_ROOT, "post"),
+        (&slot, "put"),
+        (&slot, "delete"),
+    ] {
+        assert!(document["paths"][path][method].is_object(), "{method} {path}");
     }
 }
 

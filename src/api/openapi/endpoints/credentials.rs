@@ -221,7 +221,7 @@ fn with_tokens(operation: OperationBuilder, id: &str, shared: &mut Shared) -> Op
     operation.response("200", answer)
 }
 
-fn with_status(
+pub(super) fn with_status(
     operation: OperationBuilder,
     id: &str,
     examples: &[(&str, &str)],
@@ -238,7 +238,7 @@ fn refresh_body(description: &str, required: Required, shared: &mut Shared) -> R
     sent(reference("RefreshToken"), &[JSON, FORM], vec![example], description, required, shared)
 }
 
-fn sent(
+pub(super) fn sent(
     schema: impl Into<RefOr<Schema>>,
     media_types: &[&str],
     examples: Vec<(String, Value)>,
@@ -276,12 +276,12 @@ fn too_many() -> Vec<Case> {
     vec![("throttled", throttled), ("hashing", session::told(&LoginError::Busy { retry_after_seconds: 2 }))]
 }
 
-fn not_json() -> Failure {
+pub(super) fn not_json() -> Failure {
     refused(JSON, b"{\"username\":", |_| Ok(()))
 }
 
 /// What is said of a body that is not taken.
-fn refused(media_type: &str, bytes: &[u8], read: impl FnOnce(&Fields) -> Result<(), Failure>) -> Failure {
+pub(super) fn refused(media_type: &str, bytes: &[u8], read: impl FnOnce(&Fields) -> Result<(), Failure>) -> Failure {
     let fields = Fields::read(Some(media_type), &SecretBytes::new(bytes.to_vec()));
     fields.and_then(|fields| read(&fields)).err().unwrap_or_else(Failure::internal)
 }
@@ -290,7 +290,7 @@ fn example_password() -> Value {
     examples::input(&PASSWORD_REQUEST).pointer("/spec/password").cloned().unwrap_or_default()
 }
 
-fn secret(description: &str) -> ObjectBuilder {
+pub(super) fn secret(description: &str) -> ObjectBuilder {
     text()
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
         .write_only(true)
