@@ -18,6 +18,7 @@ use std::io;
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::appender::{Appended, Appender, Checkpointed, MutationsEnd, Tools};
@@ -80,6 +81,8 @@ pub struct AuditLog {
     /// one asks.
     syncing: Mutex<()>,
     anchor: Mutex<Anchor>,
+    /// See [`AuditLog::want_checkpoint`].
+    is_checkpoint_wanted: AtomicBool,
     retention: Mutex<RetentionMark>,
 }
 
@@ -170,6 +173,7 @@ impl AuditLog {
             synced: Condvar::new(),
             syncing: Mutex::default(),
             anchor: Mutex::new(Anchor { end: kept, copied: 0 }),
+            is_checkpoint_wanted: AtomicBool::new(false),
             retention: Mutex::default(),
             directory,
         };
@@ -320,6 +324,11 @@ impl AuditLog {
         self.remove_old(now);
     }
 
+    /// Has the next [`AuditLog::tick`] set a checkpoint, however young the last one is.
+    pub fn want_checkpoint(&self) {
+        self.is_checkpoint_wanted.store(true, Ordering::Relaxed);
+    }
+
     /// The last checkpoint that is on the disk. What is noted of it elsewhere cannot be missing later.
     pub fn anchor(&self) -> Anchor {
         *lock(&self.anchor)
@@ -382,7 +391,8 @@ impl AuditLog {
             self.tell_lost(appender);
             mended?;
         }
-        if appender.unsigned_millis(now).is_some_and(|age| age >= CHECKPOINT_MILLIS) {
+        let is_wanted = self.is_checkpoint_wanted.swap(false, Ordering::Relaxed);
+        if appender.unsigned_millis(now).is_some_and(|age| is_wanted || age >= CHECKPOINT_MILLIS) {
             appender.checkpoint()?;
         }
         let max_age_millis = self.settings.max_file_age_seconds.saturating_mul(1000);

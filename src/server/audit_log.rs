@@ -77,12 +77,17 @@ pub async fn look_after(log: Arc<AuditLog>, store: Store) {
     let mut ticks = 0_u32;
     loop {
         interval.tick().await;
+        // A former data key is waited for, which nothing but records needs that the log is to take over.
+        let is_awaited = store.resealing().awaits_audit;
+        if is_awaited {
+            log.want_checkpoint();
+        }
         let ticking = Arc::clone(&log);
         if let Err(error) = tokio::task::spawn_blocking(move || ticking.tick()).await {
             tracing::error!(%error, "the audit log was not looked after");
         }
         ticks = ticks.wrapping_add(1);
-        if ticks.is_multiple_of(NOTE_TICKS) {
+        if is_awaited || ticks.is_multiple_of(NOTE_TICKS) {
             note(&log, &store).await;
         }
     }

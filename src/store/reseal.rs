@@ -38,6 +38,8 @@ pub struct Resealing {
     pub done: u64,
     /// Those that do not open, and keep their term from being destroyed.
     pub damaged: u64,
+    /// Nothing is left but audit records, which go when the audit log has them.
+    pub awaits_audit: bool,
     /// There is nothing left to be done.
     pub is_finished: bool,
 }
@@ -90,10 +92,17 @@ impl Writer {
                 let active = self.shared.keyring.active();
                 match self.has_foreign_audit(active) {
                     Ok(false) => {
-                        self.shared.resealing.send_modify(|told| told.is_finished = true);
+                        self.shared.resealing.send_modify(|told| {
+                            told.is_finished = true;
+                            told.awaits_audit = false;
+                        });
                         return;
                     }
-                    Ok(true) | Err(_) => pass.due = Instant::now() + WAIT,
+                    Ok(true) => {
+                        self.shared.resealing.send_if_modified(|told| !std::mem::replace(&mut told.awaits_audit, true));
+                        pass.due = Instant::now() + WAIT;
+                    }
+                    Err(_) => pass.due = Instant::now() + WAIT,
                 }
             }
             Err(error) => {

@@ -11,7 +11,7 @@ mod sessions;
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&[&str]; 61] = [
+const COMMANDS: [&[&str]; 72] = [
     &[],
     &["serve"],
     &["healthcheck"],
@@ -67,6 +67,17 @@ const COMMANDS: [&[&str]; 61] = [
     &["audit", "query"],
     &["audit", "verify"],
     &["credential"],
+    &["keys"],
+    &["keys", "status"],
+    &["keys", "rotate"],
+    &["keys", "rotate", "data"],
+    &["keys", "rotate", "root"],
+    &["keys", "slot"],
+    &["keys", "slot", "add"],
+    &["keys", "slot", "remove"],
+    &["keys", "set-passphrase"],
+    &["keys", "recovery-key"],
+    &["keys", "harden"],
     &["admin"],
     &["admin", "rotate"],
     &["admin", "rotate-signing-keys"],

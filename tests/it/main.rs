@@ -15,6 +15,7 @@ mod history;
 mod identities;
 mod import;
 mod issue;
+mod keys;
 mod leaks;
 mod readme;
 mod scan;

@@ -39,7 +39,15 @@ impl App {
 
     /// Starts at an address: where a former run was.
     pub fn start_at(home: TempDir, listen: &str, arguments: &[&str]) -> Self {
-        let mut app = Self::spawn(home, listen, arguments);
+        Self::started(Self::spawn(home, listen, arguments, None))
+    }
+
+    /// Starts a process that ends as by kill -9 when it gets to a failpoint.
+    pub fn start_to_fail(home: TempDir, failpoint: &str) -> Self {
+        Self::started(Self::spawn(home, "127.0.0.1:0", &[], Some(failpoint)))
+    }
+
+    fn started(mut app: Self) -> Self {
         // The first line of standard output is written once connections are accepted, and after the kubeconfig. The
         // file alone would not do: a former run's may be there still.
         let url = eventually(START, || {
@@ -56,12 +64,12 @@ impl App {
 
     /// Starts in a home and kills the process after a time, started or not.
     pub fn start_and_kill(home: TempDir, after: Duration) -> TempDir {
-        let app = Self::spawn(home, "127.0.0.1:0", &[]);
+        let app = Self::spawn(home, "127.0.0.1:0", &[], None);
         std::thread::sleep(after);
         app.kill()
     }
 
-    fn spawn(home: TempDir, listen: &str, arguments: &[&str]) -> Self {
+    fn spawn(home: TempDir, listen: &str, arguments: &[&str], failpoint: Option<&str>) -> Self {
         let logs = tempfile::tempdir().unwrap();
         let log = |name: &str| File::create(logs.path().join(name)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_strongroom"));
@@ -71,6 +79,7 @@ impl App {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STRONGROOM_")) {
             command.env_remove(name);
         }
+        command.envs(failpoint.map(|name| ("STRONGROOM_FAILPOINT", name)));
         let child = command.spawn().unwrap();
         Self { child, home, logs, url: String::new(), token: String::new(), ca_pem: Vec::new() }
     }

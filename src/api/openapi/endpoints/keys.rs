@@ -82,7 +82,7 @@ fn status(shared: &mut Shared) -> Listed {
     let slot = |id, kind, is_high_entropy, is_in_use| SlotStatus { id, kind, is_high_entropy, is_in_use };
     let example = keys::status(&KeyStatus {
         terms: vec![term(2, TermState::Active, 1_790_000_000), term(1, TermState::DecryptOnly, 1_780_000_000)],
-        resealing: Resealing { total: 100_003, done: 25_600, damaged: 0, is_finished: false },
+        resealing: Resealing { total: 100_003, done: 25_600, damaged: 0, ..Resealing::default() },
         slots: vec![slot(1, SlotKind::KeyFile, true, true), slot(2, SlotKind::Passphrase, false, false)],
         protects: vec!["a copy of the database without a secret that opens it"],
         does_not_protect: vec!["whoever has a copy of the database and guesses a passphrase"],
