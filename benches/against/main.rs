@@ -86,6 +86,7 @@ async fn measure(options: &Options) -> Outcome<()> {
             Measure::History => measures::history::run(options, &servers, &mut rows).await,
             Measure::Scan => measures::scan::run(options, &mut rows),
             Measure::Empty => measures::empty::run(options, &servers, &mut rows).await,
+            Measure::Rotate => measures::rotate::run(options, &servers, &mut rows).await,
             Measure::Scale => measures::scale::run(options, &servers, &mut rows).await,
         };
         if let Err(why) = done {

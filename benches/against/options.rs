@@ -10,7 +10,7 @@ use clap::{Parser, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench --bench against --", about = "Strongroom against a bare handler and OpenBao, in turns")]
 pub struct Options {
-    /// What to measure [default: all but scale]
+    /// What to measure [default: all but rotate and scale]
     #[arg(value_enum)]
     measures: Vec<Measure>,
     /// Turns that each server gets
@@ -72,6 +72,8 @@ pub enum Measure {
     Scan,
     /// An empty home: memory and start
     Empty,
+    /// A new data key for very many Secrets, and reads meanwhile
+    Rotate,
     /// A home with very many Secrets
     Scale,
 }
@@ -129,6 +131,7 @@ impl fmt::Display for Measure {
             Self::Sync => "sync",
             Self::Scan => "scan",
             Self::Empty => "empty",
+            Self::Rotate => "rotate",
             Self::Scale => "scale",
         })
     }

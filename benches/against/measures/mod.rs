@@ -8,6 +8,7 @@ pub mod get;
 pub mod history;
 pub mod list;
 pub mod logins;
+pub mod rotate;
 pub mod scale;
 pub mod scan;
 pub mod sync;

@@ -137,6 +137,8 @@ fn body(method: &str, template: &str, path: &str) -> (String, Option<u16>) {
         ("post", (_, "certificate")) => (json!({"spec": {"request": ""}}).to_string(), Some(400)),
         // There is none of this name.
         (_, (collection, "{name}")) if collection.ends_with("/secretrevisions") => (String::new(), Some(404)),
+        // No secret of a slot that is to stay is told.
+        ("post", (_, "rotate-root")) => ("{}".to_owned(), Some(409)),
         // With credentials they would end what the actor has to present.
         ("post", ("/strongroom/v1", "login" | "logout" | "password" | "refresh")) => ("[]".to_owned(), Some(400)),
         _ => (operations::body(method, template, path), None),

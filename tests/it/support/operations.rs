@@ -41,6 +41,9 @@ pub fn upper(method: &str) -> &'static str {
 /// Our own kinds.
 const OURS: &str = "/apis/strongroom.dev/v1alpha1";
 
+/// A recovery key (that of `tests/it/crypto/purposes-v1.txt`).
+const RECOVERY_KEY: &str = "96NJ8-YWCR1-RKJS7-5F7D5-GXWJF-QRJV6-SE56W-PF7ZM-YMYZB-47V8R-0Z1HV";
+
 /// The content type of a method's bodies.
 pub fn content_type(method: &str) -> &'static str {
     if method.eq_ignore_ascii_case("patch") { "application/merge-patch+json" } else { "application/json" }
@@ -54,7 +57,12 @@ pub fn paths(template: &str) -> Vec<String> {
         _ if template.contains("{namespace}") => &[("t", "target"), ("other", "target")],
         _ => &[("", "target")],
     };
-    places.iter().map(|(namespace, name)| template.replace("{namespace}", namespace).replace("{name}", name)).collect()
+    places
+        .iter()
+        .map(|(namespace, name)| {
+            template.replace("{namespace}", namespace).replace("{name}", name).replace("{slot}", "recovery-key")
+        })
+        .collect()
 }
 
 /// What is sent; empty where nothing is.
@@ -76,6 +84,7 @@ pub fn body(method: &str, template: &str, path: &str) -> String {
         }
         ("put", "events") => json!({"metadata": {"name": name}, "involvedObject": {"namespace": namespace}}),
         ("post", "events") => json!({"metadata": {"generateName": "new-"}, "involvedObject": {"namespace": namespace}}),
+        ("put", "{slot}") => json!({"secret": RECOVERY_KEY, "replace": true}),
         ("put", _) => of_nobody(collection, &json!({"name": name})),
         ("post", "namespaces" | "secrets" | "serviceaccounts" | "users") => {
             json!({"metadata": {"generateName": "new-"}})
@@ -92,7 +101,10 @@ pub fn body(method: &str, template: &str, path: &str) -> String {
             | "generatedsecrets",
         ) => of_nobody(collection, &json!({"generateName": "new-"})),
         ("patch", _)
-        | ("post", "token" | "selfsubjectreviews" | "grantusagereviews" | "rotate" | "rotate-signing-keys") => {
+        | (
+            "post",
+            "token" | "selfsubjectreviews" | "grantusagereviews" | "rotate" | "rotate-data" | "rotate-signing-keys",
+        ) => {
             json!({})
         }
         ("post", "tokenreviews") => json!({"spec": {"token": "x"}}),
