@@ -12,6 +12,7 @@ use crate::support::person::{Ended, Person};
 use crate::support::protobuf;
 
 const SECRETS: &str = "/api/v1/namespaces/default/secrets";
+const KEYS: &str = "/strongroom/v1/keys";
 /// A list of versions holds no values.
 const REVISIONS: &str = "/apis/strongroom.dev/v1alpha1/secretrevisions?fieldSelector=spec.secretName%3Da";
 const JSON: &str = "application/json";
@@ -182,6 +183,13 @@ fn plant_what_is_accepted(planter: &mut Planter) {
         bytes(&json!({"data": {&c.value: "eA=="}}))
     });
     planter.client.delete(&format!("{SECRETS}/l")).ok();
+    planter.accepted("a passphrase", ("PUT", &format!("{KEYS}/slots/passphrase"), JSON), |c| {
+        bytes(&json!({"secret": c.value}))
+    });
+    // With a new data key everything is written once more.
+    planter.accepted("a field nobody knows", ("POST", &format!("{KEYS}/rotate-data"), JSON), |c| {
+        bytes(&json!({"bogus": c.value}))
+    });
     let selector = planter.canary("a selector").value.clone();
     planter.client.get(&format!("{SECRETS}?labelSelector=l%3D{selector}&fieldSelector=type%3D{selector}")).ok();
 }
@@ -279,6 +287,15 @@ fn plant_what_is_refused(planter: &mut Planter) {
     });
     planter.refused("an apply that conflicts", ("PATCH", &apply, APPLY), |c| {
         bytes(&secret("a", &json!({"data": data(c)})))
+    });
+    for (what, slot) in [("a key that is none", "key-file"), ("a recovery key that is none", "recovery-key")] {
+        planter.refused(what, ("PUT", &format!("{KEYS}/slots/{slot}"), JSON), |c| bytes(&json!({"secret": c.value})));
+    }
+    planter.refused("a passphrase that is not the one", ("POST", &format!("{KEYS}/rotate-root"), JSON), |c| {
+        bytes(&json!({"passphrase": c.value, "force": true}))
+    });
+    planter.refused("a passphrase in the way of another", ("PUT", &format!("{KEYS}/slots/passphrase"), JSON), |c| {
+        bytes(&json!({"secret": c.value}))
     });
     planter.refused("an apply of text", ("PATCH", &apply, APPLY), |c| text(c.value.clone()));
     planter.refused("an apply with bad base64", ("PATCH", &apply, APPLY), |c| {
