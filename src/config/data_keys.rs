@@ -11,6 +11,9 @@ const DEFAULT: Duration = Duration::from_hours(90 * 24);
 pub struct DataKeyAge(Option<Duration>);
 
 impl DataKeyAge {
+    /// There is a new one on demand only.
+    pub const NEVER: Self = Self(None);
+
     /// `--data-key-max-age`, else `STRONGROOM_DATA_KEY_MAX_AGE`, else 90 days; `0` is never.
     pub(super) fn resolve(flag: Option<String>, environment: &Environment) -> Result<Self, ConfigError> {
         let (setting, text) = match flag {
@@ -19,7 +22,7 @@ impl DataKeyAge {
         };
         match text.as_deref() {
             None => Ok(Self::default()),
-            Some("0") => Ok(Self(None)),
+            Some("0") => Ok(Self::NEVER),
             Some(text) => {
                 let length = Length::parse(text).map_err(|problem| ConfigError::new(setting, problem))?;
                 Ok(Self(Some(Duration::from_secs(length.seconds().unsigned_abs()))))

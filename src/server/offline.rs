@@ -87,7 +87,8 @@ pub async fn rotate_admin_token(
         swagger_ui: false,
         redact_lists: false,
         event_ttl: EventTtl::default(),
-        data_key_age: DataKeyAge::default(),
+        // A command does what it was asked to, and nothing besides.
+        data_key_age: DataKeyAge::NEVER,
         history: History::default(),
         audit: AuditConfig::default(),
         token_issuer: TokenIssuer::default(),

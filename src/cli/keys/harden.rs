@@ -27,8 +27,8 @@ pub struct Harden {
 }
 
 impl Harden {
-    /// Each step leaves a room that opens: with the key file until the root key is another one, with the passphrase from the
-    /// first step on. Run again after an interruption, it goes on.
+    /// Each step leaves a room that opens: with the key file until the root key is another one without it, with the passphrase
+    /// from the first step on. Run again after an interruption, it goes on.
     #[expect(clippy::disallowed_methods, reason = "nothing of the status is secret")]
     pub(super) fn run(self, environment: &Environment) -> Result<(), CliError> {
         let connection = self.connection.connect(environment)?;
@@ -41,9 +41,14 @@ impl Harden {
         let passphrase = new_passphrase(self.new_passphrase_file.as_deref())?;
         put(&connection, "passphrase", &passphrase, true)?;
         let status = status_of(&connection)?;
-        let secrets = self.secrets.dropping("key-file");
-        let asked = secrets.collect(status.expose(), Some(&passphrase), home.as_ref(), environment)?;
-        rotate_root(&connection, &asked)?;
+        let collect =
+            |secrets: &GivenSecrets| secrets.collect(status.expose(), Some(&passphrase), home.as_ref(), environment);
+        if key_file.is_some() {
+            // The server takes no secret that does not open its slot: a key file that passes is this room's, and not that of
+            // another one on this machine, which would be lost with it.
+            rotate_root(&connection, &collect(&self.secrets)?)?;
+        }
+        rotate_root(&connection, &collect(&self.secrets.dropping("key-file"))?)?;
         rotate_data(&connection)?;
         let waited = wait(&connection);
         let done_away = match &key_file {

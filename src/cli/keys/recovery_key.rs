@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::slot::put;
+use super::slot::put_made;
 use crate::cli::CliError;
 use crate::cli::connection::ConnectionOptions;
 use crate::cli::output::print;
@@ -29,13 +29,7 @@ impl RecoveryKey {
         let connection = self.connection.connect(environment)?;
         // First the file: a key that opens the room and that nobody has would be of no use.
         let key = unlock_files::make_recovery_file(&self.output)?;
-        if let Err(error) = put(&connection, "recovery-key", &key, self.replace) {
-            // Nobody was told of it, and it may open nothing. Where the answer was lost, it may be the one that does.
-            if matches!(error, CliError::Server(_)) {
-                let _ = std::fs::remove_file(&self.output);
-            }
-            return Err(error);
-        }
+        put_made(&connection, "recovery-key", &key, self.replace, &self.output)?;
         print(&format!(
             "The recovery key is in {}. Write it down or print it, keep it where this machine is not, and remove the file. \
              Whoever has it and a copy of the database can read everything.\n",

@@ -1,6 +1,6 @@
 //! `strongroom keys slot add` and `strongroom keys slot remove`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
@@ -9,7 +9,7 @@ use super::given::new_passphrase;
 use super::{PATH, message};
 use crate::cli::connection::{Connection, ConnectionOptions, body};
 use crate::cli::output::print;
-use crate::cli::{CliError, note, password};
+use crate::cli::{CliError, note, password, warn};
 use crate::config::Environment;
 use crate::kube_client::Request;
 use crate::sensitive::{Document, SecretBytes};
@@ -69,8 +69,10 @@ impl Add {
             (Added::Passphrase, file) => ("passphrase", new_passphrase(file)?),
             (Added::KeyFile, Some(path)) if !path.exists() => {
                 let made = unlock_files::make_key_file(path)?;
+                let answer = put_made(&connection, "key-file", &made, false, path)?;
                 note(&format!("a key file was made: {}", path.display()));
-                ("key-file", made)
+                print(&message(&answer));
+                return Ok(());
             }
             (Added::KeyFile, Some(path)) => ("key-file", unlock_files::read_text(path)?),
             (Added::SystemdCredential, Some(path)) => ("systemd-credential", unlock_files::read_text(path)?),
@@ -102,6 +104,27 @@ impl Remove {
         print(&message(&connection.object(request)?));
         Ok(())
     }
+}
+
+/// Has a secret open the room that was made just now, and is in a file. Where the server refuses it, it opens nothing, and goes;
+/// where the answer was lost, it may be what opens the room.
+pub fn put_made(
+    connection: &Connection,
+    slot: &str,
+    secret: &SecretBytes,
+    replace: bool,
+    path: &Path,
+) -> Result<Document, CliError> {
+    put(connection, slot, secret, replace).inspect_err(|error| {
+        if matches!(error, CliError::Server(_)) {
+            let _ = std::fs::remove_file(path);
+        } else {
+            warn(&format!(
+                "it is not known whether what is in {} opens the room: see `strongroom keys status`",
+                path.display()
+            ));
+        }
+    })
 }
 
 /// Has a secret open the room.

@@ -146,6 +146,12 @@ fn a_hardened_room_opens_with_its_passphrase_alone() {
     let key_file = app.home().join("keys/unlock.key");
     let key = fs::read_to_string(&key_file).unwrap();
     let file = private(&person, "passphrase", PASSPHRASE);
+    // A key file of another room is not done away with.
+    let foreign =
+        private(&person, "foreign.key", "strongroom-unlock-key-v1:RXhhbXBsZSBrZXkgb2YgdGhlIGRvY3VtZW50YXRpb24hISE=\n");
+    let refused = keys(&person, &app, &["harden", "--new-passphrase-file", &file, "--key-file", &foreign]);
+    assert!(refused.code == 1 && refused.stderr.contains("does not open it"), "{}", refused.stderr);
+    assert!(fs::read_to_string(&foreign).unwrap().contains("RXhhbXBs") && key_file.exists());
     let printed = keys(&person, &app, &["harden", "--new-passphrase-file", &file]).done();
     assert!(printed.contains("The passphrase alone opens the room"), "{printed}");
     assert!(!key_file.exists());
