@@ -29,6 +29,11 @@ openapi:
 run *ARGUMENTS:
     cargo run --locked --release -- serve --home home {{ ARGUMENTS }}
 
+# Make a home that is kept: the next release's tests open it (tests/it/homes/README.md).
+home NAME:
+    cargo build --locked
+    tests/it/homes/make target/debug/strongroom {{ NAME }}
+
 # Measure against a bare handler and against OpenBao.
 bench *ARGUMENTS:
     cargo bench --locked --bench against -- {{ ARGUMENTS }}

@@ -1,7 +1,7 @@
 //! Strongroom against a bare handler and against OpenBao, in turns, in one run.
 //!
 //! ```text
-//! cargo bench --bench against                                   # all but scale, one to two minutes
+//! cargo bench --bench against                                   # all but scale and verify, one to two minutes
 //! cargo bench --bench against -- get write                      # some
 //! cargo bench --bench against -- scale --scale 100000,1000000   # takes minutes and gigabytes
 //! ```
@@ -85,6 +85,7 @@ async fn measure(options: &Options) -> Outcome<()> {
             Measure::Audit => measures::audit::run(options, &servers, &mut rows).await,
             Measure::History => measures::history::run(options, &servers, &mut rows).await,
             Measure::Scan => measures::scan::run(options, &mut rows),
+            Measure::Verify => measures::verify::run(options, &servers, &mut rows).await,
             Measure::Empty => measures::empty::run(options, &servers, &mut rows).await,
             Measure::Rotate => measures::rotate::run(options, &servers, &mut rows).await,
             Measure::Scale => measures::scale::run(options, &servers, &mut rows).await,

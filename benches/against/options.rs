@@ -10,7 +10,7 @@ use clap::{Parser, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench --bench against --", about = "Strongroom against a bare handler and OpenBao, in turns")]
 pub struct Options {
-    /// What to measure [default: all but rotate and scale]
+    /// What to measure [default: all but rotate, scale and verify]
     #[arg(value_enum)]
     measures: Vec<Measure>,
     /// Turns that each server gets
@@ -70,6 +70,8 @@ pub enum Measure {
     Sync,
     /// Files scanned for values of the store, against grep
     Scan,
+    /// Everything in a home with very many Secrets looked at, while no server runs
+    Verify,
     /// An empty home: memory and start
     Empty,
     /// A new data key for very many Secrets, and reads meanwhile
@@ -130,6 +132,7 @@ impl fmt::Display for Measure {
             Self::Deliver => "deliver",
             Self::Sync => "sync",
             Self::Scan => "scan",
+            Self::Verify => "verify",
             Self::Empty => "empty",
             Self::Rotate => "rotate",
             Self::Scale => "scale",

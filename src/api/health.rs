@@ -68,6 +68,10 @@ pub(super) fn route(context: &Context<'_>, path: &str) -> Option<HttpResponse> {
                 Some(why) => context.state.health.fail("store-writable", why),
                 None => context.state.health.pass("store-writable"),
             }
+            // What was changed from outside stays so until somebody has looked at it.
+            if let Some(why) = context.state.objects.incident_refusal() {
+                context.state.health.fail("store-integrity", why);
+            }
             match context.state.audit.refusal() {
                 Some(refused) => context.state.health.fail("audit-log", refused.why()),
                 None => context.state.health.pass("audit-log"),

@@ -97,6 +97,9 @@ pub(super) fn respond(context: &Context<'_>) -> HttpResponse {
     single(&mut text, "strongroom_store_compacted_revision", "gauge", "Oldest revision that can be shown.", compacted);
     let rows = state.objects.rows_withheld() as u64;
     single(&mut text, "strongroom_store_rows_withheld", "gauge", "Rows found not to pass authentication.", rows);
+    let incidents = state.objects.incidents() as u64;
+    let name = "strongroom_store_integrity_failures_total";
+    single(&mut text, name, "counter", "Rows and schemas found changed from outside while the server runs.", incidents);
     single(&mut text, "strongroom_watches", "gauge", "Open watches.", state.hub.open() as u64);
     state.sync_metrics.write(&mut text);
     state.issuing.metrics.write(&mut text);

@@ -24,7 +24,7 @@ use crate::model::selector::{FieldSelector, LabelSelector};
 use crate::model::validation::names;
 use crate::model::validation::options::{self, ResourceVersionMatch};
 use crate::objects::record::Form;
-use crate::objects::{Error, Loaded, Page, PageRequest, Request};
+use crate::objects::{Error, Loaded, PageRequest, Request};
 use crate::rbac::Permit;
 use crate::sensitive::Document;
 
@@ -107,8 +107,8 @@ pub(super) async fn route(
 /// Longer lists are written while they are sent.
 const STREAMED_ROWS: usize = 64;
 
-fn withheld_warning(page: &Page) -> Vec<String> {
-    match page.withheld {
+pub(super) fn withheld_warning(withheld: usize) -> Vec<String> {
+    match withheld {
         0 => Vec::new(),
         count => vec![format!("{count} of the objects are left out: their stored rows do not pass authentication")],
     }
@@ -252,15 +252,17 @@ impl Call<'_> {
         let (agreed, style) = self.negotiate(Offer::List)?;
         let state = self.context.state;
         let page = state.objects.list(self.request(), &self.page()?)?;
-        let warnings = withheld_warning(&page);
+        let withheld = page.withheld;
         let sight = self.sight_of_many();
         if agreed.shape == Shape::Plain {
             let objects = Arc::clone(&state.objects);
             let is_long = page.rows.len() > STREAMED_ROWS;
-            let list = ListBody::new(objects, page, sight);
+            let mut list = ListBody::new(objects, page, sight);
             if !style.is_compact_json() || !is_long {
-                return Ok(respond::json_text(&style, 200, list.into_text()?, &warnings));
+                let (text, left_out) = list.into_text()?;
+                return Ok(respond::json_text(&style, 200, text, &withheld_warning(withheld + left_out)));
             }
+            let warnings = withheld_warning(withheld + list.begin()?);
             let mut head = respond::head(&style, 200, style.content_type(), &warnings);
             if !style.gzip {
                 return Ok(head.set_body(BoxBody::new(list)));
@@ -277,14 +279,20 @@ impl Call<'_> {
                 fields.insert("remainingItemCount".to_owned(), remaining.into());
             }
         }
-        let mut shown = Vec::with_capacity(page.rows.len());
+        let (mut shown, mut left_out) = (Vec::with_capacity(page.rows.len()), 0);
         for revision in &page.rows {
-            let Ok(loaded) = state.objects.open_page(&page, *revision) else { continue };
-            shown.push(match agreed.shape {
-                Shape::Table(version) => self.row(version, &loaded, &sight)?,
-                shape => self.shaped(shape, &loaded, &sight)?,
+            let opened = state.objects.open_page(&page, *revision).map_err(Failure::from);
+            let object = opened.and_then(|loaded| match agreed.shape {
+                Shape::Table(version) => self.row(version, &loaded, &sight),
+                shape => self.shaped(shape, &loaded, &sight),
             });
+            match object {
+                Ok(object) => shown.push(object),
+                Err(failure) if failure.is_integrity() => left_out += 1,
+                Err(failure) => return Err(failure),
+            }
         }
+        let warnings = withheld_warning(withheld + left_out);
         let body = match agreed.shape {
             Shape::Table(version) => table::table(version, metadata, Some(table::columns(self.kind)), shown),
             Shape::PartialList(version) | Shape::Partial(version) => json!({

@@ -123,6 +123,11 @@ impl Failure {
         failure.retry_after_seconds = Some(1);
         failure
     }
+
+    /// Whether a stored row does not pass authentication.
+    pub fn is_integrity(&self) -> bool {
+        self.body.get("reason").and_then(Value::as_str) == Some("IntegrityFailure")
+    }
 }
 
 fn details(resource: &Resource) -> Value {

@@ -26,6 +26,10 @@ pub struct ListBody {
     next: usize,
     begun: bool,
     written: usize,
+    /// Objects that are left out because their rows were found not to pass authentication.
+    left_out: usize,
+    /// What [`ListBody::begin`] has written.
+    first: Vec<u8>,
     ended: bool,
     gzip: Option<GzEncoder<Vec<u8>>>,
 }
@@ -33,7 +37,17 @@ pub struct ListBody {
 impl ListBody {
     /// The body of `page`.
     pub fn new(objects: Arc<Objects>, page: Page, sight: Sight) -> Self {
-        Self { objects, page, sight, next: 0, begun: false, written: 0, ended: false, gzip: None }
+        let (begun, ended) = (false, false);
+        Self { objects, page, sight, next: 0, begun, written: 0, left_out: 0, first: Vec::new(), ended, gzip: None }
+    }
+
+    /// Writes the first chunk, so that what is found wrong in it can be told in the head of the answer: how many objects are
+    /// left out.
+    pub fn begin(&mut self) -> Result<usize, Error> {
+        let mut first = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
+        self.fill(&mut first, CHUNK_BYTES)?;
+        self.first = first;
+        Ok(self.left_out)
     }
 
     /// The body, compressed.
@@ -42,13 +56,13 @@ impl ListBody {
         Self { gzip: Some(GzEncoder::new(Vec::new(), Compression::fast())), ..self }
     }
 
-    /// The whole list at once.
-    pub fn into_text(mut self) -> Result<Vec<u8>, Error> {
+    /// The whole list at once, and how many objects are left out of it.
+    pub fn into_text(mut self) -> Result<(Vec<u8>, usize), Error> {
         let mut text = Vec::new();
         while !self.ended {
             self.fill(&mut text, usize::MAX)?;
         }
-        Ok(text)
+        Ok((text, self.left_out))
     }
 
     fn fill(&mut self, out: &mut Vec<u8>, until: usize) -> Result<(), Error> {
@@ -72,12 +86,7 @@ impl ListBody {
                 Ok(()) => self.written += 1,
                 Err(Error::Integrity(_)) => {
                     out.truncate(before);
-                    let kind = self.page.kind().kind;
-                    tracing::error!(
-                        object.kind = kind,
-                        revision,
-                        "a row that does not pass authentication was left out"
-                    );
+                    self.left_out += 1;
                 }
                 // The row was compacted away under a reader that took minutes, or the disk fails: half a list must
                 // not look like a whole one.
@@ -113,8 +122,21 @@ impl ListBody {
     }
 
     fn chunk(&mut self) -> io::Result<Bytes> {
-        let mut out = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
-        self.fill(&mut out, CHUNK_BYTES).map_err(|_| io::Error::other("the list cannot be read to its end"))?;
+        let mut out = std::mem::take(&mut self.first);
+        if out.is_empty() {
+            out = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
+            let told = self.left_out;
+            self.fill(&mut out, CHUNK_BYTES).map_err(|_| io::Error::other("the list cannot be read to its end"))?;
+            if self.left_out > told {
+                // The head, which says what is left out, has been sent. What is wrong in the rest is found as well, and known
+                // to whoever asks again.
+                while !self.ended {
+                    out.clear();
+                    let _ = self.fill(&mut out, CHUNK_BYTES);
+                }
+                return Err(io::Error::other("rows that do not pass authentication were found in the list"));
+            }
+        }
         if self.ended {
             out.push(b'\n');
         }
@@ -139,7 +161,7 @@ impl MessageBody for ListBody {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        if self.ended {
+        if self.ended && self.first.is_empty() {
             return Poll::Ready(None);
         }
         Poll::Ready(Some(self.chunk()))

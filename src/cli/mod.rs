@@ -1,7 +1,7 @@
 //! The command line: one file per command. Owns standard output and exit codes.
 //!
 //! Exit codes: 0 done, 1 not done (the reason is on standard error), 2 the command line or a setting is wrong.
-//! `access explain` ends with 1 too where something is denied, `doctor` where something fails, `sync plan` with 2 where changes
+//! `access explain` ends with 1 too where something is denied, `doctor` and `verify` where something is wrong, `sync plan` with 2 where changes
 //! are pending, `sync run` and `sync status` with 3 where not everything is in sync, `import`, `secret rename` and `secret
 //! delete` with 3 where a part was done only, `secret edit` with 128 and the number of the signal that ended it. `run` ends as its
 //! command does (128 and the number of the signal, where one ended it), with 125 where nothing was started, 126 where the command
@@ -45,6 +45,7 @@ mod shown;
 mod sync;
 mod token;
 mod user;
+mod verify;
 mod whoami;
 
 use std::io::Write as _;
@@ -121,6 +122,8 @@ enum Command {
     Keys(Box<keys::Keys>),
     /// Look after a home
     Admin(admin::Admin),
+    /// Look at everything that a home stores while no server runs: is it as it was written?
+    Verify(verify::Verify),
     /// Look for what is wrong, on this machine and with the server
     Doctor(doctor::Doctor),
     /// Print a script that lets a shell complete commands, and names of namespaces, Secrets and keys
@@ -258,6 +261,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Credential(command) => command.run(&environment),
         Command::Keys(command) => command.run(&environment),
         Command::Admin(command) => command.run(&environment),
+        Command::Verify(command) => command.run(&environment),
         Command::Doctor(command) => command.run(&environment),
         Command::Completion(command) => command.run(),
         Command::Reference(command) => command.run(Cli::command()),
@@ -303,6 +307,7 @@ mod tests {
     fn every_command_is_understood() {
         for line in [
             "strongroom serve",
+            "strongroom verify --home /h --key-file k --accept --yes -o json",
             "strongroom serve --home /h --listen 127.0.0.1:0 --advertise a:1 --advertise b:2 --log debug",
             "strongroom serve --tls-cert c --tls-key k --swagger-ui --key-file k --cache-size 128",
             "strongroom serve --client-certificates --client-ca a --client-ca b --listen-unix s --listen-unix-mode 0660",
@@ -388,6 +393,8 @@ mod tests {
             "strongroom audit",
             "strongroom audit verify --directory d",
             "strongroom audit verify --public-key p --key-file k",
+            "strongroom verify --yes",
+            "strongroom verify -o table",
             "strongroom login ada --password x",
             "strongroom login ada --ca-file c --ca-pin 00",
             "strongroom login ada --ca-pin 00",

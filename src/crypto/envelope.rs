@@ -66,6 +66,16 @@ impl Sealed {
     }
 }
 
+/// Sealed bytes with the version and algorithm that this release writes in place of theirs. Where they open like that and not
+/// as they are, their first bytes were changed; otherwise another release may have written them.
+pub fn with_own_header(sealed: &[u8]) -> Vec<u8> {
+    let mut own = sealed.to_vec();
+    for (byte, own) in own.iter_mut().zip([VERSION, ALGORITHM]) {
+        *byte = own;
+    }
+    own
+}
+
 impl fmt::Debug for Sealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Sealed {{ term: {}, meta: {} bytes, data: {} bytes }}", self.term, self.meta.len(), self.data.len())

@@ -182,7 +182,9 @@ impl fmt::Display for RingError {
         match self {
             Self::Truncated => f.write_str("the wrapped keyring is shorter than one can be"),
             Self::UnknownVersion(version) => write!(f, "the keyring has format version {version}: use a newer release"),
-            Self::UnknownAlgorithm(algorithm) => write!(f, "the keyring is wrapped with unknown algorithm {algorithm}"),
+            Self::UnknownAlgorithm(algorithm) => {
+                write!(f, "the keyring is wrapped with unknown algorithm {algorithm}: use a newer release")
+            }
             Self::WrongRootKey => f.write_str("the keyring was not wrapped with this root key for this store"),
             Self::Damaged => f.write_str("the wrapped keyring is damaged: restore it from a backup"),
             Self::Malformed(what) => write!(f, "the keyring is malformed: {what}"),
@@ -266,7 +268,9 @@ impl fmt::Display for UnlockError {
             Self::Random => f.write_str("the operating system gave no randomness"),
             Self::Damaged => f.write_str("the slot is damaged: use another slot or a backup"),
             Self::UnknownVersion(version) => write!(f, "the slot has format version {version}: use a newer release"),
-            Self::UnknownAlgorithm(algorithm) => write!(f, "the slot is wrapped with unknown algorithm {algorithm}"),
+            Self::UnknownAlgorithm(algorithm) => {
+                write!(f, "the slot is wrapped with unknown algorithm {algorithm}: use a newer release")
+            }
             Self::UnknownKind(kind) => write!(f, "unknown kind of slot {kind}: use a newer release"),
             Self::UnknownKdf(kdf) => write!(f, "unknown key derivation {kdf}: use a newer release"),
         }

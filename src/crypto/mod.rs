@@ -54,7 +54,7 @@ mod tests;
 pub use aad::{Field, RecordId, Table};
 pub use audit_chain::{ChainBreak, ChainEnd, ChainWalk};
 pub use derive::RootKey;
-pub use envelope::Sealed;
+pub use envelope::{Sealed, with_own_header};
 pub use ephemeral::EphemeralMac;
 pub use errors::{OpenError, OpenFailure, RandomError, ResealError, RingError, SealError, TermError, UnlockError};
 pub use head::{Accumulators, BUCKETS, Head, HeadFormatError};

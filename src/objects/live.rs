@@ -110,7 +110,9 @@ impl Objects {
     /// Opens the version of an object that was stored as `revision`.
     pub(super) fn load(&self, kind: &'static Kind, name: &str, revision: u64) -> Result<Loaded, Error> {
         let row = self.store.row(revision).map_err(|error| read_error(&error, kind, name))?;
-        self.open(kind, row)
+        let loaded = self.open(kind, row)?;
+        // It passes authentication, and yet the index has led to it under another name.
+        if name.is_empty() || name == loaded.name() { Ok(loaded) } else { Err(loaded.damaged()) }
     }
 
     /// As [`Objects::load`], for one who reads many objects once.
@@ -120,10 +122,17 @@ impl Objects {
     }
 
     pub(super) fn open(&self, kind: &'static Kind, row: Arc<SealedRow>) -> Result<Loaded, Error> {
-        let meta = self
-            .keyring
-            .open_meta(&row.record_id(), &row.sealed)
-            .map_err(|_| Error::Integrity(Resource::new(kind, &row.name)))?;
+        let damaged = |row: &SealedRow| Error::Integrity(Resource::new(kind, &row.name));
+        let (row, meta) = if let Ok(meta) = self.keyring.open_meta(&row.record_id(), &row.sealed) {
+            (row, meta)
+        } else {
+            let fresh = self.store.reread(&row).map_err(|_| damaged(&row))?;
+            let meta = self.keyring.open_meta(&fresh.record_id(), &fresh.sealed).map_err(|_| damaged(&row))?;
+            (fresh, meta)
+        };
+        if row.kind_id != kind.id {
+            return Err(damaged(&row));
+        }
         Ok(Loaded { kind, revision: row.revision, row, opened: Opened::Meta(meta) })
     }
 
@@ -146,11 +155,20 @@ impl Objects {
             return written.map_err(|_| loaded.damaged());
         }
         let data = if meta.needs_data() {
-            self.keyring.open_data(&loaded.row.record_id(), &loaded.row.sealed).map_err(|_| loaded.damaged())?
+            self.open_data(&loaded.row).map_err(|_| loaded.damaged())?
         } else {
             SecretBytes::new(Vec::new())
         };
         meta.write_full(loaded.kind, form, loaded.revision, data.expose(), out).map_err(|_| loaded.damaged())
+    }
+
+    fn open_data(&self, row: &SealedRow) -> Result<SecretBytes, ReadError> {
+        if let Ok(data) = self.keyring.open_data(&row.record_id(), &row.sealed) {
+            return Ok(data);
+        }
+        let fresh = self.store.reread(row)?;
+        let opened = self.keyring.open_data(&fresh.record_id(), &fresh.sealed);
+        opened.map_err(|_| ReadError::Integrity { revision: row.revision })
     }
 
     /// The whole object as a tree, secret values included.

@@ -128,6 +128,16 @@ impl Objects {
         self.store.findings().damaged.len() + self.store.findings().in_refused.len()
     }
 
+    /// Number of things that were found changed from outside since the store was opened.
+    pub fn incidents(&self) -> usize {
+        *self.store.incidents().borrow()
+    }
+
+    /// Why nothing more is written since something was found changed from outside, and what to do about it.
+    pub fn incident_refusal(&self) -> Option<&'static str> {
+        self.store.incident_refusal()
+    }
+
     /// Why nothing can be written now, and what to do about it.
     pub fn write_refusal(&self) -> Option<&'static str> {
         self.store.refusal()

@@ -35,7 +35,7 @@ use super::audit_log;
 use super::kubeconfig::AdminKubeconfig;
 use super::listen::Application;
 use super::root_key::NewKeys;
-use super::{ServeError, bootstrap, outside_issuers};
+use super::{ServeError, bootstrap, incidents, outside_issuers};
 
 /// An open home. Clones share it.
 #[derive(Clone)]
@@ -254,6 +254,7 @@ impl Assembly {
             tokio::spawn(keys::look_after(custody, max_age, record)).abort_handle(),
             tokio::spawn(audit_log::look_after(Arc::clone(&audit), store.clone())).abort_handle(),
             tokio::spawn(audit_log::copy_mutations(Arc::clone(&audit), store.clone())).abort_handle(),
+            tokio::spawn(incidents::record(Arc::clone(&audit), store.clone(), Arc::clone(&own_clock))).abort_handle(),
         ];
         if let Some(changes) = sync_changes {
             background.push(tokio::spawn(sync::controller::run(room, sync_metrics, changes)).abort_handle());
@@ -515,7 +516,10 @@ fn report(findings: &Findings, health: &api::Health) {
         tracing::error!("the audit chain of mutations does not end where it did: records are missing");
     }
     if findings.forbids_writes() {
-        health
-            .fail("store-integrity", "rows were changed from outside; the rest is served read-only: restore a backup");
+        health.fail(
+            "store-integrity",
+            "rows were changed from outside; the rest is served read-only: stop the server and run `strongroom verify`, \
+             which says what can be done",
+        );
     }
 }

@@ -27,6 +27,7 @@ mod error;
 mod first_steps;
 mod home;
 mod hygiene;
+mod incidents;
 mod kubeconfig;
 mod lifecycle;
 mod listen;
@@ -41,6 +42,7 @@ mod tls;
 pub mod unix_socket;
 mod unlock;
 pub mod unlock_files;
+mod verify;
 
 use std::io;
 use std::net::SocketAddr;
@@ -57,6 +59,7 @@ pub use client::{ClientError, admin_kubeconfig};
 pub use error::ServeError;
 pub use hygiene::{Former, harden};
 pub use kubeconfig::AdminKubeconfig;
+pub use verify::{Effect, Examination, Finding, Verified, verify};
 
 use assembly::{Assembly, Settings, Signs};
 use certificates::{CertificateError, OwnCertificate, Presented, present_generated};

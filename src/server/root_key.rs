@@ -65,9 +65,24 @@ pub fn make(source: &UnlockSource, cost: Argon2Cost, now_unix_seconds: i64) -> R
     Ok(NewKeys { keyring, wrapped, opened: Opened { root, slots: vec![slot], with } })
 }
 
-/// Reads the slots of a home. One that this release does not know is an error, since it may be the one in use.
+/// Reads the slots of a home. One that this release does not know is an error, since it may be the one in use; one that is
+/// damaged is passed over where there is another.
 pub fn read_slots<'a>(encoded: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Slot>, RootKeyError> {
-    encoded.into_iter().map(|bytes| Slot::decode(bytes).map_err(RootKeyError::from)).collect()
+    let (mut slots, mut damaged) = (Vec::new(), 0);
+    for bytes in encoded {
+        match Slot::decode(bytes) {
+            Ok(slot) => slots.push(slot),
+            Err(UnlockError::Damaged) => damaged += 1,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if damaged > 0 && slots.is_empty() {
+        return Err(UnlockError::Damaged.into());
+    }
+    if damaged > 0 {
+        tracing::warn!(slots.damaged = damaged, "a way to unlock the home is damaged: `strongroom verify` names it");
+    }
+    Ok(slots)
 }
 
 /// What a home with these slots can be opened with.

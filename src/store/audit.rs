@@ -172,7 +172,7 @@ fn read(connection: &Connection, statement: &str, from: u64, limit: usize) -> Re
 }
 
 /// `None` where a column is not of its type.
-fn row_of(row: &Row<'_>, sequence: u64) -> Option<AuditRow> {
+pub fn row_of(row: &Row<'_>, sequence: u64) -> Option<AuditRow> {
     let bytes = |column: usize| row.get_ref(column).ok()?.as_blob().ok();
     let term = u32::try_from(row.get_ref(1).ok()?.as_i64().ok()?).ok()?;
     let sealed = Sealed::from_stored(term, bytes(2)?.to_vec(), Vec::new());

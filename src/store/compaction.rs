@@ -95,7 +95,8 @@ impl Writer {
         let mut head = self.head.clone();
         for revision in &superseded.revisions {
             // A row that is gone or damaged cannot be taken out of the sums: it stays for `verify` to judge.
-            let Ok(row) = self.shared.rows.row_in_passing(*revision) else { continue };
+            let read = self.shared.rows.row_in_passing(*revision);
+            let Ok(row) = read.map_err(|error| self.shared.judge(*revision, error)) else { continue };
             if let Err(error) = self.shared.keyring.verify(&row.record_id(), &row.sealed) {
                 tracing::error!(%error, "an old version does not pass authentication and is kept");
                 continue;
@@ -103,11 +104,12 @@ impl Writer {
             toggle(&mut head.accumulators, &self.shared.keyring, &row);
             removed.push(row);
         }
+        let gone: Vec<u64> = removed.iter().map(|row| row.revision).collect();
+        let _leaving = self.shared.incidents.leave(&gone);
         if !removed.is_empty() {
             head.sequence += 1;
             let line = StateChange::put(COMPACTED, line_value(line, cleaned));
             let state = self.replace_state(&mut head, &StateOverlay::new(), vec![line])?;
-            let gone: Vec<u64> = removed.iter().map(|row| row.revision).collect();
             let delete = async |transaction: &mut SqliteConnection| delete_versions(transaction, &gone).await;
             self.commit_state(head, state, delete).await?;
         }

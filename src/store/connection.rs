@@ -3,15 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
+use sqlx::ConnectOptions as _;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Row as _};
 
 use super::StoreError;
 
 /// Every schema there was, and how to come from one to the next.
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 /// A row of 1 KiB takes 1.7 KB: a page of 4 KiB would hold two of them and waste a quarter of itself.
 const PAGE_BYTES: u32 = 16 * 1024;
@@ -62,27 +61,14 @@ async fn check_version(connection: &mut SqliteConnection) -> Result<(), StoreErr
 pub async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     match MIGRATIONS.run(connection).await {
         Ok(()) => Ok(()),
-        Err(MigrateError::VersionMissing(version)) => Err(StoreError::Newer(version)),
+        Err(MigrateError::VersionMissing(version)) => Err(StoreError::newer_migration(version)),
         Err(error) => {
             Err(StoreError::Sqlite { what: "the schema cannot be brought up to date", source: Box::new(error) })
         }
     }
 }
 
-/// What the sealed head holds of the schema: SHA-256 over the lengths and texts of every table, index, trigger and
-/// view.
-pub async fn schema_hash(connection: &mut SqliteConnection) -> Result<[u8; 32], StoreError> {
-    let rows = sqlx::query("SELECT type, name, tbl_name, COALESCE(sql, '') FROM sqlite_schema ORDER BY type, name")
-        .fetch_all(connection)
-        .await
-        .map_err(StoreError::sqlite("the schema cannot be read"))?;
-    let mut hash = Sha256::new();
-    for row in rows {
-        for column in 0..4 {
-            let text: String = row.try_get(column).map_err(StoreError::sqlite("the schema cannot be read"))?;
-            hash.update((text.len() as u64).to_be_bytes());
-            hash.update(text.as_bytes());
-        }
-    }
-    Ok(hash.finalize().into())
+/// The number of this release's newest migration.
+pub fn newest_migration() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
 }

@@ -1,5 +1,7 @@
 //! What can go wrong. No text here holds content; each says what to do.
 
+use crate::crypto::{OpenError, OpenFailure};
+
 /// Why a home's database was not opened, or a value of the store's own not read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -16,16 +18,22 @@ pub enum StoreError {
     #[error("SQLite {0} has a defect that can corrupt the database: build with SQLite 3.51.3 or newer")]
     SqliteTooOld(String),
     /// Written by a newer release.
-    #[error("the database was written by a newer release (its migration {0} is unknown here): use that release")]
-    Newer(i64),
+    #[error("the database was written by a newer release ({0}): use that release, or a newer one")]
+    Newer(String),
     /// The schema is not the one that was sealed: something was added to or taken from the database.
-    #[error("the database has tables, triggers, views or indices that Strongroom did not make: restore a backup")]
-    ForeignSchema,
+    #[error(
+        "the database was changed from outside ({0}): `strongroom verify` says more; restore a backup, or have it put right with `strongroom verify --accept`"
+    )]
+    ForeignSchema(String),
     /// Something that everything depends on does not pass authentication.
-    #[error("the database was changed from outside ({0}): restore a backup")]
+    #[error(
+        "the database was changed from outside ({0}): `strongroom verify` says more; restore a backup, or accept what is left with `strongroom verify --accept`"
+    )]
     Integrity(String),
     /// The database lacks what every home has.
-    #[error("the database is no home: {0} is missing; restore a backup")]
+    #[error(
+        "the database is no home: {0} is missing; `strongroom verify` says whether something can be done, or restore a backup"
+    )]
     Incomplete(&'static str),
     /// There is a database already.
     #[error("there is a database already")]
@@ -48,6 +56,21 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    pub(super) fn newer_migration(version: i64) -> Self {
+        Self::Newer(format!("its migration {version} is unknown here"))
+    }
+
+    /// Of sealed bytes of the store's own that did not open: a newer release's, or changed. `opens_with_own_header` says
+    /// whether they open once their first bytes say what this release writes.
+    pub(super) fn of_opening(error: &OpenError, opens_with_own_header: impl Fn() -> bool) -> Self {
+        match error.failure() {
+            OpenFailure::UnknownVersion(_) | OpenFailure::UnknownAlgorithm(_) if !opens_with_own_header() => {
+                Self::Newer(error.to_string())
+            }
+            _ => Self::Integrity(error.to_string()),
+        }
+    }
+
     pub(super) fn sqlite<E>(what: &'static str) -> impl FnOnce(E) -> Self
     where
         E: std::error::Error + Send + Sync + 'static,

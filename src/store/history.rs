@@ -134,6 +134,7 @@ impl Writer {
                 head.audit_chain_head = record.link;
             }
             let gone: Vec<u64> = rows.iter().map(|row| row.revision).collect();
+            let _leaving = self.shared.incidents.leave(&gone);
             let work = async |transaction: &mut SqliteConnection| {
                 delete_versions(transaction, &gone).await?;
                 match &audit {

@@ -4,6 +4,7 @@
 //! list can show the store as it was at any revision since then, and a watch can be replayed. Below it are the versions
 //! that are kept (see [`kept`]).
 
+mod held;
 mod kept;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};

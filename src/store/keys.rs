@@ -6,8 +6,8 @@ use rusqlite::OptionalExtension as _;
 use sqlx::Connection as _;
 
 use super::audit::AUDIT_CHAIN;
-use super::connection::{connect, migrate, schema_hash};
-use super::{StoreError, reader};
+use super::connection::{connect, migrate};
+use super::{StoreError, reader, schema};
 use crate::crypto::{Head, Keyring};
 
 /// What a home stores of its keys, none of it secret.
@@ -63,7 +63,7 @@ pub async fn create(path: &Path, material: &KeyMaterial, keyring: &Keyring) -> R
     }
     let mut connection = connect(&making, true).await?;
     migrate(&mut connection).await?;
-    let schema_hash = schema_hash(&mut connection).await?;
+    let schema_hash = schema::hash(&schema::read(&mut connection).await?);
     let head = Head::empty(schema_hash, keyring.audit_start(AUDIT_CHAIN));
     let sealed = keyring.seal_head(&head.encode()).map_err(|_| StoreError::Random)?;
     let mut transaction = connection.begin().await.map_err(StoreError::sqlite(unwritable))?;

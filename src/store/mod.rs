@@ -16,17 +16,22 @@
 //! What it never does: see a plaintext (rows go in and out sealed), answer from a row that the index did not
 //! lead to, acknowledge what is not on the disk, or write once the disk has failed it.
 
+mod accept;
 mod audit;
 mod compaction;
 mod connection;
 mod error;
+mod examine;
 mod history;
+mod incidents;
 mod index;
 mod key_change;
 pub mod keys;
 mod open;
 mod reader;
 mod reseal;
+mod schema;
+mod sentry;
 mod state;
 mod statements;
 mod verify;
@@ -38,9 +43,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use self::accept::{Acceptance, accept};
 pub use self::audit::{AUDIT_CHAIN, AuditReadError, AuditRow};
 pub use self::error::{CommitError, ReadError, ReplayError, SnapshotError, StoreError};
+pub use self::examine::{Effect, Examination, Finding, examine};
 pub use self::history::{Destroyed, Destruction};
+use self::incidents::Incidents;
+pub use self::incidents::{Incident, ROWS_BEFORE_READ_ONLY};
 use self::index::Index;
 pub use self::index::Kept;
 pub use self::key_change::KeyChange;
@@ -306,6 +315,7 @@ struct Shared {
     rows: Rows,
     state: RwLock<StateRows>,
     findings: Findings,
+    incidents: Arc<Incidents>,
     /// The end of the chain of audit records, as the head that was committed last has it.
     audit_end: Mutex<ChainEnd>,
     /// See [`Store::audit_removed`].
@@ -380,32 +390,6 @@ impl Store {
     /// Every object of a kind that exists now.
     pub fn live(&self, kind_id: u8) -> Vec<Entry> {
         self.shared.index().live(kind_id).collect()
-    }
-
-    /// The version that was written as `revision`.
-    pub fn row(&self, revision: u64) -> Result<Arc<SealedRow>, ReadError> {
-        self.shared.rows.row(revision)
-    }
-
-    /// Takes out of `revisions` what is not served because it does not pass authentication; how many those were.
-    pub fn withhold(&self, revisions: &mut Vec<u64>) -> usize {
-        let findings = &self.shared.findings;
-        if !findings.withholds() {
-            return 0;
-        }
-        let before = revisions.len();
-        revisions.retain(|revision| {
-            !findings.damaged.contains_key(revision)
-                && self
-                    .row_in_passing(*revision)
-                    .is_ok_and(|row| !findings.refuses(&self.shared.keyring, row.kind_id, &row.namespace, &row.name))
-        });
-        before - revisions.len()
-    }
-
-    /// As [`Store::row`], for a reader of many rows once: leaves the cache as it is.
-    pub fn row_in_passing(&self, revision: u64) -> Result<Arc<SealedRow>, ReadError> {
-        self.shared.rows.row_in_passing(revision)
     }
 
     /// Objects of one kind at one revision, in order.

@@ -1,5 +1,6 @@
 //! Opening: the schema and the sealed head are checked, every row is authenticated, the index is built.
 
+use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -9,14 +10,17 @@ use tokio::sync::{mpsc, watch};
 
 use super::audit::AUDIT_CHAIN;
 use super::compaction::read_line;
-use super::connection::{connect, migrate, schema_hash};
+use super::connection::{connect, migrate};
+use super::examine::each_audit;
+use super::incidents::Incidents;
 use super::index::Index;
-use super::reader::Rows;
+use super::reader::{Rows, connect_at_rest};
+use super::sentry::Sentry;
 use super::state::{AUDIT_REMOVED, COMPACTED, StateRows, read_state};
 use super::verify::{compare, scan};
 use super::writer::Writer;
-use super::{Change, OpenOptions, Shared, Store, StoreError, statements};
-use crate::crypto::{ChainEnd, Head, Keyring};
+use super::{Change, OpenOptions, Shared, Store, StoreError, schema, statements};
+use crate::crypto::{ChainEnd, Head, HeadFormatError, Keyring, with_own_header};
 
 /// Commands that may wait for the writer; further ones wait to be let in.
 const QUEUE_COMMANDS: usize = 4096;
@@ -32,20 +36,24 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
     }
     let mut connection = connect(&path, false).await?;
     let mut head = read_head(&mut connection, &keyring).await?;
-    if schema_hash(&mut connection).await? != head.schema_hash {
-        return Err(StoreError::ForeignSchema);
+    let found = schema::read(&mut connection).await?;
+    if schema::hash(&found) != head.schema_hash {
+        let applied = applied(&mut connection).await;
+        let expected = schema::of_release(applied).await?;
+        return Err(StoreError::ForeignSchema(schema::describe(&schema::differences(&found, &expected))));
     }
     migrate(&mut connection).await?;
-    let migrated = schema_hash(&mut connection).await?;
-    if migrated != head.schema_hash {
-        head.schema_hash = migrated;
+    let migrated = schema::read(&mut connection).await?;
+    if schema::hash(&migrated) != head.schema_hash {
+        head.schema_hash = schema::hash(&migrated);
         let sealed = keyring.seal_head(&head.encode()).map_err(|_| StoreError::Random)?;
         statements::put_head(&mut connection, sealed)
             .await
             .map_err(StoreError::sqlite("the head cannot be written"))?;
     }
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let scanned = {
+    let sentry = Sentry::post(&path, migrated)?;
+    let mut scanned = {
         let (path, keyring) = (path.clone(), Arc::clone(&keyring));
         tokio::task::spawn_blocking(move || scan(&path, &keyring, processors))
             .await
@@ -61,11 +69,16 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
     if findings.refuses_state() {
         return Err(StoreError::Integrity("one of the store's own values is missing or an older one".to_owned()));
     }
+    // What is behind the head is none of ours; the sums have told, and no revision is taken from it.
+    scanned.known.retain(|known| known.revision <= head.revision);
     let audit_removed = audit_removed(&state, &keyring)?;
     let last = last_audit(&mut connection).await?.unwrap_or(audit_removed);
     findings.audit_broken = last.link != head.audit_chain_head;
 
-    let audit_end = ChainEnd { sequence: last.sequence, link: head.audit_chain_head };
+    // Where something is wrong with the chain, a number that stands behind the break is nobody's.
+    let last_sequence =
+        if findings.audit_broken { intact_end(&path, &keyring, audit_removed)?.sequence } else { last.sequence };
+    let audit_end = ChainEnd { sequence: last_sequence, link: head.audit_chain_head };
     let (line, cleaned) = compacted(&state, &keyring)?;
     let mut index = Index::new(line, cleaned);
     for known in scanned.known {
@@ -83,6 +96,7 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
         rows: Rows::new(&path, cache_bytes, processors + MORE_READERS, active),
         state: RwLock::new(state),
         findings,
+        incidents: Arc::new(Incidents::none()),
         audit_end: Mutex::new(audit_end),
         audit_removed: Mutex::new(audit_removed),
         refusal: Mutex::default(),
@@ -90,7 +104,7 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
         restore_epoch: head.restore_epoch,
         resealing: watch::Sender::default(),
     });
-    let mut writer = Writer::new(connection, Arc::clone(&shared), head, last.sequence, clock, feed);
+    let mut writer = Writer::new(connection, sentry, Arc::clone(&shared), head, last_sequence, clock, feed);
     writer.begin_resealing(scanned.foreign);
     // A thread of its own: among the tasks of a shared runtime each commit would wake several threads.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
@@ -104,12 +118,26 @@ async fn read_head(connection: &mut SqliteConnection, keyring: &Keyring) -> Resu
         .await
         .map_err(StoreError::sqlite("the head cannot be read"))?
         .ok_or(StoreError::Incomplete("its head"))?;
-    let plain = keyring.open_head(&sealed).map_err(|error| StoreError::Integrity(error.to_string()))?;
-    Head::decode(&plain).map_err(|error| StoreError::Integrity(error.to_string()))
+    open_head(&sealed, keyring)
+}
+
+/// The head out of its sealed bytes.
+pub(super) fn open_head(sealed: &[u8], keyring: &Keyring) -> Result<Head, StoreError> {
+    let with_own_header = || keyring.open_head(&with_own_header(sealed)).is_ok();
+    let plain = keyring.open_head(sealed).map_err(|error| StoreError::of_opening(&error, with_own_header))?;
+    Head::decode(&plain).map_err(|error| match error {
+        HeadFormatError::UnknownVersion(_) => StoreError::Newer(error.to_string()),
+        HeadFormatError::Malformed => StoreError::Integrity(error.to_string()),
+    })
+}
+
+/// The migration that the database has come to.
+async fn applied(connection: &mut SqliteConnection) -> Option<i64> {
+    sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations").fetch_one(connection).await.ok()
 }
 
 /// The compaction line, and how far it was cleaned up.
-fn compacted(state: &StateRows, keyring: &Keyring) -> Result<(u64, u64), StoreError> {
+pub(super) fn compacted(state: &StateRows, keyring: &Keyring) -> Result<(u64, u64), StoreError> {
     let Some(row) = state.get(COMPACTED) else { return Ok((0, 0)) };
     let plain = keyring
         .open_data(&row.record_id(COMPACTED), &row.sealed)
@@ -119,7 +147,7 @@ fn compacted(state: &StateRows, keyring: &Keyring) -> Result<(u64, u64), StoreEr
 
 /// Where the audit records that are kept go on from.
 #[expect(clippy::disallowed_methods, reason = "the number and link of a record are no secret")]
-fn audit_removed(state: &StateRows, keyring: &Keyring) -> Result<ChainEnd, StoreError> {
+pub(super) fn audit_removed(state: &StateRows, keyring: &Keyring) -> Result<ChainEnd, StoreError> {
     let Some(row) = state.get(AUDIT_REMOVED) else {
         return Ok(ChainEnd { sequence: 0, link: keyring.audit_start(AUDIT_CHAIN) });
     };
@@ -128,6 +156,25 @@ fn audit_removed(state: &StateRows, keyring: &Keyring) -> Result<ChainEnd, Store
         .map_err(|error| StoreError::Integrity(error.to_string()))?;
     ChainEnd::from_bytes(plain.expose())
         .ok_or_else(|| StoreError::Integrity("the last audit record that was removed".to_owned()))
+}
+
+/// The last record that is linked, record by record, to what was removed.
+fn intact_end(path: &Path, keyring: &Keyring, removed: ChainEnd) -> Result<ChainEnd, StoreError> {
+    let mut end = removed;
+    let mut is_whole = true;
+    let walked = each_audit(&connect_at_rest(path)?, |row| {
+        let next = row.ok().filter(|row| {
+            is_whole
+                && end.sequence.checked_add(1) == Some(row.sequence)
+                && keyring.audit_link(&end.link, row.sealed.meta()) == row.link
+        });
+        match next {
+            Some(row) => end = ChainEnd { sequence: row.sequence, link: row.link },
+            None => is_whole = false,
+        }
+    });
+    walked.map_err(StoreError::sqlite("the audit chain cannot be read"))?;
+    Ok(end)
 }
 
 /// Number and link of the last audit record that is kept.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row};
 
 use super::{Flags, ReadError, SealedRow, StoreError};
 use crate::crypto::Sealed;
@@ -19,6 +19,8 @@ use crate::model::kinds;
 const USUAL_ROW_BYTES: usize = 2048;
 /// Kept of the database by each reading connection, in KiB: the cache above it holds what is asked for again.
 const READER_CACHE_KIB: u32 = 512;
+
+const UNOPENED: &str = "the database cannot be opened for reading";
 
 /// The columns of a version, in the order that [`row_of`] reads.
 pub const COLUMNS: &str = "revision, kind, namespace, name, uid, flags, term, meta, data";
@@ -116,7 +118,8 @@ impl Rows {
             Ok(Some(row)) => Ok(Arc::new(row)),
             Ok(None) => Err(ReadError::NotFound { revision }),
             Err(ReadFailure::Sqlite) => Err(ReadError::Unavailable),
-            Err(ReadFailure::Shape) => Err(ReadError::Integrity { revision }),
+            // A page that is no page any more: the row on it is lost, not the store.
+            Err(ReadFailure::Corrupt | ReadFailure::Shape) => Err(ReadError::Integrity { revision }),
         }
     }
 
@@ -143,6 +146,7 @@ impl Rows {
 
 enum ReadFailure {
     Sqlite,
+    Corrupt,
     Shape,
 }
 
@@ -153,7 +157,10 @@ fn read_row(connection: &Connection, revision: u64) -> Result<Option<SealedRow>,
     let row = statement
         .query_row([revision.cast_signed()], |row| Ok(row_of(row, &mut |text| Arc::from(text))))
         .optional()
-        .map_err(|_| ReadFailure::Sqlite)?;
+        .map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt) => ReadFailure::Corrupt,
+            _ => ReadFailure::Sqlite,
+        })?;
     match row {
         None => Ok(None),
         Some(Some(row)) => Ok(Some(row)),
@@ -196,19 +203,24 @@ pub fn connect_at_rest(path: &Path) -> Result<Connection, StoreError> {
     }
     uri.push_str("?immutable=1");
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    Connection::open_with_flags(uri, flags).map_err(StoreError::sqlite("the database cannot be opened for reading"))
+    let connection = Connection::open_with_flags(uri, flags).map_err(StoreError::sqlite(UNOPENED))?;
+    prepare(&connection)?;
+    Ok(connection)
 }
 
 /// A read-only connection.
 pub fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let unopened = "the database cannot be opened for reading";
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(StoreError::sqlite(unopened))?;
+    let connection = Connection::open_with_flags(path, flags).map_err(StoreError::sqlite(UNOPENED))?;
+    prepare(&connection)?;
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection) -> Result<(), StoreError> {
     connection
         .execute_batch(&format!(
             "PRAGMA query_only=ON; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0; \
              PRAGMA busy_timeout=5000; PRAGMA cache_size=-{READER_CACHE_KIB};"
         ))
-        .map_err(StoreError::sqlite(unopened))?;
-    Ok(connection)
+        .map_err(StoreError::sqlite(UNOPENED))
 }

@@ -84,6 +84,9 @@ impl Writer {
 
     /// Seals some rows anew. Afterwards the disk and the processors are left to others for as long as that took.
     pub(super) async fn reseal(&mut self) {
+        if self.closed_for_writing.is_some() {
+            return;
+        }
         let Some(mut pass) = self.resealing.take() else { return };
         let begun = Instant::now();
         match self.reseal_some(&mut pass).await {

@@ -13,7 +13,7 @@ use super::statements::{delete_state, insert_audit, put_head, put_state};
 use super::verify::STATE_BUCKET;
 use super::writer::Writer;
 use super::{Flags, StateChange, StoreError};
-use crate::crypto::{Accumulators, Head, Keyring, RecordId, Sealed, Table};
+use crate::crypto::{Accumulators, Head, Keyring, RecordId, Sealed, Table, with_own_header};
 use crate::sensitive::SecretBytes;
 
 /// Key of the value that holds the compaction line.
@@ -38,6 +38,17 @@ impl StateRow {
         state_id(key, self.sequence)
     }
 
+    /// Authenticates it.
+    pub fn verify(&self, key: &str, keyring: &Keyring) -> Result<(), StoreError> {
+        let id = self.record_id(key);
+        keyring.verify(&id, &self.sealed).map_err(|error| {
+            StoreError::of_opening(&error, || {
+                let [meta, data] = [self.sealed.meta(), self.sealed.data()].map(with_own_header);
+                keyring.verify(&id, &Sealed::from_stored(self.sealed.term(), meta, data)).is_ok()
+            })
+        })
+    }
+
     /// Adds the row to the sums, or takes it out.
     pub fn toggle(&self, key: &str, accumulators: &mut Accumulators, keyring: &Keyring) {
         let id = self.record_id(key);
@@ -45,7 +56,7 @@ impl StateRow {
     }
 }
 
-fn state_id(key: &str, sequence: u64) -> RecordId<'_> {
+pub(super) fn state_id(key: &str, sequence: u64) -> RecordId<'_> {
     let flags = Flags::PUT.0;
     RecordId {
         table: Table::State,
@@ -195,7 +206,7 @@ pub async fn read_state(connection: &mut SqliteConnection, keyring: &Keyring) ->
         let data: Vec<u8> = row.try_get(4).map_err(StoreError::sqlite(unreadable))?;
         let term = u32::try_from(term).map_err(|_| StoreError::Integrity("a term is no number".to_owned()))?;
         let row = StateRow { sequence: sequence.cast_unsigned(), sealed: Sealed::from_stored(term, meta, data) };
-        keyring.verify(&row.record_id(&key), &row.sealed).map_err(|error| StoreError::Integrity(error.to_string()))?;
+        row.verify(&key, keyring)?;
         state.insert(key, row);
     }
     Ok(state)

@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
+use rusqlite::Connection;
 use zeroize::Zeroizing;
 
 use super::index::Known;
-use super::reader::{COLUMNS, connect, row_of};
+use super::reader::{COLUMNS, connect_at_rest, row_of};
 use super::{Flags, SealedRow, StoreError};
 use crate::crypto::{Accumulators, Head, Keyring};
 use crate::model::kinds;
@@ -47,6 +48,16 @@ impl Findings {
     /// Number of refused buckets.
     pub fn refused_buckets(&self) -> usize {
         self.refused.len()
+    }
+
+    /// The refused buckets of objects, with the rows left in each.
+    pub(super) fn refused_and_left(&self) -> Vec<(u16, Vec<&str>)> {
+        let objects = self.refused.iter().filter(|bucket| **bucket != STATE_BUCKET);
+        let left = |bucket: &u16| {
+            let prefix = of_bucket(*bucket);
+            self.in_refused.iter().filter_map(move |row| row.strip_prefix(&*prefix)).collect()
+        };
+        objects.map(|bucket| (*bucket, left(bucket))).collect()
     }
 
     /// Whether the store's own values together are not what was sealed.
@@ -90,17 +101,15 @@ impl Scan {
 /// Reads and authenticates every version.
 pub fn scan(path: &Path, keyring: &Arc<Keyring>, threads: usize) -> Result<Scan, StoreError> {
     let unreadable = "the rows cannot be read";
-    let connection = connect(path)?;
+    let connection = connect_at_rest(path)?;
     let (low, high): (i64, i64) = connection
         .query_row("SELECT COALESCE(MIN(revision), 0), COALESCE(MAX(revision), 0) FROM versions", [], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
         .map_err(StoreError::sqlite(unreadable))?;
+    let mut whole = Scan { damaged: foreign(&connection)?, ..Scan::empty() };
     drop(connection);
-    if low < 0 {
-        return Err(StoreError::Integrity(format!("a row has revision {low}, which no row of ours has")));
-    }
-    let (low, high) = (low.cast_unsigned(), high.cast_unsigned());
+    let (low, high) = (low.max(0).cast_unsigned(), high.max(0).cast_unsigned());
     let span = (high - low + 1).div_ceil(threads.max(1) as u64).max(ROWS_PER_THREAD);
     let ranges: Vec<(u64, u64)> = (0..threads.max(1) as u64)
         .map(|at| low + at * span)
@@ -115,7 +124,6 @@ pub fn scan(path: &Path, keyring: &Arc<Keyring>, threads: usize) -> Result<Scan,
             .map(|worker| worker.join().unwrap_or(Err(StoreError::Incomplete("a part of its rows"))))
             .collect()
     });
-    let mut whole = Scan::empty();
     for part in parts {
         let part = part?;
         whole.known.extend(part.known);
@@ -126,9 +134,29 @@ pub fn scan(path: &Path, keyring: &Arc<Keyring>, threads: usize) -> Result<Scan,
     Ok(whole)
 }
 
-fn scan_range(path: &Path, keyring: &Keyring, from: u64, until: u64) -> Result<Scan, StoreError> {
+/// Rows with revisions that none of ours has.
+fn foreign(connection: &Connection) -> Result<BTreeMap<u64, String>, StoreError> {
     let unreadable = "the rows cannot be read";
-    let connection = connect(path)?;
+    let mut statement = connection
+        .prepare("SELECT revision FROM versions WHERE revision < 0 ORDER BY revision LIMIT 4096")
+        .map_err(StoreError::sqlite(unreadable))?;
+    let revisions = statement.query_map([], |row| row.get::<_, i64>(0)).map_err(StoreError::sqlite(unreadable))?;
+    let mut found = BTreeMap::new();
+    for revision in revisions {
+        let revision = revision.map_err(StoreError::sqlite(unreadable))?;
+        let text = format!("row of versions, revision {revision}: no row of ours has such a revision");
+        found.insert(revision.cast_unsigned(), text);
+    }
+    Ok(found)
+}
+
+fn scan_range(path: &Path, keyring: &Keyring, from: u64, until: u64) -> Result<Scan, StoreError> {
+    scan_over(&connect_at_rest(path)?, keyring, from, until)
+}
+
+/// Reads and authenticates the versions in a range of revisions, both ends in it.
+pub fn scan_over(connection: &Connection, keyring: &Keyring, from: u64, until: u64) -> Result<Scan, StoreError> {
+    let unreadable = "the rows cannot be read";
     let mut statement = connection
         .prepare(&format!("SELECT {COLUMNS} FROM versions WHERE revision BETWEEN ?1 AND ?2 ORDER BY revision"))
         .map_err(StoreError::sqlite(unreadable))?;
@@ -184,6 +212,10 @@ pub fn toggle(accumulators: &mut Accumulators, keyring: &Keyring, row: &SealedRo
     accumulators.toggle(bucket(keyring, id.kind, id.namespace, id.name), &keyring.accumulator_item(&id, &row.sealed));
 }
 
+fn of_bucket(bucket: u16) -> String {
+    format!("bucket {bucket}: ")
+}
+
 /// What the sums say: which buckets differ, and which rows are left in them.
 pub fn compare(scan: &Scan, accumulators: &Accumulators, head: &Head, keyring: &Keyring) -> Findings {
     let refused: BTreeSet<u16> = head.accumulators.differing(accumulators).into_iter().collect();
@@ -202,7 +234,8 @@ pub fn compare(scan: &Scan, accumulators: &Accumulators, head: &Head, keyring: &
             let told = left.entry(bucket).or_default();
             if refused.contains(&bucket) && *told < TOLD_ROWS {
                 *told += 1;
-                in_refused.push(format!("bucket {bucket}: kind {kind:?}, namespace {namespace:?}, name {name:?}"));
+                let of_bucket = of_bucket(bucket);
+                in_refused.push(format!("{of_bucket}kind {kind:?}, namespace {namespace:?}, name {name:?}"));
             }
         }
     }

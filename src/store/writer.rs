@@ -21,6 +21,7 @@ use super::audit::link;
 use super::compaction::{CLEANED_ROWS, Marks};
 use super::index::Known;
 use super::reseal::Pass;
+use super::sentry::Sentry;
 use super::state::{StateOverlay, write_overlay};
 use super::statements::{self, Commits, NewAudit, NewVersion};
 use super::verify::toggle;
@@ -42,7 +43,7 @@ const TICK: Duration = Duration::from_secs(30);
 
 const DISK: &str = "the store cannot be written: see the server's log, then free disk space or mend the disk";
 const UNCERTAIN: &str = "the store was closed for writing because the disk failed during a commit: restart the server";
-const TAMPERED: &str = "the store is read-only because rows were changed from outside: see the server's log";
+const TAMPERED: &str = "the store is read-only because rows were changed from outside: see the server's log, stop it, and run `strongroom verify`";
 
 /// What the writer is asked for.
 pub enum Command {
@@ -58,6 +59,7 @@ pub enum Command {
 /// See the module.
 pub struct Writer {
     pub(super) connection: SqliteConnection,
+    sentry: Sentry,
     pub(super) shared: Arc<Shared>,
     pub(super) head: Head,
     pub(super) audit_sequence: u64,
@@ -101,6 +103,7 @@ struct Batch {
 impl Writer {
     pub(super) fn new(
         connection: SqliteConnection,
+        sentry: Sentry,
         shared: Arc<Shared>,
         head: Head,
         audit_sequence: u64,
@@ -112,6 +115,7 @@ impl Writer {
         let commits = Commits::default();
         Self {
             connection,
+            sentry,
             shared,
             head,
             audit_sequence,
@@ -142,16 +146,19 @@ impl Writer {
                     None => return,
                 },
                 () = std::future::ready(()), if self.may_clean_up() => {
+                    self.heed_incidents();
                     self.clean_up().await;
                     continue;
                 }
                 () = until(self.resealing_due()) => {
+                    self.heed_incidents();
                     self.reseal().await;
                     continue;
                 }
             };
             let mut next = command;
             while let Some(command) = next.take() {
+                self.heed_incidents();
                 match command {
                     Command::Commit { group, reply } => next = self.commit(group, reply, &mut queue).await,
                     Command::State { rows, audit, reply } => {
@@ -177,6 +184,17 @@ impl Writer {
             }
             self.keep_up().await;
         }
+    }
+
+    /// Nothing more is written once something is foreign in the schema, or too many rows were changed from outside.
+    fn heed_incidents(&mut self) {
+        if self.closed_for_writing.is_some() {
+            return;
+        }
+        if let Some(foreign) = self.sentry.look() {
+            self.shared.incidents.tell_of_schema(foreign);
+        }
+        self.closed_for_writing = self.shared.incidents.refusal();
     }
 
     /// Cleans up as much as was written since the last time, and seals anew what is due: otherwise neither would get its
@@ -439,6 +457,7 @@ impl Writer {
     /// Moves the compaction line; where the disk was full, finds out whether it still is, so that readiness comes back
     /// without anybody writing.
     async fn on_tick(&mut self) {
+        self.heed_incidents();
         self.cleaning_paused = false;
         let was_refused = self.shared.refusal.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         if was_refused && self.write_state(Vec::new(), None).await.is_ok() {
@@ -456,8 +475,10 @@ impl Writer {
 
     /// The last connection that closes moves the write-ahead log into the database file and removes it.
     async fn close(self) -> Result<(), StoreError> {
-        self.shared.rows.close();
-        self.connection.close().await.map_err(StoreError::sqlite("the database cannot be closed"))
+        let Self { connection, sentry, shared, .. } = self;
+        shared.rows.close();
+        drop(sentry);
+        connection.close().await.map_err(StoreError::sqlite("the database cannot be closed"))
     }
 }
 

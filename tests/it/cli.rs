@@ -11,7 +11,7 @@ mod sessions;
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&[&str]; 72] = [
+const COMMANDS: [&[&str]; 73] = [
     &[],
     &["serve"],
     &["healthcheck"],
@@ -82,6 +82,7 @@ const COMMANDS: [&[&str]; 72] = [
     &["admin", "rotate"],
     &["admin", "rotate-signing-keys"],
     &["admin", "ca-pin"],
+    &["verify"],
     &["doctor"],
     &["completion"],
 ];

@@ -23,4 +23,5 @@ mod server;
 mod support;
 mod sync;
 mod tamper;
+mod verify;
 mod wire;

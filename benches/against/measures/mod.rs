@@ -12,6 +12,7 @@ pub mod rotate;
 pub mod scale;
 pub mod scan;
 pub mod sync;
+pub mod verify;
 pub mod watch;
 pub mod write;
 

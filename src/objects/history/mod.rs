@@ -150,7 +150,12 @@ impl Objects {
             return self.open(&SECRET, row)?.trail();
         }
         let damaged = || Error::Integrity(super::Resource::new(&SECRET, &row.name));
-        let meta = self.keyring.open_meta(&row.record_id(), &row.sealed).map_err(|_| damaged())?;
+        let meta = if let Ok(meta) = self.keyring.open_meta(&row.record_id(), &row.sealed) {
+            meta
+        } else {
+            let fresh = self.store.reread(&row).map_err(|_| damaged())?;
+            self.keyring.open_meta(&fresh.record_id(), &fresh.sealed).map_err(|_| damaged())?
+        };
         super::record::trail_of_end(meta.expose()).map_err(|_| damaged())
     }
 }

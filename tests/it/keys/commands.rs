@@ -148,7 +148,7 @@ fn a_hardened_room_opens_with_its_passphrase_alone() {
     let file = private(&person, "passphrase", PASSPHRASE);
     // A key file of another room is not done away with.
     let foreign =
-        private(&person, "foreign.key", "strongroom-unlock-key-v1:RXhhbXBsZSBrZXkgb2YgdGhlIGRvY3VtZW50YXRpb24hISE=\n");
+        private(&person, "foreign.key", "strongroom-unlock-key-v1:RXhhbXBsZSBrZXksIG9mIGRvY3VtZW50YXRpb24gMzI=\n");
     let refused = keys(&person, &app, &["harden", "--new-passphrase-file", &file, "--key-file", &foreign]);
     assert!(refused.code == 1 && refused.stderr.contains("does not open it"), "{}", refused.stderr);
     assert!(fs::read_to_string(&foreign).unwrap().contains("RXhhbXBs") && key_file.exists());
