@@ -17,6 +17,7 @@ pub mod generate;
 pub mod import;
 pub mod issue;
 pub mod keys;
+pub mod kms;
 pub mod kube_client;
 pub mod kubeconfig;
 pub mod model;

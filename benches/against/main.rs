@@ -84,6 +84,7 @@ async fn measure(options: &Options) -> Outcome<()> {
             Measure::Logins => measures::logins::run(options, &servers, &mut rows).await,
             Measure::Audit => measures::audit::run(options, &servers, &mut rows).await,
             Measure::History => measures::history::run(options, &servers, &mut rows).await,
+            Measure::Kms => measures::kms::run(options, &servers, &mut rows).await,
             Measure::Scan => measures::scan::run(options, &mut rows),
             Measure::Verify => measures::verify::run(options, &servers, &mut rows).await,
             Measure::Empty => measures::empty::run(options, &servers, &mut rows).await,

@@ -68,6 +68,8 @@ pub enum Measure {
     Deliver,
     /// Secrets into a genuine kube-apiserver, against applying them without a store
     Sync,
+    /// What the KMS plugin encrypts and decrypts for a cluster
+    Kms,
     /// Files scanned for values of the store, against grep
     Scan,
     /// Everything in a home with very many Secrets looked at, while no server runs
@@ -96,6 +98,7 @@ impl Options {
                 Measure::Export,
                 Measure::Deliver,
                 Measure::Sync,
+                Measure::Kms,
                 Measure::Scan,
             ];
         }
@@ -131,6 +134,7 @@ impl fmt::Display for Measure {
             Self::Export => "export",
             Self::Deliver => "deliver",
             Self::Sync => "sync",
+            Self::Kms => "kms",
             Self::Scan => "scan",
             Self::Verify => "verify",
             Self::Empty => "empty",

@@ -13,6 +13,7 @@ mod health;
 mod impersonation;
 mod imports;
 mod keys;
+mod kms_keys;
 mod kube_openapi;
 mod metrics;
 mod negotiate;
@@ -55,6 +56,7 @@ use crate::auth::Authenticator;
 use crate::clock::SharedClock;
 use crate::issue;
 use crate::keys::Custody;
+use crate::kms;
 use crate::model::user::{PeerUid, User};
 use crate::model::validation::options;
 use crate::objects::watch::Hub;
@@ -106,6 +108,8 @@ pub struct State {
     pub issuing: Issuing,
     /// Data keys, root key, slots.
     pub keys: Arc<Custody>,
+    /// Encrypts and decrypts for clusters.
+    pub kms: kms::Room,
     /// Places of exports that are rendered or sent.
     exports: Arc<Semaphore>,
 }
@@ -128,6 +132,8 @@ pub struct Home {
     pub issuing: Issuing,
     /// Data keys, root key, slots.
     pub keys: Arc<Custody>,
+    /// Encrypts and decrypts for clusters.
+    pub kms: kms::Room,
 }
 
 /// What is known of what is issued.
@@ -161,8 +167,17 @@ impl State {
         settings: Settings,
         home: Home,
     ) -> Self {
-        let Home { rotate_admin, client_authority, mutation_records, verify_audit, room, sync_metrics, issuing, keys } =
-            home;
+        let Home {
+            rotate_admin,
+            client_authority,
+            mutation_records,
+            verify_audit,
+            room,
+            sync_metrics,
+            issuing,
+            keys,
+            kms,
+        } = home;
         let (health, metrics, changes) = (Arc::default(), Arc::default(), Arc::default());
         Self {
             objects,
@@ -182,6 +197,7 @@ impl State {
             sync_metrics,
             issuing,
             keys,
+            kms,
             exports: Arc::new(Semaphore::new(exports::EXPORTS_AT_ONCE)),
         }
     }

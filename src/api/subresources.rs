@@ -47,6 +47,9 @@ pub(super) async fn create(
     if kind.id == SECRET_SYNC_RENDERING.id {
         return super::renderings::create(context, permit, payload).await;
     }
+    if super::kms_keys::is_of(kind) {
+        return super::kms_keys::create(context, permit, kind, payload).await;
+    }
     let asked = Asked::read(context, permit, kind, payload).await?;
     match kind.kind {
         "TokenRequest" => token(context, permit, asked),

@@ -57,6 +57,7 @@ enum Layout {
     SecretRevision,
     Certificate,
     GeneratedSecret,
+    KmsKey,
     Event,
     /// Roles, and every kind without a layout of its own.
     Plain,
@@ -76,6 +77,7 @@ impl Layout {
             ("strongroom.dev", "SecretRevision") => Self::SecretRevision,
             ("strongroom.dev", "Certificate") => Self::Certificate,
             ("strongroom.dev", "GeneratedSecret") => Self::GeneratedSecret,
+            ("strongroom.dev", "KMSKey") => Self::KmsKey,
             _ => Self::Plain,
         }
     }
@@ -161,6 +163,13 @@ pub fn columns(kind: &Kind) -> Value {
             age(),
             column("Status", "", "Why it is ready or not.", 1),
             column("Next Rotation", "", "When every value is made anew.", 1),
+        ]),
+        Layout::KmsKey => json!([
+            name,
+            column("Terms", "", "How many terms decrypt.", 0),
+            column("Rotated", "", "How long ago the current term was made.", 0),
+            age(),
+            column("Current Key ID", "", "The key id that is encrypted with.", 1),
         ]),
         Layout::Event => json!([
             column("Last Seen", "", "How long ago it happened last.", 0),
@@ -254,6 +263,13 @@ pub fn row(
                 keys_of(object),
                 age()
             ])
+        }
+        Layout::KmsKey => {
+            let terms = object.get("status").map_or(&[][..], |status| items(status, "terms"));
+            let rotated = terms.last().map(|term| text(term, "/createdTime")).and_then(parse_rfc3339);
+            let rotated = rotated.map(|then| human_age(now_unix_seconds.saturating_sub(then)));
+            let rotated = rotated.unwrap_or_else(|| "<unknown>".to_owned());
+            json!([name, terms.len(), rotated, age(), text(object, "/status/currentKeyID")])
         }
         Layout::Certificate => {
             let (status, _) = condition(object, "Ready");

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::{IncludeObject, OfSecret, columns, partial_object_metadata, row, table};
 use crate::model::kinds::{
-    CERTIFICATE, CLUSTER_ROLE, CLUSTER_ROLE_BINDING, EVENT, GENERATED_SECRET, Kind, NAMESPACE, ROLE, ROLE_BINDING,
-    SECRET, SERVICE_ACCOUNT,
+    CERTIFICATE, CLUSTER_ROLE, CLUSTER_ROLE_BINDING, EVENT, GENERATED_SECRET, KMS_KEY, Kind, NAMESPACE, ROLE,
+    ROLE_BINDING, SECRET, SERVICE_ACCOUNT,
 };
 
 const META_V1: &str = "meta.k8s.io/v1";
@@ -25,6 +25,7 @@ fn each_kind_has_its_columns() {
         (&SECRET, "Name/name/0 Type//0 Data//0 Age//0 Expires//1"),
         (&CERTIFICATE, "Name/name/0 Ready//0 Secret//0 Age//0 Issuer//1 Status//1 Expires//1 Renewal//1"),
         (&GENERATED_SECRET, "Name/name/0 Ready//0 Secret//0 Last Rotation//0 Age//0 Status//1 Next Rotation//1"),
+        (&KMS_KEY, "Name/name/0 Terms//0 Rotated//0 Age//0 Current Key ID//1"),
         (&NAMESPACE, "Name/name/0 Status//0 Age//0"),
         (&SERVICE_ACCOUNT, "Name/name/0 Secrets//0 Age//0"),
         (&ROLE, "Name/name/0 Created At/date/0"),

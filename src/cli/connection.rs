@@ -99,6 +99,11 @@ impl ConnectionOptions {
 }
 
 impl ConnectionOptions {
+    /// A client of the server, for who has a runtime and stays: to be made within it. Nothing is sent yet.
+    pub(super) fn client(&self, environment: &Environment) -> Result<Client, CliError> {
+        find(self.source(environment)?).map(|(client, _)| client)
+    }
+
     /// The context of `strongroom login` that the connection is made by, if it is.
     pub(super) fn own_context(&self, environment: &Environment) -> Option<OwnContext> {
         match self.source(environment).ok()? {

@@ -27,6 +27,7 @@ mod healthcheck;
 mod home_options;
 mod import;
 mod keys;
+mod kms;
 mod kubeconfig;
 mod login;
 mod logout;
@@ -114,6 +115,8 @@ enum Command {
     Sync(Box<sync::Sync>),
     /// Prepare clusters that Secrets are sent to
     Cluster(Box<cluster::Cluster>),
+    /// Lend keys to clusters, to encrypt what they store
+    Kms(kms::Kms),
     /// Read the audit log
     Audit(audit::Audit),
     /// Give kubectl a token; `login` sets it up
@@ -257,6 +260,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Credentials(command) => command.run(&environment),
         Command::Sync(command) => command.run(&environment),
         Command::Cluster(command) => command.run(&environment),
+        Command::Kms(command) => command.run(&environment),
         Command::Audit(command) => command.run(&environment),
         Command::Credential(command) => command.run(&environment),
         Command::Keys(command) => command.run(&environment),

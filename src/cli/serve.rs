@@ -10,7 +10,7 @@ use super::audit::AuditOptions;
 use super::home_options::{HomeOption, UnlockOptions};
 use super::output::print;
 use crate::clock::SystemClock;
-use crate::config::{Environment, ServeConfig, ServeFlags};
+use crate::config::{Environment, KmsFlags, ServeConfig, ServeFlags};
 use crate::server;
 
 /// Options of `serve`.
@@ -98,6 +98,18 @@ pub struct Serve {
     /// Do not issue what Certificates ask for, nor make what GeneratedSecrets ask for [env: STRONGROOM_ISSUING=off]
     #[arg(long)]
     no_issuing: bool,
+    /// Serve the KMS plugin of a cluster's API server on this Unix socket [env: STRONGROOM_KMS_SOCKET]
+    #[arg(long, value_name = "PATH")]
+    kms_socket: Option<PathBuf>,
+    /// The KMSKey behind it [env: STRONGROOM_KMS_KEY]
+    #[arg(long, value_name = "NAME")]
+    kms_key: Option<String>,
+    /// The service account that it acts as, which needs verbs encrypt and decrypt on the key [env: STRONGROOM_KMS_SERVICE_ACCOUNT]
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    kms_service_account: Option<String>,
+    /// A user who may connect to it besides root and the one who serves; may be repeated [env: STRONGROOM_KMS_ALLOW_UID, separated by commas]
+    #[arg(long, value_name = "UID")]
+    kms_allow_uid: Vec<u32>,
 }
 
 impl Serve {
@@ -134,6 +146,12 @@ impl Serve {
             audit: self.audit.into_flags(),
             no_sync: self.no_sync,
             no_issuing: self.no_issuing,
+            kms: KmsFlags {
+                socket: self.kms_socket,
+                key: self.kms_key,
+                service_account: self.kms_service_account,
+                allow_uids: self.kms_allow_uid,
+            },
         };
         let config = ServeConfig::resolve(flags, environment)?;
         Ok(server::run(config, Arc::new(SystemClock), print)?)

@@ -12,6 +12,7 @@ pub mod environment;
 pub mod events;
 pub mod history;
 pub mod home;
+pub mod kms;
 pub mod limits;
 pub mod listen;
 pub mod log;
@@ -34,6 +35,7 @@ pub use environment::Environment;
 pub use events::EventTtl;
 pub use history::History;
 pub use home::HomePaths;
+pub use kms::{KmsConfig, KmsFlags};
 pub use limits::Limits;
 pub use listen::{Advertise, ListenAddress};
 pub use outside_issuers::OutsideIssuer;
@@ -132,6 +134,8 @@ pub struct ServeFlags {
     pub no_sync: bool,
     /// `--no-issuing`
     pub no_issuing: bool,
+    /// `--kms-…`
+    pub kms: KmsFlags,
 }
 
 /// Everything `serve` needs to know.
@@ -179,6 +183,8 @@ pub struct ServeConfig {
     pub sync: bool,
     /// Whether certificates are issued and values generated.
     pub issuing: bool,
+    /// Where a cluster's API server finds its KMS plugin.
+    pub kms: Option<KmsConfig>,
 }
 
 impl ServeConfig {
@@ -229,6 +235,7 @@ impl ServeConfig {
         let audit = AuditConfig::resolve(flags.audit, environment)?;
         let sync = !flags.no_sync && environment.switch("STRONGROOM_SYNC")?.unwrap_or(true);
         let issuing = !flags.no_issuing && environment.switch("STRONGROOM_ISSUING")?.unwrap_or(true);
+        let kms = KmsConfig::resolve(flags.kms, environment)?;
         Ok(Self {
             home,
             listen,
@@ -251,6 +258,7 @@ impl ServeConfig {
             audit,
             sync,
             issuing,
+            kms,
         })
     }
 }

@@ -34,6 +34,9 @@ pub(super) const LABEL_OFFLINE_SEAL: &[u8] = b"strongroom/v1/offline-seal";
 /// HKDF `info` by which it becomes the key that names what is kept there.
 pub(super) const LABEL_OFFLINE_NAME: &[u8] = b"strongroom/v1/offline-name";
 
+/// HKDF `info` by which the seed of a KMSKey's term becomes the key that encrypts.
+pub(super) const LABEL_KMS: &[u8] = b"strongroom/v1/kms";
+
 /// First bytes of a row's associated data.
 pub(super) const AAD_RECORD: &[u8] = b"strongroom/rec/v1\0";
 /// First bytes of a slot's associated data.
@@ -46,6 +49,8 @@ pub(super) const AAD_HEAD: &[u8] = b"strongroom/head/v1\0";
 pub(super) const AAD_CURSOR: &[u8] = b"strongroom/cursor/v1\0";
 /// First bytes of the associated data of what a machine keeps.
 pub(super) const AAD_OFFLINE: &[u8] = b"strongroom/offline/v1\0";
+/// First bytes of the associated data of what a KMSKey encrypts.
+pub(super) const AAD_KMS: &[u8] = b"strongroom/kms/v1\0";
 /// First bytes of the message whose MAC starts an audit chain.
 pub(super) const AUDIT_START: &[u8] = b"strongroom/audit/v1\0";
 /// First bytes of what is signed of the audit log.

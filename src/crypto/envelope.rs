@@ -321,7 +321,7 @@ pub(super) fn decrypt_into(
 }
 
 /// A reader past the two bytes that every format begins with.
-fn versioned(sealed: &[u8]) -> Result<Reader<'_>, OpenFailure> {
+pub(super) fn versioned(sealed: &[u8]) -> Result<Reader<'_>, OpenFailure> {
     let mut reader = Reader::new(sealed);
     match reader.byte().ok_or(OpenFailure::Truncated)? {
         VERSION => {}

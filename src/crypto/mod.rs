@@ -10,6 +10,7 @@
 //!                                                 ├─ k_sync_mac    marks of synced objects; the key of fingerprints in SealedSecrets
 //!                                                 └─ k_index, k_scan
 //!
+//! terms of a KMSKey ──► what a cluster's API server has encrypted; stored as a sealed value of the store
 //! offline key of a machine ──► what it keeps of Secrets, and the names of those files; the server knows none
 //! ```
 //!
@@ -19,7 +20,7 @@
 //!
 //! | format | bytes |
 //! |---|---|
-//! | column of a row | `01 ver ‖ 01 alg ‖ term u32 ‖ nonce 24 ‖ ciphertext ‖ tag 16` |
+//! | column of a row, what a KMSKey encrypts | `01 ver ‖ 01 alg ‖ term u32 ‖ nonce 24 ‖ ciphertext ‖ tag 16` |
 //! | head, cursor, what a machine keeps offline | `01 ver ‖ 01 alg ‖ nonce 24 ‖ ciphertext ‖ tag 16` |
 //! | wrapped keyring | `01 ver ‖ 01 alg ‖ nonce 24 ‖ commitment 32 ‖ ciphertext ‖ tag 16` |
 //! | slot | `01 ver ‖ 01 alg ‖ kind ‖ kdf ‖ id u32 ‖ m u32 ‖ t u32 ‖ p u32 ‖ LP(salt) ‖ nonce 24 ‖ commitment 32 ‖ ciphertext 32 ‖ tag 16 ‖ check 8` |
@@ -38,6 +39,7 @@ mod ephemeral;
 mod errors;
 mod head;
 mod keyring;
+mod kms;
 mod offline;
 mod password;
 mod scan;
@@ -59,6 +61,7 @@ pub use ephemeral::EphemeralMac;
 pub use errors::{OpenError, OpenFailure, RandomError, ResealError, RingError, SealError, TermError, UnlockError};
 pub use head::{Accumulators, BUCKETS, Head, HeadFormatError};
 pub use keyring::Keyring;
+pub use kms::{KMS_OVERHEAD_BYTES, KmsBinding, KmsRing};
 pub use offline::OfflineKey;
 pub use password::{PasswordError, Verified, hash_of_nothing, hash_password, password_limits, verify_password};
 pub use scan::{SCAN_WINDOW, SCAN_WINDOW_BITS, ScanKey};

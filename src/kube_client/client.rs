@@ -1,5 +1,6 @@
 //! One server, asked over connections of its own.
 
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -92,6 +93,16 @@ impl Client {
         Self::of_config(config, ["", ""])
     }
 
+    /// A client of a server of this machine that speaks without TLS. Does not connect yet.
+    pub fn of_loopback(address: SocketAddr) -> Result<Self, ConnectError> {
+        let text = format!("http://{address}");
+        if !address.ip().is_loopback() {
+            return Err(ConnectError::Address(text));
+        }
+        let uri = text.parse().map_err(|_| ConnectError::Address(text))?;
+        Self::of_any_config(Config::new(uri), ["", ""])
+    }
+
     /// A client of the server that a context leads to: the one named, else the current one of the first file that
     /// has one. Does not connect yet. The first request runs the credential plugin that the user's entry names, if any:
     /// kubectl does the same with the same file, which is the user's own.
@@ -100,11 +111,15 @@ impl Client {
         Self::of_config(loaded.config, [&loaded.context, &loaded.user])
     }
 
-    fn of_config(mut config: Config, entries: [&str; 2]) -> Result<Self, ConnectError> {
-        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+    fn of_config(config: Config, entries: [&str; 2]) -> Result<Self, ConnectError> {
         if config.cluster_url.scheme_str() != Some("https") {
-            return Err(ConnectError::Address(server));
+            return Err(ConnectError::Address(config.cluster_url.to_string().trim_end_matches('/').to_owned()));
         }
+        Self::of_any_config(config, entries)
+    }
+
+    fn of_any_config(mut config: Config, entries: [&str; 2]) -> Result<Self, ConnectError> {
+        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         config.write_timeout = Some(ANSWER_TIMEOUT);
         config.read_timeout = Some(ANSWER_TIMEOUT);

@@ -139,7 +139,7 @@ impl Kind {
     /// Whether its objects count the changes of what is wanted (`metadata.generation`), and status is apart from it, as
     /// with custom resources.
     pub fn has_generation(&self) -> bool {
-        matches!(self.id, 9 | 10 | 12 | 13)
+        matches!(self.id, 9 | 10 | 12 | 13 | 15)
     }
 
     /// The subresource of this name.
@@ -184,6 +184,7 @@ pub static KINDS: &[&Kind] = &[
     &SECRET_REVISION,
     &CERTIFICATE,
     &GENERATED_SECRET,
+    &KMS_KEY,
     &TOKEN_REVIEW,
     &SELF_SUBJECT_REVIEW,
     &SELF_SUBJECT_ACCESS_REVIEW,
@@ -199,8 +200,17 @@ pub static KINDS: &[&Kind] = &[
 ];
 
 /// The kinds without a path of their own: what subresources take and return.
-pub static REQUEST_KINDS: &[&Kind] =
-    &[&TOKEN_REQUEST, &PASSWORD_REQUEST, &CERTIFICATE_REQUEST, &CERTIFICATE_REVOCATION, &SECRET_SYNC_RENDERING];
+pub static REQUEST_KINDS: &[&Kind] = &[
+    &TOKEN_REQUEST,
+    &PASSWORD_REQUEST,
+    &CERTIFICATE_REQUEST,
+    &CERTIFICATE_REVOCATION,
+    &SECRET_SYNC_RENDERING,
+    &KMS_KEY_ROTATION,
+    &KMS_KEY_RETIREMENT,
+    &KMS_ENCRYPTION,
+    &KMS_DECRYPTION,
+];
 
 /// The kinds that decide who may do what, and who is who.
 pub static ACCESS_KINDS: &[&Kind] = &[&ROLE, &ROLE_BINDING, &CLUSTER_ROLE, &CLUSTER_ROLE_BINDING, &USER];
@@ -221,6 +231,7 @@ const STORED_NAMES: &[(u8, &str)] = &[
     (14, "strongroom.dev/SecretRevision"),
     (12, "strongroom.dev/Certificate"),
     (13, "strongroom.dev/GeneratedSecret"),
+    (15, "strongroom.dev/KMSKey"),
 ];
 
 /// The kind behind `/apis/GROUP/VERSION/PLURAL` (`group` empty for core).

@@ -9,6 +9,7 @@ pub mod expiry;
 pub mod field_error;
 pub mod generated_secret;
 pub mod kinds;
+pub mod kms_key;
 pub mod length;
 pub mod retention;
 pub mod schema;

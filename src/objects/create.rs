@@ -58,6 +58,7 @@ impl Objects {
             if !errors.is_empty() {
                 return Err(Error::Invalid(Resource::new(kind, &name), errors));
             }
+            self.begin_kms_key(kind, object);
             let change = Change::create(kind, request.namespace(), object);
             let change = self.chronicled(request, change, None, Some(object))?;
             match self.commit(request, change, options.dry_run).await {

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::create::{set, text};
 use super::finish::{Change, Outcome};
+use super::kms_keys::may_delete;
 use super::live::Loaded;
 use super::update::{MODIFIED, finalizers_left};
 use super::{Error, Objects, PageRequest, Request, Resource};
@@ -51,6 +52,7 @@ impl Objects {
             let loaded = self.get(request)?;
             let document = self.document(&loaded)?;
             preconditions(kind, name, document.expose(), options)?;
+            may_delete(kind, name, document.expose())?;
             match self.delete_version(request, loaded, document, options).await {
                 Err(Error::Conflict(_, text)) if text == MODIFIED => {}
                 other => return other,

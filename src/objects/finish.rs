@@ -172,6 +172,9 @@ impl Objects {
         if kind.id == kinds::USER.id && change.plain.is_none() {
             state.push(StateChange::remove(password_state_key(&uid_text(&change.uid))));
         }
+        if kind.id == kinds::KMS_KEY.id && (change.plain.is_none() || matches!(change.expect, Expect::Absent)) {
+            state.push(self.kms_key_state(&uid_text(&change.uid), change.plain.is_none())?);
+        }
         state.extend(self.record_of_deletion(kind, &namespace, &name, change.expect, change.plain.is_none()));
         let mut mutations = vec![change.mutation()];
         if is_new_namespace {

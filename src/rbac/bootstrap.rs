@@ -200,6 +200,14 @@ const ROLES: &[RoleRow] = &[
         "system:strongroom:authority-viewer",
         &[Paths { verbs: &["get"], paths: &["/strongroom/v1/workload-authority"] }],
     ),
+    // For the service account behind the socket of a cluster's API server, bound by whoever lends it a key.
+    role(
+        "system:strongroom:kms-plugin",
+        &[
+            Resources { verbs: &["decrypt", "encrypt", "get"], group: OURS, resources: &["kmskeys"] },
+            Resources { verbs: &["create"], group: OURS, resources: &["kmskeys/decrypt", "kmskeys/encrypt"] },
+        ],
+    ),
     role(
         // Whoever may change a slot opens every later copy of the database: this is as much as being the administrator.
         "system:strongroom:key-custodian",

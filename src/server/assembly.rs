@@ -18,6 +18,7 @@ use crate::config::{AuditConfig, ConfigError, DataKeyAge, EventTtl, History, Hom
 use crate::crypto::{Argon2Cost, Keyring, Slot, password_limits};
 use crate::issue::{self, RoomAuthority};
 use crate::keys::{self, Custody, Opened};
+use crate::kms;
 use crate::model::user::User;
 use crate::objects::watch::Hub;
 use crate::objects::{MakeToken, Objects, controllers};
@@ -48,6 +49,7 @@ pub struct Assembly {
     /// See [`Assembly::trust`].
     trust: Arc<watch::Sender<Option<Vec<u8>>>>,
     clock: SharedClock,
+    kms: kms::Room,
     state: api::State,
 }
 
@@ -241,7 +243,8 @@ impl Assembly {
         let custody =
             Custody::new(store.clone(), Arc::clone(&keyring), Arc::clone(&clock), Argon2Cost::DEFAULT, opened);
         let custody = Arc::new(custody);
-        let following = (room.clone(), Arc::clone(&sync_metrics), issuing.clone(), Arc::clone(&custody));
+        let kms = kms::Room::new(Arc::clone(&objects), Arc::clone(&audit), Arc::clone(&own_clock));
+        let following = (room.clone(), Arc::clone(&sync_metrics), issuing.clone(), Arc::clone(&custody), kms.clone());
         let state =
             api_state(Arc::clone(&objects), hub, Arc::clone(&audit), clock, switched, credentials.clone(), following);
         tokio::spawn(api::AccessChanges::run(state.clone()));
@@ -255,6 +258,7 @@ impl Assembly {
             tokio::spawn(audit_log::look_after(Arc::clone(&audit), store.clone())).abort_handle(),
             tokio::spawn(audit_log::copy_mutations(Arc::clone(&audit), store.clone())).abort_handle(),
             tokio::spawn(incidents::record(Arc::clone(&audit), store.clone(), Arc::clone(&own_clock))).abort_handle(),
+            tokio::spawn(kms::keeper::run(kms.clone())).abort_handle(),
         ];
         if let Some(changes) = sync_changes {
             background.push(tokio::spawn(sync::controller::run(room, sync_metrics, changes)).abort_handle());
@@ -273,13 +277,18 @@ impl Assembly {
         background.push(tokio::spawn(expiring).abort_handle());
         let background: Arc<[AbortHandle]> = background.into();
         let trust = Arc::new(trust);
-        Ok(Self { store, credentials, audit, background, trust, clock: own_clock, state })
+        Ok(Self { store, credentials, audit, background, trust, clock: own_clock, kms, state })
     }
 
     /// Says by which certificate (PEM) clients know the server; `None` where they need none. Secrets of service
     /// accounts are filled from then on.
     pub fn trust(&self, certificate: Option<&str>) {
         self.trust.send_replace(Some(certificate.unwrap_or_default().as_bytes().to_vec()));
+    }
+
+    /// What encrypts and decrypts for clusters.
+    pub fn kms(&self) -> kms::Room {
+        self.kms.clone()
     }
 
     /// The home's authority, made and sealed where there is none, or where the one there is ends within the life of
@@ -322,6 +331,7 @@ impl Assembly {
     /// Ends the store: what was acknowledged is on the disk and the database file stands alone.
     pub async fn close(self) -> Result<(), ServeError> {
         self.background.iter().for_each(AbortHandle::abort);
+        self.kms.write_usage(false).await;
         self.credentials.authenticator.keep().await;
         audit_log::close(&self.audit, &self.store).await;
         self.store.close().await.map_err(ServeError::store)
@@ -478,7 +488,7 @@ fn api_state(
     clock: SharedClock,
     settings: api::Settings,
     credentials: Credentials,
-    (room, sync_metrics, issuing, keys): (Room, Arc<sync::Metrics>, api::Issuing, Arc<Custody>),
+    (room, sync_metrics, issuing, keys, kms): (Room, Arc<sync::Metrics>, api::Issuing, Arc<Custody>, kms::Room),
 ) -> api::State {
     let Credentials { authenticator, store, keyring, .. } = credentials.clone();
     let (records, verified) = (store.clone(), store.clone());
@@ -499,8 +509,17 @@ fn api_state(
     let (log, head) = (Arc::clone(&audit), verified);
     let verify_audit: api::VerifyAudit = Arc::new(move || audit_log::verify_open(&log, &head, &keyring));
     let mutation_records: api::MutationRecords = Arc::new(records);
-    let home =
-        api::Home { rotate_admin, client_authority, mutation_records, verify_audit, room, sync_metrics, issuing, keys };
+    let home = api::Home {
+        rotate_admin,
+        client_authority,
+        mutation_records,
+        verify_audit,
+        room,
+        sync_metrics,
+        issuing,
+        keys,
+        kms,
+    };
     api::State::new(objects, hub, authenticator, audit, clock, settings, home)
 }
 

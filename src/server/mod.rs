@@ -28,6 +28,7 @@ mod first_steps;
 mod home;
 mod hygiene;
 mod incidents;
+mod kms_socket;
 mod kubeconfig;
 mod lifecycle;
 mod listen;
@@ -66,6 +67,7 @@ use certificates::{CertificateError, OwnCertificate, Presented, present_generate
 use client::LocalServer;
 use edge::Hosts;
 use first_steps::FirstSteps;
+use kms_socket::KmsSocket;
 use lifecycle::{Signals, run_until_stopped};
 use listen::Listeners;
 use offline::UnlockedHome;
@@ -143,6 +145,7 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
         audit,
         sync,
         issuing,
+        kms,
     } = config;
     let outside_issuers = oidc_config.as_deref().map_or(Ok(Vec::new()), outside_issuers::read)?;
     let UnlockedHome { mut lock, keyring, opened, opener } =
@@ -190,6 +193,8 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
     // Gone with the file's guard, however this ends.
     let (unix, socket_file) = unix_socket.as_ref().map(unix_socket::bind).transpose()?.unzip();
 
+    let kms_socket = kms.map(|kms| KmsSocket::bind(kms, assembly.kms())).transpose()?;
+
     let server_url = server_url(address, &advertise);
     let is_first = !paths.kubeconfig().exists();
     assembly.write_kubeconfig(&server_url, presented.trust.clone()).await?;
@@ -217,6 +222,7 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
     let server = listen::serve(listeners, Peers::new(own_authority), &limits, hosts, assembly.clone(), workers)?;
     let renewal = Arc::new(Renewal { paths, source: certificate_source, presented, assembly: assembly.clone(), clock });
     let looking = tokio::spawn(Arc::clone(&renewal).run());
+    let kms_socket = kms_socket.map(KmsSocket::serve);
     tracing::info!(server.address = %address, "ready");
     announce(&text);
 
@@ -227,6 +233,9 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
     let served = run_until_stopped(server, &assembly, &mut signals, on_hangup).await;
     looking.abort();
     drop(socket_file);
+    if let Some(kms_socket) = kms_socket {
+        kms_socket.close().await;
+    }
     assembly.close().await?;
     drop(lock);
     tracing::info!("stopped");

@@ -11,7 +11,7 @@ mod sessions;
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&[&str]; 73] = [
+const COMMANDS: [&[&str]; 80] = [
     &[],
     &["serve"],
     &["healthcheck"],
@@ -62,6 +62,13 @@ const COMMANDS: [&[&str]; 73] = [
     &["sync", "status"],
     &["cluster"],
     &["cluster", "rbac"],
+    &["kms"],
+    &["kms", "serve"],
+    &["kms", "config"],
+    &["kms", "rotate"],
+    &["kms", "report"],
+    &["kms", "retire"],
+    &["kms", "check"],
     &["audit"],
     &["audit", "tail"],
     &["audit", "query"],

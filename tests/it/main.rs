@@ -16,6 +16,7 @@ mod identities;
 mod import;
 mod issue;
 mod keys;
+mod kms;
 mod leaks;
 mod readme;
 mod scan;

@@ -6,6 +6,7 @@ pub mod empty;
 pub mod export;
 pub mod get;
 pub mod history;
+pub mod kms;
 pub mod list;
 pub mod logins;
 pub mod rotate;

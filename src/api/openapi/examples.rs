@@ -17,6 +17,10 @@ const UID: &str = "4e8a7b52-6d3c-4f19-9a0b-2c1d5e7f8a90";
 /// The serial number of a certificate.
 const SERIAL: &str = "4f0c6d1e2b7a4938a5d2c1b0e9f86734";
 const CREATED: &str = "2026-01-15T09:30:00Z";
+/// A key id of a KMSKey.
+const KMS_KEY_ID: &str = "sr1:0d1c7f52-3f86-4c1c-9c54-4e8a7b52a6f0:1";
+/// What was encrypted under it.
+const KMS_CIPHERTEXT: &str = "AQEAAAABd2VsbCwgdGhpcyBpcyBhbiBleGFtcGxlIGFuZCBkb2VzIG5vdCBvcGVu";
 /// Two hours later.
 const NOW_UNIX_SECONDS: i64 = 1_768_476_600;
 
@@ -34,6 +38,7 @@ pub fn name(kind: &Kind) -> &'static str {
         "Cluster" => "east",
         "SecretSync" => "database",
         "Certificate" | "GeneratedSecret" => "web",
+        "KMSKey" => "etcd",
         "Event" => "database.18a1f2b3c4d5e6f7",
         "SecretRevision" => "my-secret.4e8a7b52.3",
         _ => "",
@@ -115,6 +120,10 @@ pub fn input(kind: &Kind) -> Value {
             "source": {"component": "sync-controller"},
             "firstTimestamp": CREATED, "lastTimestamp": CREATED, "count": 1, "type": "Normal",
         }),
+        "KMSKey" => json!({"spec": {"rotateAfter": "2160h"}}),
+        "KMSKeyRetirement" => json!({"spec": {"keyID": KMS_KEY_ID, "unseenFor": "24h"}}),
+        "KMSEncryption" => json!({"spec": {"plaintext": "c2VlZA=="}}),
+        "KMSDecryption" => json!({"spec": {"ciphertext": KMS_CIPHERTEXT, "keyID": KMS_KEY_ID}}),
         "SecretSyncRendering" => json!({"spec": {"cluster": name(&kinds::CLUSTER)}}),
         "SecretRevision" => json!({
             "spec": {"secretName": name(&kinds::SECRET), "secretUID": UID, "revision": 3},
@@ -225,6 +234,22 @@ fn answered(kind: &Kind) -> Value {
             let object = json!({"target": 0, "source": secret, "sourceRevision": REVISION, "manifest": manifest});
             let status = json!({"objects": [object], "problems": [], "sources": [secret], "deletedSources": []});
             (input(kind).get("spec").cloned(), status)
+        }
+        "KMSKeyRotation" => {
+            metadata = json!({"name": "etcd", "creationTimestamp": CREATED});
+            (None, json!({"currentKeyID": KMS_KEY_ID}))
+        }
+        "KMSKeyRetirement" => {
+            metadata = json!({"name": "etcd", "creationTimestamp": CREATED});
+            (input(kind).get("spec").cloned(), json!({"keyIDs": ["sr1:0d1c7f52-3f86-4c1c-9c54-4e8a7b52a6f0:2"]}))
+        }
+        "KMSEncryption" => {
+            metadata = json!({"name": "etcd", "creationTimestamp": CREATED});
+            (Some(json!({})), json!({"ciphertext": KMS_CIPHERTEXT, "keyID": KMS_KEY_ID}))
+        }
+        "KMSDecryption" => {
+            metadata = json!({"name": "etcd", "creationTimestamp": CREATED});
+            (Some(json!({})), json!({"plaintext": "c2VlZA=="}))
         }
         "SecretExport" => {
             metadata = json!({"namespace": NAMESPACE, "creationTimestamp": null});

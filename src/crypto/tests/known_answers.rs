@@ -6,8 +6,8 @@ use super::{Case, known_keyring, known_root, plain, ring_case, secret};
 use crate::crypto::aad::RecordAad;
 use crate::crypto::derive::{KeyBytes, RootKey};
 use crate::crypto::{
-    Argon2Cost, Field, Head, Keyring, OfflineKey, RecordId, Sealed, Slot, SlotKind, SlotLimits, Table, TermInfo,
-    TermState, UnlockSecret, parse_recovery_text, recovery_text,
+    Argon2Cost, Field, Head, Keyring, KmsBinding, KmsRing, OfflineKey, RecordId, Sealed, Slot, SlotKind, SlotLimits,
+    Table, TermInfo, TermState, UnlockSecret, parse_recovery_text, recovery_text,
 };
 
 fn record_id(case: &Case) -> RecordId<'_> {
@@ -75,6 +75,20 @@ fn what_is_kept_offline_matches_its_known_answers() {
         assert_eq!(key.seal_with(&parts, &plain_bytes, &case.array("nonce")).unwrap(), sealed);
         assert_eq!(plain(&key.open(&parts, &sealed).unwrap()), plain_bytes);
         assert_eq!(hex::encode(key.name(&parts)), case.value("name"));
+    }
+}
+
+#[test]
+fn what_a_kms_key_encrypts_matches_its_known_answers() {
+    for case in Case::all(include_str!("../../../tests/it/crypto/kms-v1.txt")) {
+        let ring = KmsRing::decode(&secret(&case.bytes("ring"))).unwrap();
+        assert_eq!(plain(&ring.encode()), case.bytes("ring"));
+        let (uid, term) = (case.array("uid"), case.number("term"));
+        let binding = KmsBinding { store_id: case.array("store_id"), uid: &uid, key_id: case.text("key_id") };
+        assert_eq!(ring.current(), term);
+        let (plain_bytes, sealed) = (case.bytes("plain"), case.bytes("sealed"));
+        assert_eq!(ring.seal_with(&binding, &plain_bytes, &case.array("nonce")).unwrap(), sealed);
+        assert_eq!(plain(&ring.open(&binding, term, &sealed).unwrap()), plain_bytes);
     }
 }
 

@@ -299,3 +299,84 @@ pub static GENERATED_SECRET: Kind = Kind {
     }],
     message: &schema::GENERATED_SECRET,
 };
+
+/// KMSKey: a key with which a cluster's API server encrypts what it stores.
+pub static KMS_KEY: Kind = Kind {
+    id: 15,
+    group: OWN_GROUP,
+    version: OWN_VERSION,
+    api_version: OWN_API_VERSION,
+    kind: "KMSKey",
+    list_kind: "KMSKeyList",
+    plural: "kmskeys",
+    singular: "kmskey",
+    short_names: &[],
+    namespaced: false,
+    stored: true,
+    create_on_update: false,
+    delete_returns_object: false,
+    verbs: STORED_VERBS,
+    subresources: &[
+        Subresource { name: "decrypt", group: "", version: "", kind: "KMSDecryption", verbs: &[Verb::Create] },
+        Subresource { name: "encrypt", group: "", version: "", kind: "KMSEncryption", verbs: &[Verb::Create] },
+        Subresource { name: "retire", group: "", version: "", kind: "KMSKeyRetirement", verbs: &[Verb::Create] },
+        Subresource { name: "rotate", group: "", version: "", kind: "KMSKeyRotation", verbs: &[Verb::Create] },
+    ],
+    message: &schema::KMS_KEY,
+};
+
+/// KMSKeyRotation: what `kmskeys/rotate` takes and returns. Like [`super::TOKEN_REQUEST`] it has no path of its own.
+pub static KMS_KEY_ROTATION: Kind = Kind {
+    id: 120,
+    group: OWN_GROUP,
+    version: OWN_VERSION,
+    api_version: OWN_API_VERSION,
+    kind: "KMSKeyRotation",
+    list_kind: "KMSKeyRotationList",
+    plural: "kmskeyrotations",
+    singular: "kmskeyrotation",
+    message: &schema::KMS_KEY_ROTATION,
+    ..CREATE_ONLY
+};
+
+/// KMSKeyRetirement: what `kmskeys/retire` takes and returns. Like [`super::TOKEN_REQUEST`] it has no path of its own.
+pub static KMS_KEY_RETIREMENT: Kind = Kind {
+    id: 121,
+    group: OWN_GROUP,
+    version: OWN_VERSION,
+    api_version: OWN_API_VERSION,
+    kind: "KMSKeyRetirement",
+    list_kind: "KMSKeyRetirementList",
+    plural: "kmskeyretirements",
+    singular: "kmskeyretirement",
+    message: &schema::KMS_KEY_RETIREMENT,
+    ..CREATE_ONLY
+};
+
+/// KMSEncryption: what `kmskeys/encrypt` takes and returns. Like [`super::TOKEN_REQUEST`] it has no path of its own.
+pub static KMS_ENCRYPTION: Kind = Kind {
+    id: 122,
+    group: OWN_GROUP,
+    version: OWN_VERSION,
+    api_version: OWN_API_VERSION,
+    kind: "KMSEncryption",
+    list_kind: "KMSEncryptionList",
+    plural: "kmsencryptions",
+    singular: "kmsencryption",
+    message: &schema::KMS_ENCRYPTION,
+    ..CREATE_ONLY
+};
+
+/// KMSDecryption: what `kmskeys/decrypt` takes and returns. Like [`super::TOKEN_REQUEST`] it has no path of its own.
+pub static KMS_DECRYPTION: Kind = Kind {
+    id: 123,
+    group: OWN_GROUP,
+    version: OWN_VERSION,
+    api_version: OWN_API_VERSION,
+    kind: "KMSDecryption",
+    list_kind: "KMSDecryptionList",
+    plural: "kmsdecryptions",
+    singular: "kmsdecryption",
+    message: &schema::KMS_DECRYPTION,
+    ..CREATE_ONLY
+};

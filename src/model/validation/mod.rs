@@ -27,7 +27,7 @@ use serde_json::{Map, Value};
 use super::field_error::FieldError;
 use super::kinds::Kind;
 use super::secret_sync::{Spec, literals};
-use super::{certificate, expiry, generated_secret};
+use super::{certificate, expiry, generated_secret, kms_key};
 use names::NameRule;
 
 /// Errors reported of one document; the rest of a hopeless one is not looked at.
@@ -51,6 +51,7 @@ pub(in crate::model) mod kind_id {
     pub const EVENT: u8 = 11;
     pub const CERTIFICATE: u8 = 12;
     pub const GENERATED_SECRET: u8 = 13;
+    pub const KMS_KEY: u8 = 15;
 }
 
 /// The errors of an object about to be created, in Kubernetes' order. Empty: it may be stored.
@@ -215,6 +216,7 @@ fn whole(kind: &'static Kind, object: &Value, old: Option<&Value>, errors: &mut 
         kind_id::SECRET_SYNC => errors.extend(Spec::parse(object).err().unwrap_or_default()),
         kind_id::CERTIFICATE => errors.extend(certificate::Spec::parse(object).err().unwrap_or_default()),
         kind_id::GENERATED_SECRET => errors.extend(generated_secret::Spec::parse(object).err().unwrap_or_default()),
+        kind_id::KMS_KEY => errors.extend(kms_key::Spec::parse(object).err().unwrap_or_default()),
         _ => {}
     }
 }

@@ -135,6 +135,9 @@ fn body(method: &str, template: &str, path: &str) -> (String, Option<u16>) {
     match (method, template.rsplit_once('/').unwrap()) {
         // Switched off.
         ("post", (_, "certificate")) => (json!({"spec": {"request": ""}}).to_string(), Some(400)),
+        // Neither names a term that there is.
+        ("post", (_, "decrypt")) => (operations::body(method, template, path), Some(400)),
+        ("post", (_, "retire")) => (operations::body(method, template, path), Some(422)),
         // There is none of this name.
         (_, (collection, "{name}")) if collection.ends_with("/secretrevisions") => (String::new(), Some(404)),
         // No secret of a slot that is to stay is told.

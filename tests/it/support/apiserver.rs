@@ -32,6 +32,8 @@ pub struct Cluster {
     program: PathBuf,
     /// Of the API server, of etcd, and of etcd for its peers.
     ports: [HeldPort; 3],
+    /// Further options of the API server.
+    options: Vec<String>,
     /// The authority of its certificate, PEM.
     pub authority: String,
 }
@@ -76,6 +78,11 @@ impl Cluster {
 
     /// A cluster of the test's own.
     pub fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// A cluster of the test's own, whose API server has further options.
+    pub fn start_with(options: &[String]) -> Option<Self> {
         let assets = |name: &str| {
             std::env::var("KUBEBUILDER_ASSETS").map_or_else(|_| name.to_owned(), |at| format!("{at}/{name}"))
         };
@@ -121,6 +128,7 @@ impl Cluster {
             server: Mutex::new(None),
             program: server,
             ports,
+            options: options.to_vec(),
             authority: encode_certificate(&authority.certificate),
         };
         cluster.start_server();
@@ -134,6 +142,18 @@ impl Cluster {
 
     /// Starts the API server again, with all that it had.
     pub fn start_server(&self) {
+        self.spawn_server();
+        let ready = eventually(START, || {
+            let ended = self.server.lock().unwrap().as_mut().unwrap().try_wait().unwrap();
+            assert!(ended.is_none(), "the cluster ended: {}", self.log());
+            let answer = self.admin().send("GET", "/readyz", &[], b"").ok()?;
+            (answer.status == 200).then_some(())
+        });
+        ready.unwrap_or_else(|| panic!("the cluster does not start: {}", self.log()));
+    }
+
+    /// Starts the API server again, and does not wait until it is ready.
+    pub fn spawn_server(&self) {
         let path = |name: &str| self.home.path().join(name);
         let option = |name: &str, file: &str| format!("--{name}={}", path(file).display());
         let address = self.address();
@@ -157,19 +177,23 @@ impl Cluster {
             .arg(option("audit-policy-file", "audit-policy.yaml"))
             .arg(option("audit-log-path", "audit.log"))
             .arg(option("cert-dir", "certificates"))
+            .args(&self.options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .unwrap();
         *self.server.lock().unwrap() = Some(child);
-        let ready = eventually(START, || {
-            let ended = self.server.lock().unwrap().as_mut().unwrap().try_wait().unwrap();
-            assert!(ended.is_none(), "the cluster ended: {}", self.log());
-            let answer = self.admin().send("GET", "/readyz", &[], b"").ok()?;
-            (answer.status == 200).then_some(())
-        });
-        ready.unwrap_or_else(|| panic!("the cluster does not start: {}", self.log()));
+    }
+
+    /// Where etcd listens, without TLS.
+    pub fn etcd_address(&self) -> SocketAddr {
+        self.ports[1].address
+    }
+
+    /// The folder in which etcd keeps its files.
+    pub fn etcd_folder(&self) -> PathBuf {
+        self.home.path().join("etcd")
     }
 
     /// Ends the API server at once; etcd goes on.
@@ -255,7 +279,8 @@ impl Cluster {
         self.audited().into_iter().filter(|one| one.is_write() && one.user == user).collect()
     }
 
-    fn log(&self) -> String {
+    /// The end of what etcd and the API server have logged.
+    pub fn log(&self) -> String {
         let read = |name: &str| std::fs::read_to_string(self.home.path().join(name)).unwrap_or_default();
         let log = format!("{}{}", read("etcd.log"), read("server.log"));
         log.lines().rev().take(30).collect::<Vec<_>>().join("\n")

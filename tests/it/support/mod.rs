@@ -9,6 +9,7 @@ pub mod clients;
 pub mod dice;
 pub mod http;
 pub mod jwt;
+pub mod kms;
 pub mod kubectl;
 pub mod load;
 pub mod operations;

@@ -73,6 +73,9 @@ pub fn body(method: &str, template: &str, path: &str) -> String {
     let asked = json!({"verb": "get", "resource": "secrets", "namespace": namespace});
     let document = match (method, collection) {
         ("get" | "delete", _) => return String::new(),
+        ("post", "encrypt") => json!({"spec": {"plaintext": "c2VlZA=="}}),
+        ("post", "decrypt") => json!({"spec": {"ciphertext": "AAAA", "keyID": "none"}}),
+        ("post", "retire") => json!({"spec": {"keyID": "none"}}),
         ("post", "render") => json!({"spec": {"cluster": "target"}}),
         ("put", "status") if !template.contains("/namespaces/{name}/status") => {
             let name = path.rsplit('/').nth(1).unwrap();
@@ -98,7 +101,8 @@ pub fn body(method: &str, template: &str, path: &str) -> String {
             | "clusters"
             | "secretsyncs"
             | "certificates"
-            | "generatedsecrets",
+            | "generatedsecrets"
+            | "kmskeys",
         ) => of_nobody(collection, &json!({"generateName": "new-"})),
         ("patch", _)
         | (
@@ -145,6 +149,7 @@ fn of_nobody(collection: &str, metadata: &Value) -> Value {
         "generatedsecrets" => json!({"metadata": metadata, "spec": {
             "secretName": "generated", "keys": [{"key": "a", "generator": "uuid"}],
         }}),
+        "kmskeys" => json!({"metadata": metadata, "spec": {"allowDeletion": true}}),
         _ => json!({"metadata": metadata}),
     }
 }
@@ -186,6 +191,7 @@ pub fn make_targets(admin: &mut Client) {
         (rbac("", "clusterroles"), of_nobody("clusterroles", &target)),
         (rbac("", "clusterrolebindings"), of_nobody("clusterrolebindings", &target)),
         (format!("{OURS}/clusters"), of_nobody("clusters", &target)),
+        (format!("{OURS}/kmskeys"), of_nobody("kmskeys", &target)),
     ];
     for namespace in ["t", "other"] {
         targets.push((secrets(namespace), of_nobody("secrets", &json!({"name": "a"}))));
