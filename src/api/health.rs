@@ -76,7 +76,15 @@ pub(super) fn route(context: &Context<'_>, path: &str) -> Option<HttpResponse> {
                 Some(refused) => context.state.health.fail("audit-log", refused.why()),
                 None => context.state.health.pass("audit-log"),
             }
-            let (code, text) = context.state.health.report(verbose, path, path == "/livez");
+            let (code, mut text) = context.state.health.report(verbose, path, path == "/livez");
+            if verbose
+                && path != "/livez"
+                && let Some(note) = context.state.backups.note()
+            {
+                // A warning: how old the last backup is keeps nobody from being served.
+                let end = text.rfind(path.trim_matches('/')).unwrap_or(text.len());
+                text.insert_str(end, &format!("[+]backup ok: {note}\n"));
+            }
             Some(respond::text(&context.style, code, &text))
         }
         "/version" | "/version/" => {

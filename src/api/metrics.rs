@@ -101,6 +101,7 @@ pub(super) fn respond(context: &Context<'_>) -> HttpResponse {
     let name = "strongroom_store_integrity_failures_total";
     single(&mut text, name, "counter", "Rows and schemas found changed from outside while the server runs.", incidents);
     single(&mut text, "strongroom_watches", "gauge", "Open watches.", state.hub.open() as u64);
+    state.backups.write_metrics(&mut text);
     state.sync_metrics.write(&mut text);
     state.issuing.metrics.write(&mut text);
     state.issuing.expiry.write(&mut text, state.clock.unix_seconds());

@@ -4,6 +4,7 @@
 mod access_reviews;
 mod asked;
 mod audit_log;
+mod backups;
 mod body;
 pub mod discovery;
 mod export_order;
@@ -65,6 +66,7 @@ use crate::rbac::{self, Attributes, Permit};
 use crate::sync::{self, Room};
 
 pub use self::audit_log::{MutationRecords, VerifyAudit};
+pub use self::backups::{Backup, BackupRefused, Backups};
 pub use self::guard::Changes as AccessChanges;
 pub use self::health::Health;
 pub use self::session::RotateAdmin;
@@ -100,6 +102,8 @@ pub struct State {
     pub mutation_records: MutationRecords,
     /// Checks what is recorded.
     pub verify_audit: VerifyAudit,
+    /// Makes backups.
+    pub backups: Arc<dyn Backups>,
     /// What SecretSyncs want, for those who write it elsewhere.
     pub room: Room,
     /// Counters of sync.
@@ -124,6 +128,8 @@ pub struct Home {
     pub mutation_records: MutationRecords,
     /// Checks what is recorded.
     pub verify_audit: VerifyAudit,
+    /// Makes backups.
+    pub backups: Arc<dyn Backups>,
     /// What SecretSyncs want, for those who write it elsewhere.
     pub room: Room,
     /// Counters of sync.
@@ -172,6 +178,7 @@ impl State {
             client_authority,
             mutation_records,
             verify_audit,
+            backups,
             room,
             sync_metrics,
             issuing,
@@ -193,6 +200,7 @@ impl State {
             client_authority,
             mutation_records,
             verify_audit,
+            backups,
             room,
             sync_metrics,
             issuing,
@@ -350,7 +358,11 @@ async fn route(context: &Context<'_>, info: RequestInfo, payload: web::Payload) 
     if keys::serves(context.http.path()) {
         return keys::route(context, &permit, payload).await;
     }
-    if let Some(response) = session::route(context, &permit, payload).await? {
+    let payload = match session::route(context, &permit, payload).await? {
+        Ok(response) => return Ok(response),
+        Err(payload) => payload,
+    };
+    if let Some(response) = backups::route(context, &permit, payload).await? {
         return Ok(response);
     }
     if !matches!(context.http.method().as_str(), "GET" | "HEAD") {

@@ -53,14 +53,15 @@ pub(super) const KEYS_REVOKED: &str =
 /// What a logout answers.
 pub(super) const LOGGED_OUT: &str = "the session has ended";
 
+/// The answer; of another path, the payload is given back.
 pub(super) async fn route(
     context: &Context<'_>,
     permit: &Permit,
     payload: web::Payload,
-) -> Result<Option<HttpResponse>, Failure> {
-    let Some(endpoint) = context.http.path().strip_prefix("/strongroom/v1/") else { return Ok(None) };
+) -> Result<Result<HttpResponse, web::Payload>, Failure> {
+    let Some(endpoint) = context.http.path().strip_prefix("/strongroom/v1/") else { return Ok(Err(payload)) };
     if !ENDPOINTS.contains(&endpoint) {
-        return Ok(None);
+        return Ok(Err(payload));
     }
     if context.http.method() != Method::POST {
         return Err(Failure::method_not_allowed());
@@ -78,7 +79,7 @@ pub(super) async fn route(
         "admin/rotate" => rotate_admin(context, permit).await,
         _ => rotate_signing_keys(context, permit, &bytes).await,
     };
-    response.map(Some)
+    response.map(Ok)
 }
 
 async fn login(context: &Context<'_>, bytes: &SecretBytes) -> Result<HttpResponse, Failure> {

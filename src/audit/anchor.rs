@@ -7,7 +7,8 @@ use crate::crypto::ChainEnd;
 use crate::sensitive::SecretBytes;
 use crate::store::{StateChange, Store, StoreError};
 
-const STATE_KEY: &str = "audit.log.checkpoint";
+/// The value that it is noted in.
+pub const STATE_KEY: &str = "audit.log.checkpoint";
 
 /// What was noted last.
 #[expect(clippy::disallowed_methods, reason = "the number and link of a line are no secret")]

@@ -100,6 +100,8 @@ pub struct Appender {
     tools: Tools,
     /// The last checkpoint that was noted elsewhere.
     kept: Option<ChainEnd>,
+    /// See [`Appender::new`].
+    begins_behind: u64,
     /// Whether the end of the log was found.
     is_started: bool,
     position: Position,
@@ -128,8 +130,9 @@ pub struct Appended {
 }
 
 impl Appender {
-    /// Reads and writes nothing yet: [`Appender::mend`] does. `kept` is the last checkpoint that was noted elsewhere.
-    pub fn new(tools: Tools, kept: Option<ChainEnd>) -> Self {
+    /// Reads and writes nothing yet: [`Appender::mend`] does. `kept` is the last checkpoint that was noted elsewhere; of a log
+    /// without a line, records of mutations up to `begins_behind` are copied elsewhere.
+    pub fn new(tools: Tools, kept: Option<ChainEnd>, begins_behind: u64) -> Self {
         let position = Position {
             end: ChainEnd { sequence: 0, link: tools.keyring.audit_start(super::CHAIN) },
             last_file: String::new(),
@@ -143,6 +146,7 @@ impl Appender {
             checkpointed_unix_millis: tools.clock.unix_millis(),
             tools,
             kept,
+            begins_behind,
             is_started: false,
             position,
             is_spoilt: false,
@@ -345,7 +349,7 @@ impl Appender {
             next_number: found.next_number,
             is_torn: current.is_some() && found.torn_bytes > 0,
             segment: if current.is_some() { found.segment } else { Segment::default() },
-            copied: found.copied,
+            copied: if found.end.sequence == 0 { self.begins_behind } else { found.copied },
             current,
         };
         let more = found.damage.len().saturating_sub(TOLD_FINDINGS);

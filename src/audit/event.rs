@@ -23,6 +23,8 @@ pub const REPEATED: &str = "strongroom.dev/repeated";
 pub const CONSEQUENCE_OF: &str = "strongroom.dev/consequence-of";
 /// Annotation: the event is a copy of the record of this number in the chain of mutations.
 pub const MUTATION: &str = "strongroom.dev/mutation";
+/// Annotation: the backup that the store goes on from.
+pub const RESTORED: &str = "strongroom.dev/restored";
 /// Annotation: what has happened to the log itself.
 pub const LOG: &str = "strongroom.dev/audit-log";
 

@@ -54,6 +54,9 @@ pub struct OpenOptions {
     pub settings: Settings,
     /// The last checkpoint that was noted in the store: lines before it cannot be missing.
     pub kept: Option<ChainEnd>,
+    /// A log that has no line yet begins with the copies of records of mutations behind this one: those up to it are in another
+    /// log, of before a backup was restored.
+    pub begins_behind: u64,
     /// How far the chain of mutations has come, for checkpoints.
     pub mutations_end: MutationsEnd,
 }
@@ -150,7 +153,7 @@ impl AuditLog {
     }
 
     pub(super) fn open_with(options: OpenOptions, open_sink: OpenSink) -> Result<Self, OpenError> {
-        let OpenOptions { directory, keyring, clock, settings, kept, mutations_end } = options;
+        let OpenOptions { directory, keyring, clock, settings, kept, begins_behind, mutations_end } = options;
         let signer = keyring.derive_audit_signer();
         let public_key = signer.public_key();
         let tools = Tools {
@@ -166,7 +169,7 @@ impl AuditLog {
             settings,
             clock,
             public_key,
-            appender: Mutex::new(Appender::new(tools, kept)),
+            appender: Mutex::new(Appender::new(tools, kept, begins_behind)),
             refused: Mutex::default(),
             flood: Mutex::new(Flood::new(FloodLimits::default())),
             progress: Mutex::default(),

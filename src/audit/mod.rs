@@ -45,7 +45,9 @@ pub mod verify;
 mod view;
 
 pub use appender::MutationsEnd;
-pub use event::{DECISION, Decision, Event, REASON, REPEATED, RequestFacts, Stage, mutation, with_annotation};
+pub use event::{
+    DECISION, Decision, Event, REASON, REPEATED, RESTORED, RequestFacts, Stage, mutation, with_annotation,
+};
 pub use log::{Anchor, AuditLog, Boundary, OpenError, OpenOptions};
 pub use refused::Refused;
 pub use request_uri::ReducedQuery;

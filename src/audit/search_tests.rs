@@ -55,6 +55,7 @@ impl Home {
             clock: Arc::new(ManualClock::new(BEGUN)) as SharedClock,
             settings: Settings { max_file_bytes, ..Settings::default() },
             kept: None,
+            begins_behind: 0,
             mutations_end: Box::new(|| None),
         });
         Self { log: log.unwrap(), folder, changes: Changes::default(), written: Vec::new() }

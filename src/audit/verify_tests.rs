@@ -42,6 +42,7 @@ impl Home {
             clock: Arc::new(ManualClock::new(1_790_000_000_000)) as SharedClock,
             settings: Settings { max_file_bytes: self.max_file_bytes, ..Settings::default() },
             kept: None,
+            begins_behind: 0,
             mutations_end: Box::new(|| Some(ChainEnd { sequence: 5, link: [5; 32] })),
         })
         .unwrap()

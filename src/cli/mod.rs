@@ -14,6 +14,7 @@
 mod access;
 mod admin;
 mod audit;
+mod backup;
 mod cluster;
 mod completion;
 mod connection;
@@ -119,6 +120,8 @@ enum Command {
     Kms(kms::Kms),
     /// Read the audit log
     Audit(audit::Audit),
+    /// Make backups of a home, check and restore them
+    Backup(Box<backup::Backup>),
     /// Give kubectl a token; `login` sets it up
     Credential(credential::Credential),
     /// Look after the keys of a room, and what opens it
@@ -165,6 +168,9 @@ enum CliError {
     /// Changes would be made, which was asked about and told.
     #[error("changes are pending")]
     Pending,
+    /// A backup was not made, is not whole, or was not restored.
+    #[error(transparent)]
+    Format(#[from] crate::backup::FormatError),
     /// A part was done, and what was not is told.
     #[error("not everything is done")]
     Partial,
@@ -262,6 +268,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Cluster(command) => command.run(&environment),
         Command::Kms(command) => command.run(&environment),
         Command::Audit(command) => command.run(&environment),
+        Command::Backup(command) => command.run(&environment),
         Command::Credential(command) => command.run(&environment),
         Command::Keys(command) => command.run(&environment),
         Command::Admin(command) => command.run(&environment),
@@ -320,6 +327,11 @@ mod tests {
             "strongroom serve --audit-max-size 1 --audit-max-age 2 --audit-max-files 3 --audit-sync always --audit-reads off",
             "strongroom audit verify --home /h --key-file k",
             "strongroom audit verify --public-key p --directory d",
+            "strongroom serve --backup-directory d --backup-every 1h --backup-keep 30d --backup-recipient age1a --backup-recipient age1b",
+            "strongroom backup create -o f --recipient age1a --keep-passphrase-slots --home h --key-file k",
+            "strongroom backup verify f --identity i --recovery-key-file r",
+            "strongroom backup restore f --home h --accept-rollback --passphrase-prompt",
+            "strongroom backup schedule -o json --context c",
             "strongroom admin rotate-signing-keys --revoke --server https://h:1 --token-file t",
             "strongroom login ada --server https://h:1 --ca-file c --context x --kubeconfig k --password-stdin",
             "strongroom login --embed-token",
@@ -396,6 +408,10 @@ mod tests {
             "strongroom admin",
             "strongroom audit",
             "strongroom audit verify --directory d",
+            "strongroom backup create",
+            "strongroom backup verify",
+            "strongroom backup restore f",
+            "strongroom backup verify f --recovery-key-file r --key-file k",
             "strongroom audit verify --public-key p --key-file k",
             "strongroom verify --yes",
             "strongroom verify -o table",

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::CliError;
 use super::audit::AuditOptions;
+use super::backup::BackupOptions;
 use super::home_options::{HomeOption, UnlockOptions};
 use super::output::print;
 use crate::clock::SystemClock;
@@ -92,6 +93,8 @@ pub struct Serve {
     history_max_age: Option<String>,
     #[command(flatten)]
     audit: AuditOptions,
+    #[command(flatten)]
+    backup: BackupOptions,
     /// Do not write into clusters what SecretSyncs want: a job does it [env: STRONGROOM_SYNC=off]
     #[arg(long)]
     no_sync: bool,
@@ -144,6 +147,7 @@ impl Serve {
             history_limit: self.history_limit,
             history_max_age: self.history_max_age,
             audit: self.audit.into_flags(),
+            backup: self.backup.into_flags(),
             no_sync: self.no_sync,
             no_issuing: self.no_issuing,
             kms: KmsFlags {

@@ -5,6 +5,8 @@
 //! <home>/admin.kubeconfig   how the administrator connects
 //! <home>/lock               held by the one process that owns the home
 //! <home>/client-ca.crt      who signs client certificates, where those are used
+//! <home>/backup/            what a backup is being made of; empty otherwise
+//! <home>/before-restore-…/  what was in the place of what a restore has put there
 //! <home>/audit/            the audit log, and the public key that verifies it
 //! <home>/tls/               certificates, and the server's private key
 //! <home>/keys/unlock.key    the key file, where the home was chosen with --home
@@ -88,6 +90,27 @@ impl HomePaths {
     #[must_use]
     pub fn audit(&self) -> PathBuf {
         self.root.join("audit")
+    }
+
+    /// Where copies of the database lie while a backup is made of them.
+    #[must_use]
+    pub fn backup_work(&self) -> PathBuf {
+        self.root.join("backup")
+    }
+
+    /// The database of a backup while it is looked at and made ready.
+    #[must_use]
+    pub fn restoring(&self) -> PathBuf {
+        self.root.join("strongroom.db.restoring")
+    }
+
+    /// How the name of a database begins that is ready to take its place; the time of the restore follows.
+    pub const RESTORED_PREFIX: &str = "strongroom.db.restored-";
+
+    /// Where what was there before the restore of that time is kept.
+    #[must_use]
+    pub fn before_restore(&self, time: &str) -> PathBuf {
+        self.root.join(format!("before-restore-{time}"))
     }
 
     /// Certificates and the server's key.

@@ -4,6 +4,7 @@
 //! fall back to something weaker where a value is wrong.
 
 pub mod audit;
+pub mod backup;
 pub mod cache;
 pub mod client_certificates;
 pub mod connection;
@@ -27,6 +28,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use audit::{AuditConfig, AuditFlags};
+pub use backup::{BackupFlags, BackupKeep, BackupSchedule};
 pub use cache::CacheSize;
 pub use client_certificates::ClientCertificates;
 pub use connection::{ConnectionFlags, ConnectionSource, ServerUrl};
@@ -130,6 +132,8 @@ pub struct ServeFlags {
     pub history_max_age: Option<String>,
     /// `--audit-…`
     pub audit: AuditFlags,
+    /// `--backup-…`
+    pub backup: BackupFlags,
     /// `--no-sync`
     pub no_sync: bool,
     /// `--no-issuing`
@@ -179,6 +183,8 @@ pub struct ServeConfig {
     pub history: History,
     /// How the audit log is kept.
     pub audit: AuditConfig,
+    /// Backups by a schedule, if there is one.
+    pub backup: Option<BackupSchedule>,
     /// Whether what SecretSyncs want is written into clusters.
     pub sync: bool,
     /// Whether certificates are issued and values generated.
@@ -233,6 +239,7 @@ impl ServeConfig {
         let data_key_age = DataKeyAge::resolve(flags.data_key_max_age, environment)?;
         let history = History::resolve(flags.history_limit, flags.history_max_age, environment)?;
         let audit = AuditConfig::resolve(flags.audit, environment)?;
+        let backup = BackupSchedule::resolve(flags.backup, environment)?;
         let sync = !flags.no_sync && environment.switch("STRONGROOM_SYNC")?.unwrap_or(true);
         let issuing = !flags.no_issuing && environment.switch("STRONGROOM_ISSUING")?.unwrap_or(true);
         let kms = KmsConfig::resolve(flags.kms, environment)?;
@@ -256,6 +263,7 @@ impl ServeConfig {
             data_key_age,
             history,
             audit,
+            backup,
             sync,
             issuing,
             kms,

@@ -29,6 +29,9 @@ pub(super) const LABEL_AUDIT_SIGNING: &[u8] = b"strongroom/v1/audit-signing";
 /// HKDF `info` by which `k_sync_mac` becomes the key of the fingerprints in SealedSecrets.
 pub(super) const LABEL_SEALED_FINGERPRINT: &[u8] = b"strongroom/v1/sealed-fingerprint";
 
+/// HKDF `info` by which `k_head` becomes the key that vouches for backups.
+pub(super) const LABEL_BACKUP: &[u8] = b"strongroom/v1/backup";
+
 /// HKDF `info` by which a machine's offline key becomes the key that seals what is kept there.
 pub(super) const LABEL_OFFLINE_SEAL: &[u8] = b"strongroom/v1/offline-seal";
 /// HKDF `info` by which it becomes the key that names what is kept there.
@@ -55,6 +58,8 @@ pub(super) const AAD_KMS: &[u8] = b"strongroom/kms/v1\0";
 pub(super) const AUDIT_START: &[u8] = b"strongroom/audit/v1\0";
 /// First bytes of what is signed of the audit log.
 pub(super) const AUDIT_SIGNED: &[u8] = b"strongroom/audit-signature/v1\0";
+/// First bytes of what vouches for a backup.
+pub(super) const BACKUP: &[u8] = b"strongroom/backup/v1\0";
 /// First bytes of what the check characters of a written recovery key are made of.
 pub(super) const RECOVERY_CHECK: &[u8] = b"strongroom/recovery/v1\0";
 
@@ -258,6 +263,10 @@ purpose_keys! {
 impl HeadKey {
     pub(super) fn cipher(&self) -> XChaCha20Poly1305 {
         self.0.cipher()
+    }
+
+    pub(super) fn derive_backup_mac(&self) -> Mac {
+        Mac::new(&derive_key(self.0.bytes(), &[], &[LABEL_BACKUP]))
     }
 }
 

@@ -274,6 +274,10 @@ impl Keyring {
         &self.ready.audit
     }
 
+    pub(super) fn derive_backup_mac(&self) -> Mac {
+        self.purposes.head.derive_backup_mac()
+    }
+
     pub(super) fn derive_audit_signing_seed(&self) -> KeyBytes {
         self.purposes.audit.derive_signing_seed()
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! unlock secret ──► Slot ──► RootKey ──► Keyring ─┬─ data terms    rows: Sealed { meta, data }
-//!                                                 ├─ k_head        the sealed head of the store
+//!                                                 ├─ k_head        the sealed head of the store; what backups say of themselves
 //!                                                 ├─ k_acc         accumulator items, buckets
 //!                                                 ├─ k_audit       links of the audit chains; signatures under checkpoints
 //!                                                 ├─ k_cursor      continue tokens
@@ -32,6 +32,7 @@
 
 mod aad;
 mod audit_chain;
+mod backup;
 mod bytes;
 mod derive;
 mod envelope;

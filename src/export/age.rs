@@ -1,8 +1,8 @@
 //! age (age-encryption.org/v1) for one small payload and X25519 recipients, with armor: what SOPS wraps its data key in.
 //!
 //! Written here because randomness is a parameter, and because the library brings two hundred crates for the same forty
-//! lines of layout. The primitives are the library's that everything else uses. What it never does: files of more than
-//! one chunk, passphrases, plugins.
+//! lines of layout. The primitives are the library's that everything else uses. Files of more than one chunk are
+//! `age_file`'s. What it never does: passphrases, plugins.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,15 +17,15 @@ use zeroize::Zeroizing;
 use super::primitives::{Key, chacha_open, chacha_seal, derived_key, keyed_hash, x25519, x25519_public};
 use super::{ExportError, Random};
 
-const VERSION: &str = "age-encryption.org/v1\n";
+pub(super) const VERSION: &str = "age-encryption.org/v1\n";
 const STANZA_INFO: &[u8] = b"age-encryption.org/v1/X25519";
 const ARMOR_BEGIN: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
 const ARMOR_END: &str = "-----END AGE ENCRYPTED FILE-----";
 const ARMOR_COLUMNS: usize = 64;
 const RECIPIENT_HRP: Hrp = Hrp::parse_unchecked("age");
 const IDENTITY_HRP: Hrp = Hrp::parse_unchecked("age-secret-key-");
-const FILE_KEY_BYTES: usize = 16;
-const PAYLOAD_NONCE_BYTES: usize = 16;
+pub(super) const FILE_KEY_BYTES: usize = 16;
+pub(super) const PAYLOAD_NONCE_BYTES: usize = 16;
 /// The first chunk, which is the last.
 const ONLY_CHUNK: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 /// More than a wrapped data key ever takes, with hundreds of stanzas.
@@ -143,24 +143,26 @@ fn file(
     ephemeral: &Key,
     nonce: [u8; PAYLOAD_NONCE_BYTES],
 ) -> Option<Vec<u8>> {
-    let share = x25519_public(ephemeral)?;
-    let wrapping = wrapping_key(&x25519(ephemeral, &recipient.0)?, &share, &recipient.0)?;
-    let wrapped = chacha_seal(&wrapping, [0; 12], file_key)?;
-    let header =
-        format!("{VERSION}-> X25519 {}\n{}\n---", STANDARD_NO_PAD.encode(share), STANDARD_NO_PAD.encode(wrapped));
-    let mut out = header.into_bytes();
-    let tag = header_tag(file_key, &out)?;
-    out.extend_from_slice(format!(" {}\n", STANDARD_NO_PAD.encode(tag)).as_bytes());
+    let header = format!("{VERSION}{}---", stanza(recipient, file_key, ephemeral)?);
+    let mut out = Header::ended(header, file_key)?;
     out.extend_from_slice(&nonce);
     out.extend_from_slice(&chacha_seal(&derived_key(file_key, &nonce, b"payload")?, ONLY_CHUNK, payload)?);
     Some(out)
+}
+
+/// The lines by which a recipient finds the file key.
+pub(super) fn stanza(recipient: &Recipient, file_key: &[u8; FILE_KEY_BYTES], ephemeral: &Key) -> Option<String> {
+    let share = x25519_public(ephemeral)?;
+    let wrapping = wrapping_key(&x25519(ephemeral, &recipient.0)?, &share, &recipient.0)?;
+    let wrapped = chacha_seal(&wrapping, [0; 12], file_key)?;
+    Some(format!("-> X25519 {}\n{}\n", STANDARD_NO_PAD.encode(share), STANDARD_NO_PAD.encode(wrapped)))
 }
 
 fn wrapping_key(shared: &Key, share: &[u8; 32], recipient: &[u8; 32]) -> Option<Key> {
     derived_key(shared.as_ref(), &[*share, *recipient].concat(), STANZA_INFO)
 }
 
-fn header_tag(file_key: &[u8], header: &[u8]) -> Option<[u8; 32]> {
+pub(super) fn header_tag(file_key: &[u8], header: &[u8]) -> Option<[u8; 32]> {
     Some(keyed_hash(derived_key(file_key, b"", b"header")?.as_ref(), &[header]))
 }
 
@@ -182,16 +184,26 @@ pub(super) fn decrypt(armored: &str, identities: &[Identity]) -> Option<Zeroizin
 }
 
 /// The X25519 stanzas of a file, and what stands behind its header.
-struct Header<'a> {
+pub(super) struct Header<'a> {
     /// Ephemeral share and wrapped file key.
     stanzas: Vec<([u8; 32], Vec<u8>)>,
-    tagged: &'a [u8],
-    tag: [u8; 32],
+    /// What the tag is over.
+    pub(super) tagged: &'a [u8],
+    /// See [`header_tag`].
+    pub(super) tag: [u8; 32],
     rest: &'a [u8],
 }
 
 impl<'a> Header<'a> {
-    fn read(file: &'a [u8]) -> Option<Self> {
+    /// `header`, which ends in `---`, with its tag.
+    pub(super) fn ended(header: String, file_key: &[u8]) -> Option<Vec<u8>> {
+        let mut out = header.into_bytes();
+        let tag = header_tag(file_key, &out)?;
+        out.extend_from_slice(format!(" {}\n", STANDARD_NO_PAD.encode(tag)).as_bytes());
+        Some(out)
+    }
+
+    pub(super) fn read(file: &'a [u8]) -> Option<Self> {
         let mut rest = file.strip_prefix(VERSION.as_bytes())?;
         let mut stanzas = Vec::new();
         loop {
@@ -221,7 +233,7 @@ impl<'a> Header<'a> {
         }
     }
 
-    fn file_key(&self, identity: &Identity) -> Option<Zeroizing<Vec<u8>>> {
+    pub(super) fn file_key(&self, identity: &Identity) -> Option<Zeroizing<Vec<u8>>> {
         self.stanzas.iter().find_map(|(share, wrapped)| {
             let wrapping = wrapping_key(&x25519(&identity.secret, share)?, share, &identity.public)?;
             chacha_open(&wrapping, [0; 12], wrapped).filter(|key| key.len() == FILE_KEY_BYTES)

@@ -4,6 +4,7 @@
 //! format (that is an error which names Secret and key), or put a value into an error.
 
 mod age;
+mod age_file;
 mod certificate;
 mod environment;
 mod manifests;
@@ -20,6 +21,7 @@ use std::str::FromStr;
 use crate::sensitive::{SecretBuffer, SecretBytes};
 
 pub use age::{AgeKeyError, Identity, Recipient};
+pub use age_file::{AgeReader, AgeWriter, parse_identities};
 pub use certificate::{CertificateError, SealingCertificate};
 pub use manifests::ManifestStream;
 pub use references::ExternalStore;

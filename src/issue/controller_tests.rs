@@ -47,6 +47,7 @@ impl Home {
             clock: Arc::clone(&shared),
             settings: audit::Settings::default(),
             kept: None,
+            begins_behind: 0,
             mutations_end: Box::new(|| None),
         });
         let objects = Arc::new(Objects::new(store, keyring, Arc::clone(&shared)));

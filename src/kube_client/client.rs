@@ -25,6 +25,8 @@ use crate::sensitive::SecretBytes;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two bytes of an answer, and for the whole of it.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+/// For what the server makes first.
+const MAKING_TIMEOUT: Duration = Duration::from_hours(1);
 const ANSWER_MAX_BYTES: u64 = 64 * 1024 * 1024;
 const LINE_MAX_BYTES: u64 = 1024 * 1024;
 const USER_AGENT: &str = concat!("strongroom/", env!("CARGO_PKG_VERSION"));
@@ -69,6 +71,23 @@ pub struct Answer {
     pub warnings: Vec<String>,
     /// The body.
     pub body: SecretBytes,
+}
+
+/// A file that is being received.
+pub struct Download {
+    reader: Pin<Box<dyn AsyncBufRead + Send>>,
+    server: String,
+}
+
+impl Download {
+    /// Some more of it; nothing at its end. Whether the end is the end, the file itself has to say.
+    pub async fn next(&mut self) -> Result<Vec<u8>, ConnectError> {
+        let filled = tokio::time::timeout(ANSWER_TIMEOUT, self.reader.fill_buf()).await;
+        let stalled = |_| ConnectError::Stalled { server: self.server.clone(), seconds: ANSWER_TIMEOUT.as_secs() };
+        let bytes = filled.map_err(stalled)?.map_err(|error| ConnectError::broken_off(&self.server, &error))?.to_vec();
+        self.reader.as_mut().consume(bytes.len());
+        Ok(bytes)
+    }
 }
 
 /// Lines of an answer that goes on.
@@ -192,16 +211,33 @@ impl Client {
 
     /// Sends a request whose answer goes on. The wait between two lines is not bounded: whoever reads them ends it.
     pub async fn lines(&self, request: Request) -> Result<Result<Lines, Failure>, ConnectError> {
+        let opened = self.open_stream(request, ANSWER_TIMEOUT).await?;
+        Ok(opened.map(|reader| Lines { reader, server: self.server.clone() }))
+    }
+
+    /// Sends a request whose answer is a file of any length, which the server may take up to an hour to make.
+    pub async fn download(&self, request: Request) -> Result<Result<Download, Failure>, ConnectError> {
+        let opened = self.open_stream(request, MAKING_TIMEOUT).await?;
+        Ok(opened.map(|reader| Download { reader, server: self.server.clone() }))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the body goes into the request, inside TLS")]
+    async fn open_stream(
+        &self,
+        request: Request,
+        until_answered: Duration,
+    ) -> Result<Result<Pin<Box<dyn AsyncBufRead + Send>>, Failure>, ConnectError> {
         let mut config = self.config.clone();
         config.read_timeout = None;
         let client = kube::Client::try_from(config).map_err(|error| ConnectError::of_kube(&self.server, &error))?;
+        let body = request.body.as_ref().map_or_else(Vec::new, |body| body.expose().to_vec());
         let (parts, _) = http_request(request, &self.server)?.into_parts();
-        let opened = client.request_stream(http::Request::from_parts(parts, Vec::new()));
-        match tokio::time::timeout(ANSWER_TIMEOUT, opened).await {
-            Ok(Ok(reader)) => Ok(Ok(Lines { reader: Box::pin(reader), server: self.server.clone() })),
+        let opened = client.request_stream(http::Request::from_parts(parts, body));
+        match tokio::time::timeout(until_answered, opened).await {
+            Ok(Ok(reader)) => Ok(Ok(Box::pin(reader))),
             Ok(Err(kube::Error::Api(status))) => Ok(Err(Failure::of_status(&status))),
             Ok(Err(error)) => Err(ConnectError::of_kube(&self.server, &error)),
-            Err(_) => Err(ConnectError::Timeout { server: self.server.clone(), seconds: ANSWER_TIMEOUT.as_secs() }),
+            Err(_) => Err(ConnectError::Timeout { server: self.server.clone(), seconds: until_answered.as_secs() }),
         }
     }
 }

@@ -12,7 +12,7 @@ mod kubeconfig;
 mod presented;
 mod request;
 
-pub use client::{Answer, Certificate, Client, Endpoint, Lines};
+pub use client::{Answer, Certificate, Client, Download, Endpoint, Lines};
 pub use document::{Document, fetch_document};
 pub use error::{ConnectError, Failure};
 pub use judged::config_judged_by;

@@ -216,6 +216,7 @@ const ROLES: &[RoleRow] = &[
             Paths { verbs: &["post", "put", "delete"], paths: &["/strongroom/v1/keys/*"] },
         ],
     ),
+    role("system:strongroom:backup-operator", &[Paths { verbs: &["get", "post"], paths: &["/strongroom/v1/backups"] }]),
     role(
         "system:strongroom:session",
         &[Paths {

@@ -14,7 +14,9 @@ use crate::api;
 use crate::audit::{self, AuditLog, RequestFacts};
 use crate::auth::{self, ADMIN_STATE_KEY, AdminToken, Authenticator, LegacyToken, OutsideIssuer, TokenHash};
 use crate::clock::SharedClock;
-use crate::config::{AuditConfig, ConfigError, DataKeyAge, EventTtl, History, HomePaths, PasswordMemory, TokenIssuer};
+use crate::config::{
+    AuditConfig, BackupSchedule, ConfigError, DataKeyAge, EventTtl, History, HomePaths, PasswordMemory, TokenIssuer,
+};
 use crate::crypto::{Argon2Cost, Keyring, Slot, password_limits};
 use crate::issue::{self, RoomAuthority};
 use crate::keys::{self, Custody, Opened};
@@ -33,6 +35,7 @@ use crate::store::{self, Findings, StateChange, Store};
 use crate::sync::{self, Room};
 
 use super::audit_log;
+use super::backup::Online;
 use super::kubeconfig::AdminKubeconfig;
 use super::listen::Application;
 use super::root_key::NewKeys;
@@ -44,6 +47,7 @@ pub struct Assembly {
     store: Store,
     credentials: Credentials,
     audit: Arc<AuditLog>,
+    backups: Arc<Online>,
     /// What goes on until the store is closed.
     background: Arc<[AbortHandle]>,
     /// See [`Assembly::trust`].
@@ -112,6 +116,8 @@ pub struct Settings {
     pub history: History,
     /// How the audit log is kept.
     pub audit: AuditConfig,
+    /// Backups by a schedule, if there is one.
+    pub backup: Option<BackupSchedule>,
     /// `iss` of the tokens that are signed.
     pub token_issuer: TokenIssuer,
     /// Whether Secrets of service accounts are filled with tokens that never end, and those accepted.
@@ -244,7 +250,16 @@ impl Assembly {
             Custody::new(store.clone(), Arc::clone(&keyring), Arc::clone(&clock), Argon2Cost::DEFAULT, opened);
         let custody = Arc::new(custody);
         let kms = kms::Room::new(Arc::clone(&objects), Arc::clone(&audit), Arc::clone(&own_clock));
-        let following = (room.clone(), Arc::clone(&sync_metrics), issuing.clone(), Arc::clone(&custody), kms.clone());
+        let backups =
+            Online::open(paths, store.clone(), Arc::clone(&keyring), Arc::clone(&own_clock), settings.backup)?;
+        let following = (
+            room.clone(),
+            Arc::clone(&sync_metrics),
+            issuing.clone(),
+            Arc::clone(&custody),
+            kms.clone(),
+            Arc::clone(&backups),
+        );
         let state =
             api_state(Arc::clone(&objects), hub, Arc::clone(&audit), clock, switched, credentials.clone(), following);
         tokio::spawn(api::AccessChanges::run(state.clone()));
@@ -260,6 +275,9 @@ impl Assembly {
             tokio::spawn(incidents::record(Arc::clone(&audit), store.clone(), Arc::clone(&own_clock))).abort_handle(),
             tokio::spawn(kms::keeper::run(kms.clone())).abort_handle(),
         ];
+        if backups.is_scheduled() {
+            background.push(tokio::spawn(Arc::clone(&backups).run()).abort_handle());
+        }
         if let Some(changes) = sync_changes {
             background.push(tokio::spawn(sync::controller::run(room, sync_metrics, changes)).abort_handle());
         }
@@ -277,7 +295,7 @@ impl Assembly {
         background.push(tokio::spawn(expiring).abort_handle());
         let background: Arc<[AbortHandle]> = background.into();
         let trust = Arc::new(trust);
-        Ok(Self { store, credentials, audit, background, trust, clock: own_clock, kms, state })
+        Ok(Self { store, credentials, audit, backups, background, trust, clock: own_clock, kms, state })
     }
 
     /// Says by which certificate (PEM) clients know the server; `None` where they need none. Secrets of service
@@ -332,6 +350,7 @@ impl Assembly {
     pub async fn close(self) -> Result<(), ServeError> {
         self.background.iter().for_each(AbortHandle::abort);
         self.kms.write_usage(false).await;
+        self.backups.settle().await;
         self.credentials.authenticator.keep().await;
         audit_log::close(&self.audit, &self.store).await;
         self.store.close().await.map_err(ServeError::store)
@@ -480,6 +499,9 @@ fn admin_hash(store: &Store) -> Result<TokenHash, ServeError> {
     Ok(TokenHash(unknown))
 }
 
+/// What the API needs besides.
+type Following = (Room, Arc<sync::Metrics>, api::Issuing, Arc<Custody>, kms::Room, Arc<Online>);
+
 /// The API over open objects.
 fn api_state(
     objects: Arc<Objects>,
@@ -488,7 +510,7 @@ fn api_state(
     clock: SharedClock,
     settings: api::Settings,
     credentials: Credentials,
-    (room, sync_metrics, issuing, keys, kms): (Room, Arc<sync::Metrics>, api::Issuing, Arc<Custody>, kms::Room),
+    (room, sync_metrics, issuing, keys, kms, backups): Following,
 ) -> api::State {
     let Credentials { authenticator, store, keyring, .. } = credentials.clone();
     let (records, verified) = (store.clone(), store.clone());
@@ -509,11 +531,13 @@ fn api_state(
     let (log, head) = (Arc::clone(&audit), verified);
     let verify_audit: api::VerifyAudit = Arc::new(move || audit_log::verify_open(&log, &head, &keyring));
     let mutation_records: api::MutationRecords = Arc::new(records);
+    let backups: Arc<dyn api::Backups> = Arc::new(backups);
     let home = api::Home {
         rotate_admin,
         client_authority,
         mutation_records,
         verify_audit,
+        backups,
         room,
         sync_metrics,
         issuing,

@@ -18,8 +18,8 @@ use crate::config::{AuditConfig, HomePaths};
 use crate::crypto::{AuditPublicKey, Keyring};
 use crate::store::{self, AuditReadError, AuditRow, Store};
 
-use super::ServeError;
 use super::private_files::FileError;
+use super::{ServeError, backup};
 
 const TICK: Duration = Duration::from_secs(1);
 /// Ticks after which the last checkpoint is noted in the store, which costs a commit.
@@ -63,6 +63,7 @@ pub fn open(
             ..crate::audit::Settings::default()
         },
         kept: anchor::stored(store).map_err(ServeError::store)?,
+        begins_behind: store.audit_removed().sequence,
         mutations_end: Box::new(move || Some(store_of_end.audit_end())),
     };
     let log = AuditLog::open(options).map_err(|error| ServeError::Audit(error.to_string()))?;
@@ -204,6 +205,13 @@ pub async fn verify(paths: &HomePaths, keyring: Keyring, clock: SharedClock) -> 
     };
     let kept = opened.as_ref().and_then(|(_, kept)| *kept);
     let mut report = check_log(&paths.audit(), Trust::Keyring(&keyring), kept)?;
+    let restored = opened.as_ref().and_then(|(store, _)| backup::last_restore(store).ok().flatten());
+    if let Some((store, None)) = &opened
+        && report.files == 0
+    {
+        // Nothing was noted, so nothing was removed but before a restore: that log is elsewhere.
+        report.copied = store.audit_removed().sequence;
+    }
     let mut records = None;
     if let Some((store, _)) = opened {
         let chain = KeptMutations {
@@ -217,7 +225,21 @@ pub async fn verify(paths: &HomePaths, keyring: Keyring, clock: SharedClock) -> 
         store.close().await.map_err(ServeError::store)?;
     }
     report.findings.extend(findings);
-    Ok(to_text(&report, records, keyring.derive_audit_signer().public_key()))
+    let mut text = to_text(&report, records, keyring.derive_audit_signer().public_key());
+    text.text.insert_str(0, &restored.map_or_else(String::new, |restored| of_restore(&restored, paths)));
+    Ok(text)
+}
+
+/// Says where the log begins, and where the one before it may be.
+fn of_restore(restored: &backup::LastRestore, paths: &HomePaths) -> String {
+    let backup::LastRestore { restored, created, before } = restored;
+    let before = paths.root().join(before).join("audit");
+    let there = if before.exists() {
+        format!("The log of before is in {}.", before.display())
+    } else {
+        "The log of before is not in this home.".to_owned()
+    };
+    format!("The home was restored at {restored} from a backup of {created}, and the log begins there. {there}\n")
 }
 
 /// Checks log and records of mutations of a home that is being served: what was there when this began.
@@ -259,7 +281,7 @@ fn check_log(directory: &Path, trust: Trust<'_>, kept: Option<crate::crypto::Cha
 }
 
 /// Every record of mutations, a batch at a time.
-fn rows(store: &Store) -> impl Iterator<Item = Result<AuditRow, AuditReadError>> + '_ {
+pub fn rows(store: &Store) -> impl Iterator<Item = Result<AuditRow, AuditReadError>> + '_ {
     let mut after = 0;
     let mut is_over = false;
     std::iter::from_fn(move || {

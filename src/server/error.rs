@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use crate::config::ConfigError;
 use crate::pki::PkiError;
 
+use super::backup::BackupError;
 use super::certificates::CertificateError;
 use super::client::ClientError;
 use super::client_certificates::ClientAuthorityError;
@@ -96,6 +97,9 @@ pub enum ServeError {
     /// The running server did not do it.
     #[error("the server answered {0} and did not replace the token: its log says why")]
     Refused(u16),
+    /// A backup was not made, is not whole, or was not restored.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// No randomness.
     #[error("the operating system gave no randomness")]
     Random,

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::config::HomePaths;
 
-use super::ServeError;
 use super::private_files::{FileError, make_directory, remove_leftovers};
+use super::{ServeError, backup};
 
 /// Makes what is missing: the home and its folder for certificates, both 0700. Changes nothing in a folder that
 /// holds other things and is open to others.
@@ -19,7 +19,8 @@ pub fn prepare(paths: &HomePaths) -> Result<(), FileError> {
 pub fn is_new(paths: &HomePaths) -> Result<bool, ServeError> {
     let is_there = |path: &Path| path.try_exists().map_err(|error| FileError::io(path, error));
     let (database, log) = (paths.database(), paths.write_ahead_log());
-    if is_there(&database)? {
+    // A restore that was cut off is finished once the lock is held.
+    if is_there(&database)? || backup::is_restore_pending(paths) {
         return Ok(false);
     }
     if is_there(&log)? {
@@ -43,6 +44,8 @@ pub fn clean<'a>(paths: &HomePaths, key_files: impl Iterator<Item = &'a Path>) {
     for path in key_files {
         remove_leftovers(path);
     }
+    backup::clean_work(paths);
+    backup::clean_restore(paths);
 }
 
 #[cfg(test)]

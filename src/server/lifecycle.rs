@@ -45,7 +45,8 @@ impl Signals {
         }
     }
 
-    async fn stop(&mut self) -> &'static str {
+    /// Waits for a signal that says stop; its name.
+    pub async fn stop(&mut self) -> &'static str {
         loop {
             if let Heeded::Stop(name) = self.next().await {
                 return name;

@@ -17,6 +17,7 @@
 
 mod assembly;
 mod audit_log;
+pub mod backup;
 mod bootstrap;
 mod certificates;
 mod client;
@@ -33,6 +34,7 @@ mod kubeconfig;
 mod lifecycle;
 mod listen;
 mod lock;
+pub mod new_file;
 mod offline;
 mod outside_issuers;
 mod peers;
@@ -143,6 +145,7 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
         data_key_age,
         history,
         audit,
+        backup,
         sync,
         issuing,
         kms,
@@ -159,6 +162,7 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
         data_key_age,
         history,
         audit,
+        backup,
         token_issuer,
         legacy_tokens,
         password_memory,

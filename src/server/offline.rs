@@ -8,6 +8,7 @@ use crate::terminal::Prompt;
 use super::ServeError;
 use super::assembly::{self, Assembly, Settings};
 use super::audit_log::{self, AuditReport};
+use super::backup;
 use super::first_steps::{IN_THE_HOME, Opener};
 use super::home;
 use super::lifecycle::Signals;
@@ -46,6 +47,7 @@ pub async fn unlock(
     }
     home::prepare(paths)?;
     let lock = HomeLock::take(&paths.lock())?;
+    backup::finish_restore(paths)?;
     home::clean(paths, config.key_files());
     let make_key = || make_unlock_key().ok();
     // Asked again, now that nobody else can make or move it.
@@ -91,6 +93,7 @@ pub async fn rotate_admin_token(
         data_key_age: DataKeyAge::NEVER,
         history: History::default(),
         audit: AuditConfig::default(),
+        backup: None,
         token_issuer: TokenIssuer::default(),
         sync: false,
         issuing: false,

@@ -81,7 +81,7 @@ impl FileError {
     }
 
     /// What the operating system said of `path`.
-    pub(super) fn io(path: &Path, error: io::Error) -> Self {
+    pub fn io(path: &Path, error: io::Error) -> Self {
         Self::new(path, Problem::Io(error))
     }
 
@@ -196,19 +196,31 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 pub fn create_new(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let fail = |error| FileError::new(path, Problem::Io(error));
     let (temporary, directory) = write_beside(path, bytes).map_err(fail)?;
+    link_new(&temporary, path).and_then(|()| directory.sync_all()).map_err(fail)
+}
+
+/// Gives `temporary` the name `path`, or an error where that is taken. The former name is gone in any case.
+pub(super) fn link_new(temporary: &Path, path: &Path) -> io::Result<()> {
     // A link, unlike a rename, fails where the name is taken. Not every file system has links.
-    let linked = match fs::hard_link(&temporary, path) {
+    let linked = match fs::hard_link(temporary, path) {
         Err(error) if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) => {
             match fs::symlink_metadata(path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => fs::rename(&temporary, path),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => fs::rename(temporary, path),
                 Err(error) => Err(error),
                 Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
             }
         }
         other => other,
     };
-    let _ = fs::remove_file(&temporary);
-    linked.and_then(|()| directory.sync_all()).map_err(fail)
+    let _ = fs::remove_file(temporary);
+    linked
+}
+
+/// A name that [`remove_leftovers`] knows, for what is to be called `name`.
+pub(super) fn make_temporary_name(name: &str) -> io::Result<String> {
+    let mut random = [0; RANDOM_BYTES];
+    getrandom::fill(&mut random).map_err(|_| io::Error::other("the operating system gave no randomness"))?;
+    Ok(temporary_of(name, random))
 }
 
 /// A new folder (0700) of files that nobody can change by mistake (0400), whole or not at all. `files` are given by their
@@ -298,8 +310,22 @@ pub fn remove_leftovers(path: &Path) {
     }
 }
 
+/// The same for every file in `folder` whose name, were it finished, `is_own`.
+pub fn remove_leftovers_of(folder: &Path, is_own: impl Fn(&str) -> bool) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let finished = name.to_str().and_then(|found| {
+            let (finished, _) = found.strip_prefix('.')?.strip_suffix(".new")?.rsplit_once('.')?;
+            Some(finished).filter(|finished| is_temporary_of(finished, found))
+        });
+        if finished.is_some_and(&is_own) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// The folder that a file lies in: a bare name lies in the current one.
-fn folder_of(path: &Path) -> &Path {
+pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -324,9 +350,7 @@ fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<(PathBuf, File)> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let parent = folder_of(path);
     let directory = File::open(parent)?;
-    let mut random = [0; RANDOM_BYTES];
-    getrandom::fill(&mut random).map_err(|_| io::Error::other("the operating system gave no randomness"))?;
-    let temporary = parent.join(temporary_of(&name.to_string_lossy(), random));
+    let temporary = parent.join(make_temporary_name(&name.to_string_lossy())?);
     let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()

@@ -17,6 +17,9 @@ pub enum RootKeyError {
     /// The secret is not this home's.
     #[error("{} does not open this home. Nothing was changed: check --home, and that the secret belongs to it", .0.described)]
     Wrong(Described),
+    /// The recovery key is not this store's.
+    #[error("the recovery key does not open it: it is another store's, or was replaced since. Nothing was changed")]
+    WrongRecoveryKey,
     /// The home has no slot for this form of secret.
     #[error("this home is opened with a {expected}, but {} was given", .given.described)]
     OtherForm {

@@ -31,7 +31,8 @@ pub async fn read_key_material(path: &Path) -> Result<Option<KeyMaterial>, Store
     read.await.map_err(|_| StoreError::Incomplete("its keyring"))?.map(Some)
 }
 
-fn read_now(path: &Path) -> Result<KeyMaterial, StoreError> {
+/// As [`read_key_material`], of a database that is there. Blocks.
+pub fn read_now(path: &Path) -> Result<KeyMaterial, StoreError> {
     let unreadable = "the keys cannot be read";
     let connection = reader::connect_at_rest(path)?;
     let keys = connection

@@ -18,6 +18,7 @@
 
 mod accept;
 mod audit;
+pub mod backup;
 mod compaction;
 mod connection;
 mod error;
@@ -30,8 +31,10 @@ pub mod keys;
 mod open;
 mod reader;
 mod reseal;
+mod restart;
 mod schema;
 mod sentry;
+mod spans;
 mod state;
 mod statements;
 mod verify;
@@ -55,6 +58,7 @@ pub use self::index::Kept;
 pub use self::key_change::KeyChange;
 use self::reader::Rows;
 pub use self::reseal::Resealing;
+pub use self::restart::Restart;
 use self::state::StateRows;
 pub use self::verify::Findings;
 use self::writer::Command;

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::index::Known;
 use super::reader::{COLUMNS, connect_at_rest, row_of};
-use super::{Flags, SealedRow, StoreError};
+use super::{Flags, SealedRow, StoreError, spans};
 use crate::crypto::{Accumulators, Head, Keyring};
 use crate::model::kinds;
 
@@ -108,14 +108,10 @@ pub fn scan(path: &Path, keyring: &Arc<Keyring>, threads: usize) -> Result<Scan,
         })
         .map_err(StoreError::sqlite(unreadable))?;
     let mut whole = Scan { damaged: foreign(&connection)?, ..Scan::empty() };
-    drop(connection);
     let (low, high) = (low.max(0).cast_unsigned(), high.max(0).cast_unsigned());
-    let span = (high - low + 1).div_ceil(threads.max(1) as u64).max(ROWS_PER_THREAD);
-    let ranges: Vec<(u64, u64)> = (0..threads.max(1) as u64)
-        .map(|at| low + at * span)
-        .take_while(|from| *from <= high)
-        .map(|from| (from, (from + span - 1).min(high)))
-        .collect();
+    let spans = spans::dense(&connection, (low, high)).map_err(StoreError::sqlite(unreadable))?;
+    drop(connection);
+    let ranges = spans::divided(&spans, threads as u64, ROWS_PER_THREAD);
     let parts: Vec<Result<Scan, StoreError>> = std::thread::scope(|scope| {
         let workers: Vec<_> =
             ranges.iter().map(|(from, until)| scope.spawn(move || scan_range(path, keyring, *from, *until))).collect();

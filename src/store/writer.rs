@@ -27,7 +27,7 @@ use super::statements::{self, Commits, NewAudit, NewVersion};
 use super::verify::toggle;
 use super::{
     Change, CommitError, Committed, Destroyed, Destruction, Entry, Expect, Flags, Group, KeyChange, Mutation,
-    Operation, SealedRow, Shared, StateChange, StoreError,
+    Operation, Restart, SealedRow, Shared, StateChange, StoreError,
 };
 use crate::clock::SharedClock;
 use crate::crypto::{ChainEnd, Head, Keyring, Sealed};
@@ -52,6 +52,7 @@ pub enum Command {
     RemoveAudit { end: ChainEnd, reply: oneshot::Sender<Result<(), StoreError>> },
     Keys { change: KeyChange, reply: oneshot::Sender<Result<bool, StoreError>> },
     Destroy { destruction: Destruction, reply: oneshot::Sender<Result<Destroyed, StoreError>> },
+    Restart { restart: Box<Restart>, reply: oneshot::Sender<Result<(), StoreError>> },
     Compact { line: u64, reply: oneshot::Sender<Result<(), StoreError>> },
     Close { reply: oneshot::Sender<Result<(), StoreError>> },
 }
@@ -172,6 +173,9 @@ impl Writer {
                     }
                     Command::Destroy { destruction, reply } => {
                         let _ = reply.send(self.destroy(destruction).await);
+                    }
+                    Command::Restart { restart, reply } => {
+                        let _ = reply.send(self.restart(*restart).await);
                     }
                     Command::Compact { line, reply } => {
                         let _ = reply.send(self.compact_to(line).await);

@@ -11,7 +11,7 @@ mod sessions;
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&[&str]; 80] = [
+const COMMANDS: [&[&str]; 85] = [
     &[],
     &["serve"],
     &["healthcheck"],
@@ -73,6 +73,11 @@ const COMMANDS: [&[&str]; 80] = [
     &["audit", "tail"],
     &["audit", "query"],
     &["audit", "verify"],
+    &["backup"],
+    &["backup", "create"],
+    &["backup", "verify"],
+    &["backup", "restore"],
+    &["backup", "schedule"],
     &["credential"],
     &["keys"],
     &["keys", "status"],

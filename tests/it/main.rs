@@ -5,6 +5,7 @@
 mod architecture;
 mod audit;
 mod authorization;
+mod backup;
 mod bad_input;
 mod cli;
 mod cluster;

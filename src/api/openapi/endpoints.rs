@@ -1,6 +1,7 @@
 //! The paths that are no kind's: health, version, metrics, discovery, documents, and our own.
 
 mod audit;
+mod backups;
 mod credentials;
 mod discovery;
 mod health;
@@ -34,6 +35,7 @@ pub fn all(shared: &mut Shared) -> Vec<Listed> {
     all.extend(credentials::all(shared));
     all.extend(keys::all(shared));
     all.extend(audit::all(shared));
+    all.extend(backups::all(shared));
     all
 }
 
@@ -42,6 +44,7 @@ pub fn add_schemas(all: &mut Components) {
     credentials::add_schemas(all);
     keys::add_schemas(all);
     audit::add_schemas(all);
+    backups::add_schemas(all);
     issuer::add_schemas(all);
 }
 

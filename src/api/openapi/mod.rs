@@ -140,7 +140,7 @@ fn tags() -> Vec<Tag> {
         tag(HEALTH, "Whether the server is well, and which it is."),
         tag(SESSIONS, "Signing in and out with a user name and a password."),
         tag(AUDIT, "Who did what, and whether the record of it is as it was written."),
-        tag(ADMINISTRATION, "The server's own credentials."),
+        tag(ADMINISTRATION, "The server's own credentials, and backups."),
     ]);
     tags
 }

@@ -122,14 +122,18 @@ pub fn response<'c>(description: &str, contents: impl IntoIterator<Item = (&'c s
 }
 
 /// The headers of answers.
-pub fn headers() -> [(&'static str, Header); 4] {
+pub fn headers() -> [(&'static str, Header); 5] {
     let header = |description: &str, example: Value, ty: Type| {
         let schema = ObjectBuilder::new().schema_type(ty);
         HeaderBuilder::new().description(Some(description)).schema(Some(schema)).example(Some(example)).build()
     };
     let audit_id = json!("0d2b6a3e-7c1f-4a58-8e94-3b5d6f708192");
     let warning = json!("299 - \"unknown field \\\"metadata.nmae\\\"\"");
+    let file = json!(
+        "attachment; filename=\"strongroom-2733dcd8887de431a047554a95e4e157-20260115T093000Z.strongroom-backup\""
+    );
     [
+        ("Content-Disposition", header("What the file may be called.", file, Type::String)),
         ("Audit-Id", header("Under which audit and log know the request.", audit_id, Type::String)),
         ("ETag", header("Names this content.", json!("\"9F86D081\""), Type::String)),
         ("Retry-After", header("Seconds after which to try again.", json!(1), Type::Integer)),

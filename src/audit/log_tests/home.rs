@@ -114,6 +114,7 @@ impl Home {
             clock: Arc::clone(&self.clock) as SharedClock,
             settings: self.settings,
             kept: self.kept,
+            begins_behind: 0,
             mutations_end: Box::new(|| Some(ChainEnd { sequence: 3, link: [3; 32] })),
         };
         AuditLog::open_with(

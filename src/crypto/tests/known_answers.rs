@@ -65,6 +65,14 @@ fn accumulator_items_and_buckets_match_their_known_answers() {
 }
 
 #[test]
+fn what_vouches_for_a_backup_matches_its_known_answers() {
+    let keyring = known_keyring();
+    for case in Case::all(include_str!("../../../tests/it/crypto/backup-v1.txt")) {
+        assert_eq!(hex::encode(keyring.backup_tag(&case.bytes("manifest"))), case.value("tag"));
+    }
+}
+
+#[test]
 fn what_is_kept_offline_matches_its_known_answers() {
     for case in Case::all(include_str!("../../../tests/it/crypto/offline-v1.txt")) {
         let key = OfflineKey::from_bytes(&secret(&case.bytes("key"))).unwrap();

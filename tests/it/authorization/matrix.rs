@@ -158,7 +158,10 @@ fn status(client: &Client, line: &Line) -> u16 {
     let mut connection = client.connect().unwrap();
     connection.write(client.head(line.method, &line.path, &headers).as_bytes()).unwrap();
     connection.write(line.body.as_bytes()).unwrap();
-    connection.line().unwrap().split(' ').nth(1).unwrap().parse().unwrap()
+    let code = connection.line().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    // One is made at a time, and is being made until it is sent.
+    while line.path.ends_with("/backups") && connection.line().is_ok() {}
+    code
 }
 
 fn actors(app: &App, admin: &mut Client) -> Vec<Actor> {

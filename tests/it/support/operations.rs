@@ -107,7 +107,13 @@ pub fn body(method: &str, template: &str, path: &str) -> String {
         ("patch", _)
         | (
             "post",
-            "token" | "selfsubjectreviews" | "grantusagereviews" | "rotate" | "rotate-data" | "rotate-signing-keys",
+            "token"
+            | "selfsubjectreviews"
+            | "grantusagereviews"
+            | "rotate"
+            | "rotate-data"
+            | "rotate-signing-keys"
+            | "backups",
         ) => {
             json!({})
         }

@@ -267,7 +267,7 @@ fn of_sessions<const N: usize>(bad_requests: [Case; N]) -> Vec<(u16, Vec<Case>)>
 }
 
 /// What can go wrong while a body is read.
-fn with_a_body() -> Vec<(u16, Vec<Case>)> {
+pub(super) fn with_a_body() -> Vec<(u16, Vec<Case>)> {
     vec![(408, failures::general(408)), (413, vec![("size", body::too_large(BODY_MAX_BYTES))])]
 }
 
