@@ -1,7 +1,7 @@
 //! Strongroom against a bare handler and against OpenBao, in turns, in one run.
 //!
 //! ```text
-//! cargo bench --bench against                                   # all but scale and verify, one to two minutes
+//! cargo bench --bench against                                   # all but backup, rotate, scale and verify, one to two minutes
 //! cargo bench --bench against -- get write                      # some
 //! cargo bench --bench against -- scale --scale 100000,1000000   # takes minutes and gigabytes
 //! ```
@@ -89,6 +89,7 @@ async fn measure(options: &Options) -> Outcome<()> {
             Measure::Verify => measures::verify::run(options, &servers, &mut rows).await,
             Measure::Empty => measures::empty::run(options, &servers, &mut rows).await,
             Measure::Rotate => measures::rotate::run(options, &servers, &mut rows).await,
+            Measure::Backup => measures::backup::run(options, &servers, &mut rows).await,
             Measure::Scale => measures::scale::run(options, &servers, &mut rows).await,
         };
         if let Err(why) = done {

@@ -10,7 +10,7 @@ use clap::{Parser, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench --bench against --", about = "Strongroom against a bare handler and OpenBao, in turns")]
 pub struct Options {
-    /// What to measure [default: all but rotate, scale and verify]
+    /// What to measure [default: all but backup, rotate, scale and verify]
     #[arg(value_enum)]
     measures: Vec<Measure>,
     /// Turns that each server gets
@@ -78,6 +78,8 @@ pub enum Measure {
     Empty,
     /// A new data key for very many Secrets, and reads meanwhile
     Rotate,
+    /// A backup of a home with very many Secrets
+    Backup,
     /// A home with very many Secrets
     Scale,
 }
@@ -139,6 +141,7 @@ impl fmt::Display for Measure {
             Self::Verify => "verify",
             Self::Empty => "empty",
             Self::Rotate => "rotate",
+            Self::Backup => "backup",
             Self::Scale => "scale",
         })
     }

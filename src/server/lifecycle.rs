@@ -20,6 +20,11 @@ pub struct Signals {
     _file_size: Signal,
 }
 
+/// Has a write beyond the file-size limit be an error of that write, and not the end of the process.
+pub fn survive_file_size_limit() -> io::Result<Signal> {
+    signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))
+}
+
 enum Heeded {
     Stop(&'static str),
     Reload,
@@ -28,12 +33,11 @@ enum Heeded {
 impl Signals {
     /// Takes them over from the operating system's defaults.
     pub fn install() -> io::Result<Self> {
-        let file_size = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
-            _file_size: signal(file_size)?,
+            _file_size: survive_file_size_limit()?,
         })
     }
 

@@ -43,17 +43,28 @@ fn nearest(connection: &Connection, statement: &str, (low, high): Span) -> Resul
     Ok(found.flatten().map(i64::cast_unsigned))
 }
 
-/// Divides spans into about `parts` of the same length, each at least `least` long where it has that.
+/// Divides spans into at most about `parts` stretches that hold the same number of revisions, each at least `least` where there
+/// are so many. A stretch may reach over a gap, in which nothing is.
 pub fn divided(spans: &[Span], parts: u64, least: u64) -> Vec<Span> {
     let total: u64 = spans.iter().map(|(low, high)| high - low + 1).sum();
-    let length = total.div_ceil(parts.max(1)).max(least);
-    spans
-        .iter()
-        .flat_map(|(low, high)| {
-            let count = (high - low + 1).div_ceil(length);
-            (0..count).map(move |at| (low + at * length, (low + at * length).saturating_add(length - 1).min(*high)))
-        })
-        .collect()
+    let length = total.div_ceil(parts.max(1)).max(least).max(1);
+    let mut stretches = Vec::new();
+    let (mut begun, mut left) = (None, length);
+    for (low, high) in spans {
+        let mut low = *low;
+        while low <= *high {
+            let from = *begun.get_or_insert(low);
+            let until = (*high).min(low.saturating_add(left - 1));
+            left -= until - low + 1;
+            if left == 0 {
+                stretches.push((from, until));
+                (begun, left) = (None, length);
+            }
+            low = until + 1;
+        }
+    }
+    stretches.extend(begun.zip(spans.last().map(|(_, high)| *high)));
+    stretches
 }
 
 #[cfg(test)]
@@ -83,7 +94,10 @@ mod tests {
             assert_eq!(spans, parts);
             for threads in [1, 2, 5] {
                 let divided = divided(&spans, threads, 16);
-                assert_eq!(all(&divided), all(&parts), "{threads}");
+                assert!(divided.len() as u64 <= threads, "{divided:?}");
+                assert!(divided.is_sorted_by(|one, other| one.1 < other.0), "{divided:?}");
+                let holders = |row| divided.iter().filter(|(low, high)| (*low..=*high).contains(&row)).count();
+                assert!(all(&parts).into_iter().all(|row| holders(row) == 1), "{divided:?}");
             }
         }
     }
@@ -93,6 +107,7 @@ mod tests {
         assert_eq!(divided(&[(1, 100)], 2, 10), [(1, 50), (51, 100)]);
         assert_eq!(divided(&[(1, 100)], 2, 1000), [(1, 100)]);
         assert_eq!(divided(&[(0, 0)], 4, 10), [(0, 0)]);
+        assert_eq!(divided(&[(1, 60), (1001, 1040)], 2, 10), [(1, 50), (51, 1040)]);
         assert_eq!(divided(&[], 4, 10), []);
     }
 }

@@ -67,7 +67,7 @@ pub async fn run(options: &Options, servers: &Servers, rows: &mut Vec<Row>) -> O
         }
     }
     for (name, rates) in [("Encrypt", encrypts), ("Decrypt", decrypts)] {
-        let median = Spread::of(rates.into_iter()).map(|spread| spread.median);
+        let median = Spread::of(rates).map(|spread| spread.median);
         let row = Row::own(format!("KMS {name} over the socket, recorded"), Unit::PerSecond, median);
         rows.push(row.with_target(Target::at_least(20_000.0)));
     }

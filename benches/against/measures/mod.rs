@@ -1,6 +1,7 @@
 //! One file a group of figures. Each pushes its rows, those that could not be measured too.
 
 pub mod audit;
+pub mod backup;
 pub mod deliver;
 pub mod empty;
 pub mod export;

@@ -13,7 +13,7 @@ use crate::config::{HomePaths, UnlockConfig};
 use crate::crypto::Keyring;
 use crate::server::new_file::NewFile;
 use crate::server::private_files::{FileError, make_directory};
-use crate::server::{ServeError, offline};
+use crate::server::{ServeError, lifecycle, offline};
 use crate::store::backup::{copy, read_head, remove_slots};
 use crate::store::keys::read_now;
 use crate::terminal::Prompt;
@@ -164,6 +164,7 @@ pub async fn create(
     if fs::symlink_metadata(file).is_ok() {
         return Err(FileError::io(file, std::io::ErrorKind::AlreadyExists.into()).into());
     }
+    let _file_size = lifecycle::survive_file_size_limit()?;
     let unlocked = offline::unlock(paths, unlock, clock, prompt, false).await?;
     let made = make(paths, &unlocked.keyring, keep_passphrase_slots, clock.unix_seconds())?;
     let (manifest, has_passphrases_alone) = (made.manifest.clone(), made.has_passphrases_alone);

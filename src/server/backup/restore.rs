@@ -31,7 +31,7 @@ use crate::model::user::User;
 use crate::rbac::Attributes;
 use crate::sensitive::SecretBytes;
 use crate::server::lock::HomeLock;
-use crate::server::{ServeError, home};
+use crate::server::{ServeError, home, lifecycle};
 use crate::store::backup::read_head;
 use crate::store::keys::read_now;
 use crate::store::{Restart, StateChange, Store, StoreError};
@@ -96,6 +96,7 @@ pub async fn restore(
     prompt: &mut dyn Prompt,
     advance: &mut dyn FnMut(u64),
 ) -> Result<Restored, ServeError> {
+    let _file_size = lifecycle::survive_file_size_limit()?;
     home::prepare(paths)?;
     let lock = HomeLock::take(&paths.lock())?;
     finish(paths)?;
@@ -148,6 +149,11 @@ async fn prepare(
     let closed = store.close().await.map_err(ServeError::store);
     let revision = revision?;
     closed?;
+    let mut log = place.as_os_str().to_owned();
+    log.push("-wal");
+    if Path::new(&log).exists() {
+        return Err(unusable(Path::new(&log), io::Error::other("the database could not be written whole")));
+    }
     File::open(place).and_then(|file| file.sync_all()).map_err(|error| unusable(place, error))?;
     Ok((manifest, revision))
 }

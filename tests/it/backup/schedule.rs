@@ -10,7 +10,7 @@ use crate::support::app::App;
 use crate::support::clients::eventually;
 use crate::support::http::Client;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 fn ready(client: &mut Client) -> String {
     client.get("/readyz?verbose").ok().text()
