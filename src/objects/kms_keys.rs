@@ -253,3 +253,7 @@ fn kms_status(
         ring.terms().map(|term| Term { number: term.id, created: term.created_unix_seconds }).collect();
     status(uid, generation(object), &terms, former, used, now, rfc3339)
 }
+
+#[cfg(test)]
+#[path = "kms_keys_tests.rs"]
+mod tests;

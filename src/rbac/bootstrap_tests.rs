@@ -144,6 +144,31 @@ fn the_reviewer_asks_who_may_and_the_auditor_who_did() {
 }
 
 #[test]
+fn the_plugin_of_a_cluster_uses_keys_and_changes_none() {
+    let mut set = PolicySet::default();
+    for (kind, object) in objects() {
+        set.put(kind, "", meta_text(&object, "name"), &object);
+    }
+    let role = "ClusterRole:system:strongroom:kms-plugin";
+    let policy = set.bind("", "b", role, &["User:bob"]).compile();
+    for (line, allowed) in [
+        ("encrypt - kmskeys.strongroom.dev east", true),
+        ("decrypt - kmskeys.strongroom.dev east", true),
+        ("get - kmskeys.strongroom.dev east", true),
+        ("create - kmskeys/encrypt.strongroom.dev east", true),
+        ("create - kmskeys/decrypt.strongroom.dev east", true),
+        ("create - kmskeys/rotate.strongroom.dev east", false),
+        ("create - kmskeys/retire.strongroom.dev east", false),
+        ("update - kmskeys.strongroom.dev east", false),
+        ("delete - kmskeys.strongroom.dev east", false),
+        ("list - kmskeys.strongroom.dev -", false),
+        ("get t secrets a", false),
+    ] {
+        assert_eq!(policy.allows(&user("bob", &[]), &asked(line)), allowed, "{line}");
+    }
+}
+
+#[test]
 fn the_objects_are_valid_as_they_are() {
     for (kind, mut object) in objects() {
         crate::model::defaults::apply_defaults(kind, &mut object);

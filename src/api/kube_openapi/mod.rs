@@ -225,8 +225,8 @@ mod tests {
             }
         }
         assert_eq!(
-            patches, 18,
-            "thirteen stored kinds, and the status of a namespace, a cluster, a sync and what is issued"
+            patches, 19,
+            "fourteen stored kinds, and the status of a namespace, a cluster, a sync and what is issued"
         );
     }
 

@@ -42,9 +42,9 @@ const LAST_KEY: &str = "restore.last";
 const PATH: &str = "/strongroom/v1/restore";
 /// Revisions that are passed over at least: more than are given out in the time between two restores' starts.
 const LEAST_GAP: u64 = 1_000_000;
-/// Revisions of a second: no store gives out so many. What goes on from a backup begins at the revision of its time, so that
+/// Revisions of a millisecond: no store gives out so many. What goes on from a backup begins at the revision of its time, so that
 /// of two that go on from the same backup, none gives out what the other did.
-const REVISIONS_PER_SECOND: u64 = 1_000_000;
+const REVISIONS_PER_MILLI: u64 = 1_000;
 /// Bits of an epoch that are chance; the others are the time.
 const CHANCE_BITS: u32 = 20;
 
@@ -234,7 +234,7 @@ async fn go_on(
             now,
             u32::from_be_bytes(chance),
         ),
-        revision: next_revision([manifest.revision, former.map_or(0, |head| head.revision)], now),
+        revision: next_revision([manifest.revision, former.map_or(0, |head| head.revision)], clock.unix_millis()),
         sequence: former.map_or(0, |head| head.sequence),
         state: vec![
             StateChange::put(LAST_KEY, SecretBytes::new(record.to_string().into_bytes())),
@@ -259,11 +259,11 @@ fn next_epoch(former: [u64; 2], now_unix_seconds: i64, chance: u32) -> u64 {
     of_time.max(one.max(other) + 1)
 }
 
-/// See [`REVISIONS_PER_SECOND`].
-fn next_revision(former: [u64; 2], now_unix_seconds: i64) -> u64 {
-    let seconds = u64::try_from(now_unix_seconds).unwrap_or_default();
+/// See [`REVISIONS_PER_MILLI`].
+fn next_revision(former: [u64; 2], now_unix_millis: i64) -> u64 {
+    let millis = u64::try_from(now_unix_millis).unwrap_or_default();
     let [one, other] = former;
-    seconds.saturating_mul(REVISIONS_PER_SECOND).max(one.max(other) + LEAST_GAP)
+    millis.saturating_mul(REVISIONS_PER_MILLI).max(one.max(other) + LEAST_GAP)
 }
 
 /// What the last restore left in the store, if there was one.

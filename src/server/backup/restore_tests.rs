@@ -15,9 +15,9 @@ fn epochs_and_revisions_rise_whatever_the_clock_says_and_differ_from_restore_to_
     assert_ne!(next_epoch([5, 0], NOW, 1), next_epoch([5, 0], NOW, 2));
     assert!(next_epoch([5, 0], NOW + 1, 0) > next_epoch([5, 0], NOW, u32::MAX));
     // Of two homes that go on from one backup a second apart, the first would have to give out a million revisions.
-    assert_eq!(next_revision([5, 0], NOW + 1) - next_revision([5, 0], NOW), REVISIONS_PER_SECOND);
+    assert_eq!(next_revision([5, 0], NOW * 1000 + 1) - next_revision([5, 0], NOW * 1000), REVISIONS_PER_MILLI);
     // Clients read these numbers as floating point, some of them.
-    assert!(next_epoch([0, 0], NOW, u32::MAX) < 1 << 53 && next_revision([0, 0], NOW) < 1 << 53);
+    assert!(next_epoch([0, 0], NOW, u32::MAX) < 1 << 53 && next_revision([0, 0], NOW * 1000) < 1 << 53);
 }
 
 fn home(folder: &Path, with_former: bool) -> HomePaths {
