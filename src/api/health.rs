@@ -17,6 +17,13 @@ pub struct Health {
 /// The checks, in the order in which they are shown.
 const CHECKS: &[&str] = &["ping", "unsealed", "store-writable", "store-integrity", "audit-log", "shutdown"];
 
+/// Checks that fail while what is stored is served and nothing is written, and what to do next.
+const READ_ONLY: [(&str, &str); 3] = [
+    ("store-integrity", "see the server's log for which rows, and restore a backup"),
+    ("store-writable", "make room on the disk of the home: writing goes on by itself"),
+    ("audit-log", "make room on the disk of the audit log: until then nothing is answered that has to be recorded"),
+];
+
 impl Health {
     /// Marks `check` as failing, with what to do about it.
     pub fn fail(&self, check: &'static str, advice: &str) {
@@ -28,6 +35,15 @@ impl Health {
     /// Marks `check` as passing.
     pub fn pass(&self, check: &'static str) {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner).retain(|(name, _)| *name != check);
+    }
+
+    /// Why nothing is written, and what to do next, where what is stored is served all the same.
+    pub(super) fn read_only(&self) -> Option<(String, &'static str)> {
+        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        READ_ONLY.iter().find_map(|(check, next)| {
+            let (_, why) = failing.iter().find(|(name, _)| name == check)?;
+            Some((why.clone(), *next))
+        })
     }
 
     /// Whether the server is about to stop.
@@ -51,6 +67,10 @@ impl Health {
                 None => writeln!(text, "[+]{check} ok"),
             };
         }
+        let read_only = READ_ONLY.iter().find(|(check, _)| failing.iter().any(|(name, _)| name == check));
+        if let Some((_, next)) = read_only.filter(|_| !only_alive) {
+            let _ = writeln!(text, "the server is read-only: {next}");
+        }
         let name = path.trim_matches('/');
         let _ = writeln!(text, "{name} check {}", if ready { "passed" } else { "failed" });
         (if ready { 200 } else { 503 }, text)
@@ -64,19 +84,7 @@ pub(super) fn route(context: &Context<'_>, path: &str) -> Option<HttpResponse> {
     match path {
         "/livez" | "/healthz" | "/readyz" => {
             let verbose = context.query.value("verbose").is_some();
-            match context.state.objects.write_refusal() {
-                Some(why) => context.state.health.fail("store-writable", why),
-                None => context.state.health.pass("store-writable"),
-            }
-            // What was changed from outside stays so until somebody has looked at it.
-            if let Some(why) = context.state.objects.incident_refusal() {
-                context.state.health.fail("store-integrity", why);
-            }
-            match context.state.audit.refusal() {
-                Some(refused) => context.state.health.fail("audit-log", refused.why()),
-                None => context.state.health.pass("audit-log"),
-            }
-            let (code, mut text) = context.state.health.report(verbose, path, path == "/livez");
+            let (code, mut text) = context.state.health_now().report(verbose, path, path == "/livez");
             if verbose
                 && path != "/livez"
                 && let Some(note) = context.state.backups.note()
@@ -132,9 +140,11 @@ mod tests {
         let (code, text) = health.report(true, "/readyz", false);
         assert_eq!(code, 503);
         assert!(text.contains("[-]store-writable failed: free some disk space\n"), "{text}");
-        assert!(text.ends_with("readyz check failed\n"));
+        assert!(text.ends_with("\nthe server is read-only: make room on the disk of the home: writing goes on by itself\nreadyz check failed\n"), "{text}");
+        assert_eq!(health.read_only().unwrap().0, "free some disk space");
         assert_eq!(health.report(false, "/livez", true).0, 200);
         health.pass("store-writable");
+        assert_eq!(health.read_only(), None);
         assert_eq!(health.report(false, "/readyz", false).0, 200);
     }
 }

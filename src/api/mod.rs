@@ -27,6 +27,7 @@ mod respond;
 mod reviews;
 mod revisions;
 mod scans;
+mod sealing;
 mod session;
 mod sight;
 mod standing;
@@ -69,6 +70,10 @@ pub use self::audit_log::{MutationRecords, VerifyAudit};
 pub use self::backups::{Backup, BackupRefused, Backups};
 pub use self::guard::Changes as AccessChanges;
 pub use self::health::Health;
+pub use self::sealing::{
+    SEAL_PATH, STATUS_PATH as SEAL_STATUS_PATH, SealState, SealStatus, SealedState, SlotFacts, UNSEAL_PATH, Unseal,
+    UnsealError, UnsealRequest, UnsealSecret, configure_sealed,
+};
 pub use self::session::RotateAdmin;
 pub use self::standing::look_after_credentials;
 pub use self::subresources::ClientAuthority;
@@ -114,6 +119,8 @@ pub struct State {
     pub keys: Arc<Custody>,
     /// Encrypts and decrypts for clusters.
     pub kms: kms::Room,
+    /// Has the server sealed, soon.
+    pub seal: SealNow,
     /// Places of exports that are rendered or sent.
     exports: Arc<Semaphore>,
 }
@@ -140,7 +147,12 @@ pub struct Home {
     pub keys: Arc<Custody>,
     /// Encrypts and decrypts for clusters.
     pub kms: kms::Room,
+    /// Has the server sealed, soon.
+    pub seal: SealNow,
 }
+
+/// Asks for the server to be sealed, and returns at once.
+pub type SealNow = Arc<dyn Fn() + Send + Sync>;
 
 /// What is known of what is issued.
 #[derive(Clone)]
@@ -184,6 +196,7 @@ impl State {
             issuing,
             keys,
             kms,
+            seal,
         } = home;
         let (health, metrics, changes) = (Arc::default(), Arc::default(), Arc::default());
         Self {
@@ -206,8 +219,22 @@ impl State {
             issuing,
             keys,
             kms,
+            seal,
             exports: Arc::new(Semaphore::new(exports::EXPORTS_AT_ONCE)),
         }
+    }
+
+    /// Readiness, as of now.
+    fn health_now(&self) -> &Health {
+        match self.objects.write_refusal() {
+            Some(why) => self.health.fail("store-writable", why),
+            None => self.health.pass("store-writable"),
+        }
+        match self.audit.refusal() {
+            Some(refused) => self.health.fail("audit-log", refused.why()),
+            None => self.health.pass("audit-log"),
+        }
+        &self.health
     }
 
     /// The server stops: watches end cleanly, and it is no longer ready.
@@ -335,7 +362,11 @@ async fn answer(state: &State, http: &HttpRequest, payload: web::Payload, receiv
             Err(failure) => respond::failure(&context.style, &failure),
         }
     };
-    unrecorded.finish(&style, response).await
+    let response = unrecorded.finish(&style, response).await;
+    if response.extensions().contains::<sealing::SealsAfterwards>() {
+        (state.seal)();
+    }
+    response
 }
 
 /// Where the request came from, as the audit shows it.
@@ -355,6 +386,9 @@ async fn route(context: &Context<'_>, info: RequestInfo, payload: web::Payload) 
         return objects::route(context, info, payload).await;
     }
     let permit = context.authorize(info.attributes.clone())?;
+    if sealing::is_endpoint(context.http.path()) {
+        return sealing::route(context, &permit, payload).await;
+    }
     if keys::serves(context.http.path()) {
         return keys::route(context, &permit, payload).await;
     }

@@ -12,6 +12,7 @@ use actix_web::http::StatusCode;
 
 use super::State;
 use super::respond::{self, Style};
+use super::sealing;
 use super::status::Failure;
 use crate::audit::{AuditLog, Decision, Event, Refused, RequestFacts, Stage};
 use crate::model::user::User;
@@ -187,7 +188,7 @@ fn is_denial(code: u16) -> bool {
 
 /// Whether the path only tells how the process is.
 pub(super) fn is_health(path: &str) -> bool {
-    matches!(path, "/livez" | "/readyz" | "/healthz")
+    matches!(path, "/livez" | "/readyz" | "/healthz" | sealing::STATUS_PATH)
 }
 
 /// The answer where nothing can be recorded.

@@ -231,7 +231,7 @@ pub(super) fn done(message: &str) -> Value {
 pub(super) struct Fields(Document);
 
 impl Fields {
-    fn of(context: &Context<'_>, bytes: &SecretBytes) -> Result<Self, Failure> {
+    pub(super) fn of(context: &Context<'_>, bytes: &SecretBytes) -> Result<Self, Failure> {
         Self::read(context.header("content-type"), bytes)
     }
 
@@ -266,6 +266,11 @@ impl Fields {
             return Err(Failure::bad_request("the body is no JSON object"));
         }
         Ok(Self(Document::new(value)))
+    }
+
+    /// All of them.
+    pub(super) fn value(&self) -> &Document {
+        &self.0
     }
 
     /// Whether it is a refresh token, and not a password, that is to be exchanged for tokens.

@@ -40,12 +40,14 @@ mod progress;
 mod reference;
 mod run;
 mod scan;
+mod seal;
 mod secret;
 mod serve;
 mod session;
 mod shown;
 mod sync;
 mod token;
+mod unseal;
 mod user;
 mod verify;
 mod whoami;
@@ -86,6 +88,10 @@ enum Command {
     Serve(Box<serve::Serve>),
     /// Exit with 0 if the server of this home is ready, with 1 if not
     Healthcheck(healthcheck::Healthcheck),
+    /// Have the server drop its keys: nothing is served until somebody unseals it
+    Seal(seal::Seal),
+    /// Unseal the server of this home
+    Unseal(unseal::Unseal),
     /// Sign in to a server, and set up kubectl for it
     Login(login::Login),
     /// End your session
@@ -251,6 +257,8 @@ fn run(cli: Cli) -> Result<(), CliError> {
     match cli.command {
         Command::Serve(command) => command.run(&environment),
         Command::Healthcheck(command) => command.run(&environment),
+        Command::Seal(command) => command.run(&environment),
+        Command::Unseal(command) => command.run(&environment),
         Command::Login(command) => command.run(&environment),
         Command::Logout(command) => command.run(&environment),
         Command::Whoami(command) => command.run(&environment),
@@ -357,6 +365,11 @@ mod tests {
             "strongroom scan --install-hook --force",
             "strongroom scan --staged -A --require-known",
             "strongroom serve --no-sync",
+            "strongroom serve --sealed --home h",
+            "strongroom seal --yes --home h",
+            "strongroom unseal --home h",
+            "strongroom unseal --socket s --recovery-key-file f",
+            "strongroom unseal --passphrase-file f --slot 2",
             "strongroom sync run db -n prod --once --wait --timeout 90s --force",
             "strongroom sync run -A --wait",
             "strongroom sync plan --home h",
@@ -458,6 +471,9 @@ mod tests {
             "strongroom secret generate db a --kind rsa --bits 1024",
             "strongroom secret generate db --kind tls --days 0",
             "strongroom secret delete",
+            "strongroom unseal --passphrase x",
+            "strongroom unseal --passphrase-file p --key-file k",
+            "strongroom unseal --home h --socket s",
             "strongroom secret inspect",
             "strongroom completion",
             "strongroom completion tcsh",

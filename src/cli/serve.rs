@@ -113,6 +113,9 @@ pub struct Serve {
     /// A user who may connect to it besides root and the one who serves; may be repeated [env: STRONGROOM_KMS_ALLOW_UID, separated by commas]
     #[arg(long, value_name = "UID")]
     kms_allow_uid: Vec<u32>,
+    /// Start sealed, and wait for `strongroom unseal`, whatever could unlock the home [env: STRONGROOM_SEALED]
+    #[arg(long)]
+    sealed: bool,
 }
 
 impl Serve {
@@ -156,6 +159,7 @@ impl Serve {
                 service_account: self.kms_service_account,
                 allow_uids: self.kms_allow_uid,
             },
+            sealed: self.sealed,
         };
         let config = ServeConfig::resolve(flags, environment)?;
         Ok(server::run(config, Arc::new(SystemClock), print)?)

@@ -140,6 +140,8 @@ pub struct ServeFlags {
     pub no_issuing: bool,
     /// `--kms-…`
     pub kms: KmsFlags,
+    /// `--sealed`
+    pub sealed: bool,
 }
 
 /// Everything `serve` needs to know.
@@ -191,6 +193,8 @@ pub struct ServeConfig {
     pub issuing: bool,
     /// Where a cluster's API server finds its KMS plugin.
     pub kms: Option<KmsConfig>,
+    /// Whether the server waits for somebody to unseal the home.
+    pub sealed: bool,
 }
 
 impl ServeConfig {
@@ -243,6 +247,7 @@ impl ServeConfig {
         let sync = !flags.no_sync && environment.switch("STRONGROOM_SYNC")?.unwrap_or(true);
         let issuing = !flags.no_issuing && environment.switch("STRONGROOM_ISSUING")?.unwrap_or(true);
         let kms = KmsConfig::resolve(flags.kms, environment)?;
+        let sealed = flags.sealed || environment.switch("STRONGROOM_SEALED")?.unwrap_or_default();
         Ok(Self {
             home,
             listen,
@@ -267,6 +272,7 @@ impl ServeConfig {
             sync,
             issuing,
             kms,
+            sealed,
         })
     }
 }

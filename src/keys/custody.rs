@@ -27,6 +27,14 @@ pub struct Opened {
     pub with: OpenedWith,
 }
 
+/// The keys of a room, open, and what opened them.
+pub struct OpenKeys {
+    /// The keys.
+    pub keyring: Keyring,
+    /// What unlocking has given besides.
+    pub opened: Opened,
+}
+
 /// What the room was opened with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenedWith {

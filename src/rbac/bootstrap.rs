@@ -218,6 +218,14 @@ const ROLES: &[RoleRow] = &[
     ),
     role("system:strongroom:backup-operator", &[Paths { verbs: &["get", "post"], paths: &["/strongroom/v1/backups"] }]),
     role(
+        "system:strongroom:sealing",
+        &[
+            Paths { verbs: &["get"], paths: &["/strongroom/v1/seal-status"] },
+            // Whoever has an unlock secret needs no right besides, and what is sealed knows no rights.
+            Paths { verbs: &["post"], paths: &["/strongroom/v1/unseal"] },
+        ],
+    ),
+    role(
         "system:strongroom:session",
         &[Paths {
             verbs: &["post"],
@@ -240,6 +248,7 @@ const BINDINGS: &[(&str, &[&str])] = &[
     ("system:public-info-viewer", &[GROUP_AUTHENTICATED, GROUP_UNAUTHENTICATED]),
     ("system:service-account-issuer-discovery", &["system:serviceaccounts"]),
     ("system:strongroom:authority-viewer", &[GROUP_AUTHENTICATED]),
+    ("system:strongroom:sealing", &[GROUP_AUTHENTICATED, GROUP_UNAUTHENTICATED]),
     ("system:strongroom:session", &[GROUP_AUTHENTICATED, GROUP_UNAUTHENTICATED]),
 ];
 

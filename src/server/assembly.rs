@@ -1,10 +1,10 @@
-//! What the server is put together from: the one file here that names the API, with `outside_issuers` the one that names
-//! `auth`, and with `audit_log` the one that names the store.
+//! What the server is put together from: the one file here that names the API, but for what is answered while the home is
+//! sealed; with `outside_issuers` the one that names `auth`, and with `audit_log` the one that names the store.
 //!
 //! What it never does: keep a secret of its own. The authorities' keys and the hash of the administrator's token are
 //! sealed rows.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use actix_web::web::ServiceConfig;
 use tokio::sync::{Mutex, mpsc, watch};
@@ -19,7 +19,7 @@ use crate::config::{
 };
 use crate::crypto::{Argon2Cost, Keyring, Slot, password_limits};
 use crate::issue::{self, RoomAuthority};
-use crate::keys::{self, Custody, Opened};
+use crate::keys::{self, Custody, OpenKeys};
 use crate::kms;
 use crate::model::user::User;
 use crate::objects::watch::Hub;
@@ -39,6 +39,7 @@ use super::backup::Online;
 use super::kubeconfig::AdminKubeconfig;
 use super::listen::Application;
 use super::root_key::NewKeys;
+use super::sealing::UnsealFacts;
 use super::{ServeError, bootstrap, incidents, outside_issuers};
 
 /// An open home. Clones share it.
@@ -98,6 +99,7 @@ pub async fn create(paths: &HomePaths, keys: &NewKeys) -> Result<(), ServeError>
 }
 
 /// What of the configuration concerns what is assembled here.
+#[derive(Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "independent switches")]
 pub struct Settings {
     /// Memory for sealed objects, in bytes.
@@ -130,6 +132,8 @@ pub struct Settings {
     pub sync: bool,
     /// Whether certificates are issued and values generated.
     pub issuing: bool,
+    /// Has the server sealed.
+    pub seal: api::SealNow,
 }
 
 /// One of the home's certificate authorities. None signs what another does.
@@ -188,11 +192,11 @@ impl Assembly {
     /// Opens the store with its keys and builds the API over it.
     pub async fn open(
         paths: &HomePaths,
-        keyring: Keyring,
-        opened: Opened,
+        keys: OpenKeys,
         clock: SharedClock,
         settings: Settings,
     ) -> Result<Self, ServeError> {
+        let OpenKeys { keyring, opened } = keys;
         let keyring = Arc::new(keyring);
         let options = store::OpenOptions {
             path: paths.database(),
@@ -259,6 +263,7 @@ impl Assembly {
             Arc::clone(&custody),
             kms.clone(),
             Arc::clone(&backups),
+            settings.seal,
         );
         let state =
             api_state(Arc::clone(&objects), hub, Arc::clone(&audit), clock, switched, credentials.clone(), following);
@@ -296,6 +301,27 @@ impl Assembly {
         let background: Arc<[AbortHandle]> = background.into();
         let trust = Arc::new(trust);
         Ok(Self { store, credentials, audit, backups, background, trust, clock: own_clock, kms, state })
+    }
+
+    /// The keys, to see when they are gone.
+    pub fn keys(&self) -> Weak<Keyring> {
+        Arc::downgrade(&self.credentials.keyring)
+    }
+
+    /// Records how the home was unsealed, and how often that was tried before.
+    pub fn record_unsealed(&self, unsealed: &UnsealFacts) {
+        let mut facts = RequestFacts::own(self.clock.unix_millis());
+        facts.source_ip.clone_from(&unsealed.peer);
+        facts.annotate("strongroom.dev/unlock-slot", unsealed.kind.clone());
+        facts.annotate("strongroom.dev/failed-attempts", unsealed.failed.to_string());
+        let attributes = Attributes::path("post", api::UNSEAL_PATH);
+        let record = audit::mutation(&facts, &User::anonymous(), &attributes, "", "", 200);
+        if let Err(refused) = self.audit.append(&record) {
+            tracing::error!(why = refused.why(), "that the home was unsealed could not be recorded");
+        }
+        if unsealed.failed > 0 {
+            tracing::warn!(attempts.failed = unsealed.failed, "attempts to unseal the home failed before");
+        }
     }
 
     /// Says by which certificate (PEM) clients know the server; `None` where they need none. Secrets of service
@@ -500,7 +526,7 @@ fn admin_hash(store: &Store) -> Result<TokenHash, ServeError> {
 }
 
 /// What the API needs besides.
-type Following = (Room, Arc<sync::Metrics>, api::Issuing, Arc<Custody>, kms::Room, Arc<Online>);
+type Following = (Room, Arc<sync::Metrics>, api::Issuing, Arc<Custody>, kms::Room, Arc<Online>, api::SealNow);
 
 /// The API over open objects.
 fn api_state(
@@ -510,7 +536,7 @@ fn api_state(
     clock: SharedClock,
     settings: api::Settings,
     credentials: Credentials,
-    (room, sync_metrics, issuing, keys, kms, backups): Following,
+    (room, sync_metrics, issuing, keys, kms, backups, seal): Following,
 ) -> api::State {
     let Credentials { authenticator, store, keyring, .. } = credentials.clone();
     let (records, verified) = (store.clone(), store.clone());
@@ -543,6 +569,7 @@ fn api_state(
         issuing,
         keys,
         kms,
+        seal,
     };
     api::State::new(objects, hub, authenticator, audit, clock, settings, home)
 }

@@ -54,6 +54,9 @@ pub enum CertificateError {
     /// A file of the home's.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A sealed server has nothing to speak TLS with.
+    #[error("{}: there is no certificate that can be presented without the home's keys: start the server once unsealed", .0.display())]
+    NoneYet(PathBuf),
     /// No certificate could be made.
     #[error("the server's certificate: {0}")]
     Make(#[from] PkiError),
@@ -91,6 +94,24 @@ pub fn present_generated(
         trust: Some(trust),
         names: names.clone(),
     })
+}
+
+/// The certificate that was generated last, as it is: its key lies in a file, and it is renewed only once the authority's
+/// key is open.
+#[expect(clippy::disallowed_methods, reason = "the file holds the certificate and its key; both are parsed from it")]
+pub fn present_sealed(paths: &HomePaths, names: Names) -> Result<Presented, CertificateError> {
+    let none = || CertificateError::NoneYet(paths.server_pair());
+    let pair = match read_secret(&paths.server_pair(), Access::OwnerOnly, SECRET_FILE_MAX_BYTES) {
+        Err(error) if error.is_not_found() => return Err(none()),
+        other => other?,
+    };
+    let trust = fs::read_to_string(paths.authority_certificate()).ok();
+    let mut certified = certified_key(pair.expose(), &pair).map_err(|_| none())?;
+    for authority in read_blocks(trust.as_deref().unwrap_or_default().as_bytes()).iter().take(1) {
+        certified.cert.push(CertificateDer::from(authority.bytes.expose().to_vec()));
+    }
+    write_presented(paths, &certified)?;
+    Ok(Presented { certificate: Arc::new(ServerCertificate::new(certified)), trust, names })
 }
 
 /// Replaces the generated certificate while the server runs, if it is time. Says whether it did.

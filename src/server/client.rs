@@ -1,11 +1,14 @@
-//! How a command on this machine talks to the running server: one request, one answer, TLS 1.3.
+//! How a command on this machine talks to the running server: one request, one answer, by TLS 1.3 or a Unix socket.
 //!
 //! The server is known by its certificate, byte for byte, which lies in the home. So this works for every
 //! certificate and address, and for no other server.
 
+use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,11 +27,19 @@ use super::private_files::Access;
 
 const ANSWER_MAX_BYTES: usize = 1024 * 1024;
 
-/// The server that owns a home.
-pub struct LocalServer {
-    address: SocketAddr,
-    certificate: CertificateDer<'static>,
+/// A server on this machine.
+pub struct LocalServer(Reach);
+
+enum Reach {
+    /// The one that owns a home.
+    Tls { address: SocketAddr, certificate: CertificateDer<'static> },
+    /// Whoever listens on a Unix socket.
+    Unix(PathBuf),
 }
+
+trait Stream: io::Read + io::Write {}
+
+impl<T: io::Read + io::Write> Stream for T {}
 
 /// An answer. The body may hold a secret.
 pub struct Answer {
@@ -54,16 +65,16 @@ pub enum ClientError {
     #[error("{0} cannot be read, or holds no token: restart the server, which writes it anew")]
     NoToken(String),
     /// The connection or the handshake failed.
-    #[error("{address}: {source}")]
+    #[error("{at}: {source}")]
     Io {
         /// Where.
-        address: SocketAddr,
+        at: String,
         /// What happened.
         source: io::Error,
     },
     /// Not an HTTP answer.
     #[error("{0}: the answer is not one of this server's")]
-    Answer(SocketAddr),
+    Answer(String),
 }
 
 impl LocalServer {
@@ -79,35 +90,51 @@ impl LocalServer {
         let presented = std::fs::read(paths.presented_certificate()).map_err(|_| ClientError::NotListening)?;
         let blocks = read_blocks(&presented);
         let certificate = blocks.first().ok_or(ClientError::NotListening)?;
-        Ok(Self { address: reachable(address), certificate: CertificateDer::from(certificate.bytes.expose().to_vec()) })
+        let certificate = CertificateDer::from(certificate.bytes.expose().to_vec());
+        Ok(Self(Reach::Tls { address: reachable(address), certificate }))
+    }
+
+    /// The server behind a Unix socket.
+    pub fn at_socket(path: &Path) -> Self {
+        Self(Reach::Unix(path.to_owned()))
     }
 
     /// Asks without credentials.
     pub fn get(&self, path: &str, timeout: Duration) -> Result<Answer, ClientError> {
-        self.send("GET", path, None, timeout)
+        self.send("GET", path, None, None, timeout)
     }
 
     /// Posts nothing, as the administrator.
     pub fn post(&self, path: &str, token: &SecretBytes, timeout: Duration) -> Result<Answer, ClientError> {
-        self.send("POST", path, Some(token), timeout)
+        self.send("POST", path, Some(token), None, timeout)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the token goes into the request, inside TLS")]
+    /// Posts JSON, without credentials.
+    pub fn post_json(&self, path: &str, body: &SecretBytes, timeout: Duration) -> Result<Answer, ClientError> {
+        self.send("POST", path, None, Some(body), timeout)
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "token and body go into the request, inside TLS or this machine's kernel"
+    )]
     fn send(
         &self,
         method: &str,
         path: &str,
         token: Option<&SecretBytes>,
+        body: Option<&SecretBytes>,
         timeout: Duration,
     ) -> Result<Answer, ClientError> {
-        let fail = |source| ClientError::Io { address: self.address, source };
+        let fail = |source| ClientError::Io { at: self.to_string(), source };
         let mut stream = self.connect(timeout).map_err(fail)?;
-        let mut request = Zeroizing::new(Vec::with_capacity(1024 + token.map_or(0, SecretBytes::len)));
+        let mut request = Zeroizing::new(Vec::with_capacity(
+            1024 + [token, body].iter().flatten().map(|secret| secret.len()).sum::<usize>(),
+        ));
         request.extend_from_slice(
             format!(
                 "{method} {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: strongroom\r\nAccept: application/json\r\n\
-                 Connection: close\r\n{}",
-                if method == "POST" { "Content-Length: 0\r\n" } else { "" }
+                 Connection: close\r\n"
             )
             .as_bytes(),
         );
@@ -116,7 +143,15 @@ impl LocalServer {
             request.extend_from_slice(token.expose());
             request.extend_from_slice(b"\r\n");
         }
+        if method == "POST" {
+            let length = body.map_or(0, SecretBytes::len);
+            let headers = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n");
+            request.extend_from_slice(headers.as_bytes());
+        }
         request.extend_from_slice(b"\r\n");
+        if let Some(body) = body {
+            request.extend_from_slice(body.expose());
+        }
         stream.write_all(&request).map_err(fail)?;
         stream.flush().map_err(fail)?;
         let mut answer = Zeroizing::new(Vec::with_capacity(16 * 1024));
@@ -126,21 +161,39 @@ impl LocalServer {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
             Err(error) => return Err(fail(error)),
         }
-        parse(&answer).ok_or(ClientError::Answer(self.address))
+        parse(&answer).ok_or_else(|| ClientError::Answer(self.to_string()))
     }
 
-    fn connect(&self, timeout: Duration) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
-        let socket = TcpStream::connect_timeout(&self.address, timeout)?;
+    fn connect(&self, timeout: Duration) -> io::Result<Box<dyn Stream>> {
+        let (address, pinned) = match &self.0 {
+            Reach::Tls { address, certificate } => (address, certificate.clone()),
+            Reach::Unix(path) => {
+                let socket = UnixStream::connect(path)?;
+                socket.set_read_timeout(Some(timeout))?;
+                socket.set_write_timeout(Some(timeout))?;
+                return Ok(Box::new(socket));
+            }
+        };
+        let socket = TcpStream::connect_timeout(address, timeout)?;
         socket.set_read_timeout(Some(timeout))?;
         socket.set_write_timeout(Some(timeout))?;
         socket.set_nodelay(true)?;
-        let pinned = self.certificate.clone();
         let config = config_judged_by(Box::new(move |presented, _| {
             let is_pinned = *presented == pinned;
             is_pinned.then_some(()).ok_or_else(|| CertificateError::ApplicationVerificationFailure.into())
         }))?;
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
-        Ok(StreamOwned::new(ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?, socket))
+        let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+        Ok(Box::new(StreamOwned::new(connection, socket)))
+    }
+}
+
+impl fmt::Display for LocalServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Reach::Tls { address, .. } => address.fmt(f),
+            Reach::Unix(path) => path.display().fmt(f),
+        }
     }
 }
 

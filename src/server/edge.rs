@@ -8,14 +8,19 @@ use std::sync::Arc;
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
 
+use crate::api;
 use crate::pki::Names;
 
 use super::connections::Connection;
+use super::gate::{Gate, Held};
+
+/// Answered as long as the process lives.
+const ALWAYS: [&str; 2] = ["/livez", api::SEAL_STATUS_PATH];
 
 /// Headers that a browser obeys; set where the API has not set them itself.
 const BROWSER_HEADERS: [(HeaderName, &str); 4] = [
@@ -40,13 +45,14 @@ pub struct Hosts {
 pub struct Edge {
     hosts: Arc<Hosts>,
     requests_per_address: u32,
+    gate: Gate,
 }
 
 impl Edge {
     /// Rules for one server.
     #[must_use]
-    pub fn new(hosts: Hosts, requests_per_address: u32) -> Self {
-        Self { hosts: Arc::new(hosts), requests_per_address }
+    pub fn new(hosts: Hosts, requests_per_address: u32, gate: Gate) -> Self {
+        Self { hosts: Arc::new(hosts), requests_per_address, gate }
     }
 }
 
@@ -62,8 +68,8 @@ impl Hosts {
 /// The middleware. Expects an [`Edge`] among the application's data.
 pub async fn pass(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<EitherBody<Held>>, Error> {
     let Some(edge) = request.app_data::<web::Data<Edge>>().cloned() else {
         return Ok(refuse(request, StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "the server is misconfigured"));
     };
@@ -75,6 +81,17 @@ pub async fn pass(
             "",
             "this server does not answer to the host name of the request: start it with --advertise HOST:PORT",
         ));
+    }
+    let inside = edge.gate.enter();
+    if inside.is_none() && !ALWAYS.contains(&request.path()) {
+        let mut response = refuse(
+            request,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ServiceUnavailable",
+            "the server is being sealed or unsealed, please try again later",
+        );
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+        return Ok(response);
     }
     let begun = request.conn_data::<Connection>().map(|connection| connection.begin_request(edge.requests_per_address));
     if let Some(None) = begun {
@@ -89,7 +106,7 @@ pub async fn pass(
     // A watch goes on after its response has begun; it is the API that bounds those.
     drop(begun);
     set_browser_headers(response.headers_mut());
-    Ok(response.map_into_left_body())
+    Ok(response.map_body(|_, body| Held::new(body.boxed(), inside)).map_into_left_body())
 }
 
 fn is_for_us(request: &ServiceRequest, hosts: &Hosts) -> bool {
@@ -127,6 +144,7 @@ fn refuse<B>(
     reason: &'static str,
     message: &'static str,
 ) -> ServiceResponse<EitherBody<B>> {
+    let is_temporary = code == StatusCode::TOO_MANY_REQUESTS || code == StatusCode::SERVICE_UNAVAILABLE;
     let mut status = serde_json::json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message,
     });
@@ -134,13 +152,13 @@ fn refuse<B>(
         if !reason.is_empty() {
             fields.insert("reason".to_owned(), reason.into());
         }
-        if code == StatusCode::TOO_MANY_REQUESTS {
+        if is_temporary {
             fields.insert("details".to_owned(), serde_json::json!({ "retryAfterSeconds": 1 }));
         }
         fields.insert("code".to_owned(), code.as_u16().into());
     }
     let mut builder = HttpResponse::build(code);
-    if code == StatusCode::TOO_MANY_REQUESTS {
+    if is_temporary {
         builder.insert_header((header::RETRY_AFTER, "1"));
     }
     let mut response = builder.json(status);

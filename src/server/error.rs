@@ -100,6 +100,21 @@ pub enum ServeError {
     /// A backup was not made, is not whole, or was not restored.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// The running server did not say whether it is sealed.
+    #[error("the server answered {0} and did not say whether it is sealed: is it an older one?")]
+    NoSealStatus(u16),
+    /// The running server was not unsealed.
+    #[error("the server was not unsealed: {0}")]
+    NotUnsealed(String),
+    /// A passphrase that cannot be sent.
+    #[error("the secret is not text in UTF-8: name it to `strongroom serve` with --passphrase-file instead")]
+    NotText,
+    /// Something holds keys that should be gone.
+    #[error("the keys are still in memory after sealing: the process ends, so that they are gone")]
+    KeysRemain,
+    /// A home without a store cannot be sealed.
+    #[error("{} is no home yet, so there is nothing to unseal: start it once without --sealed", .0.display())]
+    NothingToSeal(PathBuf),
     /// No randomness.
     #[error("the operating system gave no randomness")]
     Random,

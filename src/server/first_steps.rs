@@ -92,6 +92,16 @@ impl FirstSteps<'_> {
     }
 }
 
+/// What a start says that leaves the home sealed.
+pub fn sealed_steps(server: &str, home: &Path) -> String {
+    format!(
+        "Strongroom listens on {server}\n\n  home        {}\n  state       sealed\n\nNothing is served until somebody \
+         unseals it:\n\n  strongroom unseal --home {}\n",
+        home.display(),
+        shell_path(home)
+    )
+}
+
 fn shell_path(path: &Path) -> String {
     shell_word(&path.display().to_string())
 }
@@ -169,6 +179,13 @@ mod tests {
     fn what_is_off_or_elsewhere_is_not_shown() {
         let text = FirstSteps { swagger_ui: false, trust: None, ..steps(&opener(true)) }.text();
         assert!(!text.to_lowercase().contains("swagger") && !text.contains("--cacert"));
+    }
+
+    #[test]
+    fn a_sealed_start_says_how_it_is_unsealed() {
+        let text = sealed_steps("https://127.0.0.1:8443", Path::new("/my home"));
+        assert!(text.starts_with("Strongroom listens on https://127.0.0.1:8443\n"), "{text}");
+        assert!(text.ends_with("\n  strongroom unseal --home '/my home'\n"), "{text}");
     }
 
     #[test]

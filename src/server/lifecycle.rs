@@ -1,14 +1,18 @@
-//! From the first request to the last: signals, and a stop that loses nothing.
+//! From the first request to the last: signals, a stop that loses nothing, and the end of one application that another one
+//! takes the place of.
 //!
 //! On SIGTERM or SIGINT requests in progress finish and streams get a clean end; a second signal stops at once.
 //! SIGHUP has the certificate read again.
 
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_web::dev::{Server, ServerHandle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
+use super::gate::Gate;
 use super::listen::Application;
 
 /// The signals that the server heeds.
@@ -25,10 +29,26 @@ pub fn survive_file_size_limit() -> io::Result<Signal> {
     signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))
 }
 
-enum Heeded {
+/// What a signal asks for.
+pub enum Heeded {
+    /// To end: the signal's name.
     Stop(&'static str),
+    /// To read the certificate again.
     Reload,
 }
+
+/// Why an application is no longer served.
+pub enum Ended {
+    /// The process is to end.
+    Stopped,
+    /// The home is to be sealed.
+    Sealed,
+}
+
+/// How long requests may take to finish when an application is ended that another one takes the place of.
+const FINISH: Duration = Duration::from_millis(700);
+/// How long it may take to hand over the last bytes of an answer, and to finish a handshake that has begun.
+const LINGER: Duration = Duration::from_millis(150);
 
 impl Signals {
     /// Takes them over from the operating system's defaults.
@@ -41,7 +61,8 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Heeded {
+    /// The next one.
+    pub async fn next(&mut self) -> Heeded {
         tokio::select! {
             _ = self.terminate.recv() => Heeded::Stop("SIGTERM"),
             _ = self.interrupt.recv() => Heeded::Stop("SIGINT"),
@@ -59,18 +80,24 @@ impl Signals {
     }
 }
 
-/// Serves until a signal says stop, then drains.
+/// Serves until a signal says stop, then drains; or until `seal` is told, then ends within a second.
 pub async fn run_until_stopped<A: Application>(
     server: Server,
-    application: &A,
+    (application, gate): (&A, &Gate),
     signals: &mut Signals,
     on_hangup: impl Fn(),
-) -> io::Result<()> {
+    seal: &Notify,
+) -> io::Result<Ended> {
     let handle = server.handle();
     let mut server = pin!(server);
     let name = loop {
         tokio::select! {
-            ended = &mut server => return ended,
+            ended = &mut server => return ended.map(|()| Ended::Stopped),
+            () = seal.notified() => {
+                tracing::warn!("sealing: streams end and requests finish");
+                application.begin_shutdown();
+                return close(server, &handle, gate).await.map(|()| Ended::Sealed);
+            }
             heeded = signals.next() => match heeded {
                 Heeded::Stop(name) => break name,
                 Heeded::Reload => on_hangup(),
@@ -82,10 +109,26 @@ pub async fn run_until_stopped<A: Application>(
     // The command is on its way; the server itself does the draining, so it is the server that is awaited.
     drop(handle.stop(true));
     tokio::select! {
-        ended = &mut server => ended,
-        name = signals.stop() => {
-            tracing::warn!(signal = name, "stopping at once");
-            Ok(())
-        }
+        ended = &mut server => ended?,
+        name = signals.stop() => tracing::warn!(signal = name, "stopping at once"),
     }
+    Ok(Ended::Stopped)
+}
+
+/// Ends a server within a second. New connections wait in the kernel's queue for whoever listens next; requests that take
+/// longer are given up.
+pub async fn close(mut server: Pin<&mut Server>, handle: &ServerHandle, gate: &Gate) -> io::Result<()> {
+    // The commands are on their way; the server carries them out when it is polled.
+    drop(handle.pause());
+    gate.close();
+    let finished = async {
+        let _ = tokio::time::timeout(FINISH, gate.empty()).await;
+        tokio::time::sleep(LINGER).await;
+    };
+    tokio::select! {
+        ended = &mut server => return ended,
+        () = finished => {}
+    }
+    drop(handle.stop(false));
+    server.await
 }

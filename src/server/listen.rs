@@ -18,6 +18,7 @@ use crate::config::Limits;
 
 use super::connections::Connections;
 use super::edge::{Edge, Hosts, pass};
+use super::gate::Gate;
 use super::peers::Peers;
 
 /// What is served. One copy per worker thread.
@@ -46,16 +47,17 @@ pub struct Listeners {
     pub unix: Option<UnixListener>,
 }
 
-/// Answers requests on all listeners alike, with `workers` threads, once the returned server is awaited.
+/// Answers requests on all listeners alike, with `workers` threads, once the returned server is awaited, and as long as
+/// the gate is open.
 pub fn serve<A: Application>(
     listeners: Listeners,
     peers: Peers,
     limits: &Limits,
     hosts: Hosts,
-    application: A,
+    (application, gate): (A, Gate),
     workers: usize,
 ) -> io::Result<Server> {
-    let edge = Edge::new(hosts, limits.requests_per_address);
+    let edge = Edge::new(hosts, limits.requests_per_address, gate);
     let connections = Connections::new(limits.connections_per_address, peers);
     let workers = workers.max(1);
     let server = HttpServer::new(move || {

@@ -115,7 +115,7 @@ impl Running {
             runtime.block_on(async move {
                 let hosts = Hosts { names: Names::local(), any_address: false };
                 let listeners = Listeners { tcp: listener, tls, unix };
-                let server = serve(listeners, peers, &limits, hosts, Toy::default(), 1).unwrap();
+                let server = serve(listeners, peers, &limits, hosts, (Toy::default(), Gate::default()), 1).unwrap();
                 send.send(server.handle()).unwrap();
                 server.await
             })

@@ -5,10 +5,13 @@
 //! 1. hygiene: umask, no core dumps, no debugger, no swap, quiet panics (before any thread; see [`harden`])
 //! 2. the home's folders, then its lock: one process owns a home
 //! 3. the wrapped keys are read; the unlock secret is found; the keys are opened (or made, at a first start)
-//! 4. the store is opened, the API built over it
+//! 4. the store is opened, the API built over it; where that takes long, the server says so meanwhile
 //! 5. the certificate, and whose client certificates count; addresses are bound, but nothing is accepted yet
 //! 6. `admin.kubeconfig` says where, and the lock file too
 //! 7. connections are accepted, the first steps are shown
+//!
+//! Without an unlock secret the server starts at the fifth step, and goes through the third and fourth when it is unsealed
+//! (`serving`).
 //!
 //! The order of a stop: streams end and requests finish, then the Unix socket goes, the store is closed, and the lock
 //! is released.
@@ -26,6 +29,7 @@ mod connections;
 mod edge;
 mod error;
 mod first_steps;
+mod gate;
 mod home;
 mod hygiene;
 mod incidents;
@@ -41,10 +45,13 @@ mod peers;
 pub mod private_files;
 mod renewal;
 mod root_key;
+mod sealing;
+mod serving;
 mod tls;
 pub mod unix_socket;
 mod unlock;
 pub mod unlock_files;
+mod unsealing;
 mod verify;
 
 use std::io;
@@ -53,30 +60,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::SharedClock;
-use crate::config::{Advertise, ClientCertificates, HomePaths, ListenAddress, ServeConfig, TlsFiles, UnlockConfig};
+use crate::config::{Advertise, HomePaths, ListenAddress, ServeConfig, TlsFiles, UnlockConfig};
 use crate::pki::Names;
 use crate::terminal::Terminal;
 
+pub use crate::api::{SealState, SealStatus};
 pub use audit_log::{AuditReport, verify_signatures as verify_audit_signatures};
-pub use client::{ClientError, admin_kubeconfig};
+pub use client::{ClientError, LocalServer, admin_kubeconfig};
 pub use error::ServeError;
 pub use hygiene::{Former, harden};
 pub use kubeconfig::AdminKubeconfig;
+pub use unsealing::{Secret as UnsealSecret, seal_status, unseal};
 pub use verify::{Effect, Examination, Finding, Verified, verify};
 
-use assembly::{Assembly, Settings, Signs};
-use certificates::{CertificateError, OwnCertificate, Presented, present_generated};
-use client::LocalServer;
-use edge::Hosts;
-use first_steps::FirstSteps;
-use kms_socket::KmsSocket;
-use lifecycle::{Signals, run_until_stopped};
-use listen::Listeners;
-use offline::UnlockedHome;
-use peers::Peers;
-use renewal::{Renewal, Source};
+use assembly::Settings;
+use certificates::{CertificateError, OwnCertificate, Presented};
+use lifecycle::Signals;
+use offline::{Begun, UnlockedHome};
+use renewal::Source;
+use serving::{Serving, Turn};
+use tokio::sync::Notify;
 
-/// Threads besides the workers: signals, renewal, what the store runs in the background.
+/// Threads besides the workers: what runs for an open home in the background.
 const BACKGROUND_THREADS: usize = 2;
 const ROTATE_TIMEOUT: Duration = Duration::from_secs(30);
 const READY_PATH: &str = "/readyz";
@@ -87,7 +92,11 @@ const ROTATE_PATH: &str = "/strongroom/v1/admin/rotate";
 /// Call from the main thread, before there are others, and after [`harden`].
 pub fn run(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&str)) -> Result<(), ServeError> {
     hygiene::prepare_to_serve(config.limits.connections);
-    runtime()?.block_on(serve(config, clock, announce))
+    let runtime = runtime()?;
+    let served = runtime.block_on(serve(config, clock, announce));
+    // What is left is a home that was being opened when a signal came.
+    runtime.shutdown_background();
+    served
 }
 
 /// Asks the server that owns the home whether it is ready. If it is not, the error says which of its checks fail.
@@ -124,7 +133,7 @@ pub fn verify_audit(paths: &HomePaths, unlock: UnlockConfig, clock: SharedClock)
 }
 
 async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&str)) -> Result<(), ServeError> {
-    let mut signals = Signals::install()?;
+    let signals = Signals::install()?;
     let ServeConfig {
         home: paths,
         listen,
@@ -149,10 +158,11 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
         sync,
         issuing,
         kms,
+        sealed,
     } = config;
     let outside_issuers = oidc_config.as_deref().map_or(Ok(Vec::new()), outside_issuers::read)?;
-    let UnlockedHome { mut lock, keyring, opened, opener } =
-        offline::unlock(&paths, unlock, &clock, &mut Terminal, true).await?;
+    let seal = Arc::new(Notify::new());
+    let asked = Arc::clone(&seal);
     let settings = Settings {
         cache_bytes: cache.bytes(),
         watches_per_user: limits.watches_per_user,
@@ -169,85 +179,36 @@ async fn serve(config: ServeConfig, clock: SharedClock, announce: impl FnOnce(&s
         outside_issuers,
         sync,
         issuing,
+        seal: Arc::new(move || asked.notify_one()),
     };
-    let assembly = Assembly::open(&paths, keyring, opened, Arc::clone(&clock), settings).await?;
-
-    let names = names(listen, &advertise);
-    let now = clock.unix_seconds();
-    let (certificate_source, presented) = if let Some(files) = tls {
-        present_own(files, &paths, &advertise, now)?
-    } else {
-        let authority = assembly.authority(Signs::Server, now).await?;
-        (Source::Generated, present_generated(&paths, &authority, &names, now)?)
+    let (lock, turn) = match offline::begin(&paths, unlock, &clock, &mut Terminal, sealed).await? {
+        Begun::Unlocked(UnlockedHome { lock, keys, opener }) => (lock, Turn::Keys(keys, opener)),
+        Begun::Sealed(lock, why) => (lock, Turn::Sealed(why)),
     };
-    assembly.trust(presented.trust.as_deref());
-    let clients = match client_certificates {
-        ClientCertificates::Off => None,
-        ClientCertificates::On { authorities } => {
-            let own = assembly.authority(Signs::Clients, now).await?;
-            Some(client_certificates::prepare(&paths, &own, &authorities, now)?)
-        }
+    let serving = Serving {
+        signals,
+        lock,
+        paths,
+        clock,
+        listen,
+        advertise,
+        tls,
+        client_certificates,
+        unix_socket,
+        kms,
+        limits,
+        settings,
+        seal,
+        bound: None,
     };
-    let (verifier, own_authority) = clients.map(|clients| (clients.verifier, clients.own_authority)).unzip();
-    let tls = tls::server_config(Arc::clone(&presented.certificate), verifier)?;
-    let wanted = listen.address();
-    let bind_failed = |source| ServeError::Bind { address: wanted, source };
-    let listener = listen::bind(wanted).map_err(bind_failed)?;
-    let address = listener.local_addr().map_err(bind_failed)?;
-    // Gone with the file's guard, however this ends.
-    let (unix, socket_file) = unix_socket.as_ref().map(unix_socket::bind).transpose()?.unzip();
-
-    let kms_socket = kms.map(|kms| KmsSocket::bind(kms, assembly.kms())).transpose()?;
-
-    let server_url = server_url(address, &advertise);
-    let is_first = !paths.kubeconfig().exists();
-    assembly.write_kubeconfig(&server_url, presented.trust.clone()).await?;
-    lock.note(Some(address))?;
-    let is_own = matches!(certificate_source, Source::Own(_));
-    let text = FirstSteps {
-        is_first,
-        server: &server_url,
-        home: paths.root(),
-        kubeconfig: paths.kubeconfig(),
-        trust: presented
-            .trust
-            .as_ref()
-            .map(|_| if is_own { paths.presented_certificate() } else { paths.authority_certificate() }),
-        opener: &opener,
-        socket: unix_socket.as_ref().map(|socket| socket.path.as_path()),
-        client_authority: own_authority.as_ref().map(|_| paths.client_authority_certificate()),
-        swagger_ui,
-    }
-    .text();
-
-    let hosts = Hosts { names, any_address: wanted.ip().is_unspecified() };
-    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let listeners = Listeners { tcp: listener, tls, unix };
-    let server = listen::serve(listeners, Peers::new(own_authority), &limits, hosts, assembly.clone(), workers)?;
-    let renewal = Arc::new(Renewal { paths, source: certificate_source, presented, assembly: assembly.clone(), clock });
-    let looking = tokio::spawn(Arc::clone(&renewal).run());
-    let kms_socket = kms_socket.map(KmsSocket::serve);
-    tracing::info!(server.address = %address, "ready");
-    announce(&text);
-
-    let on_hangup = || {
-        let renewal = Arc::clone(&renewal);
-        tokio::task::spawn_blocking(move || renewal.look(true));
-    };
-    let served = run_until_stopped(server, &assembly, &mut signals, on_hangup).await;
-    looking.abort();
-    drop(socket_file);
-    if let Some(kms_socket) = kms_socket {
-        kms_socket.close().await;
-    }
-    assembly.close().await?;
-    drop(lock);
+    serving.run(turn, announce).await?;
     tracing::info!("stopped");
-    Ok(served?)
+    Ok(())
 }
 
+/// Signals and renewal. What runs for an open home has one of its own.
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(BACKGROUND_THREADS).enable_all().build()
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// The names clients may use: this machine's own, the address listened on, and what is advertised.

@@ -1,8 +1,10 @@
 //! Opening a home, for the server and for commands that work while none runs.
 
+use std::sync::Arc;
+
 use crate::clock::SharedClock;
 use crate::config::{AuditConfig, DataKeyAge, EventTtl, History, HomePaths, PasswordMemory, TokenIssuer, UnlockConfig};
-use crate::crypto::{Argon2Cost, Keyring, SlotLimits, make_unlock_key};
+use crate::crypto::{Argon2Cost, SlotLimits, make_unlock_key};
 use crate::terminal::Prompt;
 
 use super::ServeError;
@@ -14,8 +16,8 @@ use super::home;
 use super::lifecycle::Signals;
 use super::lock::HomeLock;
 use super::root_key;
-use super::unlock::{self, Form, Origin, Stage, UnlockSource};
-use crate::keys::Opened;
+use super::unlock::{self, Form, Origin, Stage, UnlockSource, UnlockSourceError};
+use crate::keys::OpenKeys;
 
 const SHORT_PASSPHRASE_BYTES: usize = 12;
 /// What a command reads, it reads once.
@@ -26,11 +28,44 @@ pub struct UnlockedHome {
     /// Held as long as the home is used.
     pub lock: HomeLock,
     /// The keys.
-    pub keyring: Keyring,
-    /// What opened them.
-    pub opened: Opened,
+    pub keys: OpenKeys,
     /// How it was come by.
     pub opener: Opener,
+}
+
+/// A home that this process owns.
+pub enum Begun {
+    /// Its keys are open.
+    Unlocked(UnlockedHome),
+    /// It waits for somebody to unseal it: why.
+    Sealed(HomeLock, &'static str),
+}
+
+/// As [`unlock`], for a server, which makes a home where there is none. With `sealed`, or where only a person knows the
+/// secret and none is there to be asked, the home stays sealed.
+pub async fn begin(
+    paths: &HomePaths,
+    config: UnlockConfig,
+    clock: &SharedClock,
+    prompt: &mut dyn Prompt,
+    sealed: bool,
+) -> Result<Begun, ServeError> {
+    if sealed {
+        if home::is_new(paths)? {
+            return Err(ServeError::NothingToSeal(paths.root().to_owned()));
+        }
+        return Ok(Begun::Sealed(own(paths, &config)?, "it was started sealed"));
+    }
+    let must_ask = config.prompt;
+    let lock = own(paths, &config)?;
+    match unlock_owned(paths, config, clock, prompt, true).await {
+        Ok((keys, opener)) => Ok(Begun::Unlocked(UnlockedHome { lock, keys, opener })),
+        Err(ServeError::UnlockSource(UnlockSourceError::NoTerminal)) if !must_ask && !home::is_new(paths)? => {
+            tracing::warn!("the home takes a passphrase and nobody is there to be asked: it stays sealed");
+            Ok(Begun::Sealed(lock, "the home takes a passphrase, and nobody was there to be asked"))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Takes the lock, finds the unlock secret and opens the keys. Only where there is no store yet, and `may_create`
@@ -45,13 +80,30 @@ pub async fn unlock(
     if !may_create && home::is_new(paths)? {
         return Err(ServeError::NoHome(paths.root().to_owned()));
     }
+    let lock = own(paths, &config)?;
+    let (keys, opener) = unlock_owned(paths, config, clock, prompt, may_create).await?;
+    Ok(UnlockedHome { lock, keys, opener })
+}
+
+/// Takes the lock, and clears away what a killed process has left.
+fn own(paths: &HomePaths, config: &UnlockConfig) -> Result<HomeLock, ServeError> {
     home::prepare(paths)?;
     let lock = HomeLock::take(&paths.lock())?;
     backup::finish_restore(paths)?;
     home::clean(paths, config.key_files());
+    Ok(lock)
+}
+
+async fn unlock_owned(
+    paths: &HomePaths,
+    config: UnlockConfig,
+    clock: &SharedClock,
+    prompt: &mut dyn Prompt,
+    may_create: bool,
+) -> Result<(OpenKeys, Opener), ServeError> {
     let make_key = || make_unlock_key().ok();
     // Asked again, now that nobody else can make or move it.
-    let (keyring, opened, opener) = if !home::is_new(paths)? {
+    Ok(if !home::is_new(paths)? {
         let stored = assembly::read_keys(paths).await?;
         let slots = root_key::read_slots(stored.slots.iter().map(Vec::as_slice))?;
         let stage = root_key::stage(&slots);
@@ -59,18 +111,17 @@ pub async fn unlock(
         let limits = SlotLimits::default();
         let (keyring, opened) = root_key::open(slots, &source, stored.store_id, &stored.wrapped, &limits)?;
         warn_about(&source);
-        (keyring, opened, source.into_opener())
+        (OpenKeys { keyring, opened }, source.into_opener())
     } else if may_create {
         let source = unlock::resolve(&config, paths.root(), Stage::FirstStart, &make_key, prompt)?;
         let keys = root_key::make(&source, Argon2Cost::DEFAULT, clock.unix_seconds())?;
         assembly::create(paths, &keys).await?;
         warn_about(&source);
         warn_about_length(&source);
-        (keys.keyring, keys.opened, source.into_opener())
+        (OpenKeys { keyring: keys.keyring, opened: keys.opened }, source.into_opener())
     } else {
         return Err(ServeError::NoHome(paths.root().to_owned()));
-    };
-    Ok(UnlockedHome { lock, keyring, opened, opener })
+    })
 }
 
 /// Replaces the administrator's token while no server runs.
@@ -100,8 +151,9 @@ pub async fn rotate_admin_token(
         legacy_tokens: false,
         password_memory: PasswordMemory::default(),
         outside_issuers: Vec::new(),
+        seal: Arc::new(|| ()),
     };
-    let assembly = Assembly::open(paths, unlocked.keyring, unlocked.opened, clock, settings).await?;
+    let assembly = Assembly::open(paths, unlocked.keys, clock, settings).await?;
     let rotated = assembly.rotate_admin_token().await;
     assembly.close().await?;
     rotated
@@ -115,7 +167,7 @@ pub async fn verify_audit(
     prompt: &mut dyn Prompt,
 ) -> Result<AuditReport, ServeError> {
     let unlocked = unlock(paths, config, &clock, prompt, false).await?;
-    audit_log::verify(paths, unlocked.keyring, clock).await
+    audit_log::verify(paths, unlocked.keys.keyring, clock).await
 }
 
 fn warn_about(source: &UnlockSource) {

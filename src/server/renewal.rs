@@ -9,7 +9,8 @@ use crate::config::HomePaths;
 use super::assembly::{Assembly, Signs};
 use super::certificates::{CertificateError, OwnCertificate, Presented, renew_generated};
 
-const LOOK_EVERY: Duration = Duration::from_mins(1);
+/// How often is looked.
+pub const LOOK_EVERY: Duration = Duration::from_mins(1);
 
 /// Where the certificate comes from.
 pub enum Source {
@@ -61,7 +62,8 @@ impl Renewal {
     }
 }
 
-fn report(outcome: Result<bool, CertificateError>) {
+/// Says what became of a look.
+pub fn report(outcome: Result<bool, CertificateError>) {
     match outcome {
         Ok(true) => tracing::info!("the server's certificate was replaced"),
         Ok(false) => {}

@@ -204,6 +204,21 @@ fn key_file(
     Ok(from_file(path, origin, Form::Key, secret, home, is_new))
 }
 
+/// The key in a file, as [`resolve`] reads it.
+pub fn read_key(path: &Path) -> Result<SecretBytes, UnlockSourceError> {
+    let content = read_secret(path, Access::OwnerOnly, UNLOCK_FILE_MAX_BYTES)?;
+    parse_unlock_key(&content).ok_or_else(|| UnlockSourceError::NotAKey(path.to_owned()))
+}
+
+/// The passphrase in a file, as [`resolve`] reads it.
+pub fn read_passphrase(path: &Path) -> Result<SecretBytes, UnlockSourceError> {
+    let content = read_secret(path, Access::OwnerOnly, UNLOCK_FILE_MAX_BYTES)?;
+    match parse_either(&content)? {
+        (Form::Passphrase, secret) => Ok(secret),
+        (Form::Key, _) => Err(UnlockSourceError::NotAPassphrase(path.to_owned())),
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "a new key is written to its file")]
 fn make_key_file(path: &Path, make_key: &dyn Fn() -> Option<SecretBytes>) -> Result<SecretBytes, UnlockSourceError> {
     if let Some(parent) = path.parent().filter(|parent| !parent.exists()) {
@@ -217,11 +232,7 @@ fn make_key_file(path: &Path, make_key: &dyn Fn() -> Option<SecretBytes>) -> Res
 }
 
 fn passphrase_file(path: &Path, home: &Path) -> Result<UnlockSource, UnlockSourceError> {
-    let content = read_secret(path, Access::OwnerOnly, UNLOCK_FILE_MAX_BYTES)?;
-    let secret = match parse_either(&content)? {
-        (Form::Passphrase, secret) => secret,
-        (Form::Key, _) => return Err(UnlockSourceError::NotAPassphrase(path.to_owned())),
-    };
+    let secret = read_passphrase(path)?;
     Ok(from_file(path, Origin::PassphraseFile, Form::Passphrase, secret, home, false))
 }
 

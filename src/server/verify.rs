@@ -52,7 +52,7 @@ async fn verify_and_accept(
     accept: Option<&mut dyn FnMut(&Examination) -> bool>,
 ) -> Result<Verified, ServeError> {
     let unlocked = offline::unlock(paths, unlock, clock, &mut Terminal, false).await?;
-    let keyring = Arc::new(unlocked.keyring);
+    let keyring = Arc::new(unlocked.keys.keyring);
     let database = paths.database();
     let found = store::examine(&database, &keyring).await.map_err(ServeError::store)?;
     let is_wanted = !found.is_intact() && found.is_acceptable() && accept.is_some_and(|accept| accept(&found));

@@ -11,10 +11,12 @@ mod sessions;
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&[&str]; 85] = [
+const COMMANDS: [&[&str]; 87] = [
     &[],
     &["serve"],
     &["healthcheck"],
+    &["seal"],
+    &["unseal"],
     &["login"],
     &["logout"],
     &["whoami"],

@@ -21,6 +21,7 @@ mod kms;
 mod leaks;
 mod readme;
 mod scan;
+mod sealing;
 mod server;
 mod support;
 mod sync;

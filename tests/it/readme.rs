@@ -61,7 +61,7 @@ fn section(readme: &str, heading: &str) -> std::ops::Range<usize> {
 fn run(app: &App, kubectl: &Kubectl, cluster: Option<&Cluster>, blocks: &[&Block]) -> Vec<String> {
     let person = tempfile::tempdir().unwrap();
     let file = |name: &str| person.path().join(name);
-    for folder in ["bin", "work", ".local/share"] {
+    for folder in ["bin", "work", ".local/share", ".config/strongroom"] {
         std::fs::create_dir_all(file(folder)).unwrap();
     }
     std::os::unix::fs::symlink(clients::on_path(kubectl.program()), file("bin/kubectl")).unwrap();

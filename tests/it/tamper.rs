@@ -72,5 +72,11 @@ fn a_row_rolled_back_or_deleted_is_refused_and_nothing_more_is_written() {
         let ready = client.get("/readyz?verbose");
         assert_eq!(ready.status, 503);
         assert!(ready.text().contains("[-]store-integrity failed: "), "{}", ready.text());
+        assert!(ready.text().contains("\nthe server is read-only: "), "{}", ready.text());
+        let told = Client::anonymous(&app).get("/strongroom/v1/seal-status").ok().json();
+        assert_eq!(told["state"], "read-only");
+        assert!(told["why"].as_str().unwrap().contains("changed from outside"), "{told}");
+        assert!(told["next"].as_str().unwrap().contains("restore a backup"), "{told}");
+        assert_eq!(client.get("/livez").status, 200);
     }
 }

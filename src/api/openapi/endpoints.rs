@@ -7,6 +7,7 @@ mod discovery;
 mod health;
 mod issuer;
 mod keys;
+mod sealing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub fn all(shared: &mut Shared) -> Vec<Listed> {
     all.extend(keys::all(shared));
     all.extend(audit::all(shared));
     all.extend(backups::all(shared));
+    all.extend(sealing::all(shared));
     all
 }
 
@@ -46,6 +48,7 @@ pub fn add_schemas(all: &mut Components) {
     audit::add_schemas(all);
     backups::add_schemas(all);
     issuer::add_schemas(all);
+    sealing::add_schemas(all);
 }
 
 /// Who may call an endpoint.

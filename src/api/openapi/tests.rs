@@ -240,6 +240,8 @@ fn only_what_everyone_may_call_is_free_of_the_token() {
         "/readyz",
         "/strongroom/v1/login",
         "/strongroom/v1/refresh",
+        "/strongroom/v1/seal-status",
+        "/strongroom/v1/unseal",
         "/version",
     ];
     assert_eq!(free, expected);

@@ -96,15 +96,26 @@ fn readiness(connection: &Connection) -> (bool, Finding) {
     let answer = connection.wait_for(async |client: &Client| client.request(Request::get("/readyz")).await);
     match answer {
         Ok(answer) if answer.code == 200 => (true, Finding::ok("server", format!("{server} is ready"))),
-        Ok(answer) => (
-            false,
-            Finding::fail("server", format!("{server} answers {}: it is not ready", answer.code), "its log says why"),
-        ),
+        Ok(answer) => {
+            #[expect(clippy::disallowed_methods, reason = "the report names checks and advice, nothing secret")]
+            let report = String::from_utf8_lossy(answer.body.expose()).into_owned();
+            let failing = report.lines().find_map(|line| line.strip_prefix("[-]"));
+            (false, not_ready(server, answer.code, failing))
+        }
         Err(error) => (
             false,
             Finding::fail("server", error.to_string(), "`strongroom login` again where the authority is a new one"),
         ),
     }
+}
+
+/// `failing` is the first check that fails, as the server tells it: `CHECK failed: WHY: WHAT TO DO`.
+fn not_ready(server: &str, code: u16, failing: Option<&str>) -> Finding {
+    let Some(failing) = failing else {
+        return Finding::fail("server", format!("{server} answers {code}: it is not ready"), "its log says why");
+    };
+    let (why, next) = failing.rsplit_once(": ").unwrap_or((failing, "its log says why"));
+    Finding::fail("server", format!("{server} is not ready: {why}"), next)
 }
 
 fn who_and_when(connection: &Connection) -> Vec<Finding> {

@@ -166,7 +166,7 @@ pub async fn create(
     }
     let _file_size = lifecycle::survive_file_size_limit()?;
     let unlocked = offline::unlock(paths, unlock, clock, prompt, false).await?;
-    let made = make(paths, &unlocked.keyring, keep_passphrase_slots, clock.unix_seconds())?;
+    let made = make(paths, &unlocked.keys.keyring, keep_passphrase_slots, clock.unix_seconds())?;
     let (manifest, has_passphrases_alone) = (made.manifest.clone(), made.has_passphrases_alone);
     write_new(file, &mut made.into_content(), recipients)?;
     Ok((manifest, has_passphrases_alone))

@@ -66,6 +66,9 @@ impl Server {
         assert_eq!(ready.status, 503);
         assert!(ready.text().contains(&format!("[-]audit-log failed: {because}\n")), "{}", ready.text());
         assert!(ready.text().contains("[+]store-writable ok\n"), "{}", ready.text());
+        // How it is is told all the same.
+        let told = self.admin.get("/strongroom/v1/seal-status").ok().json();
+        assert_eq!((&told["state"], &told["why"]), (&"read-only".into(), &because.into()), "{told}");
         assert_eq!((self.admin.get("/livez").ok().text(), self.app.is_running()), ("ok".to_owned(), true));
     }
 

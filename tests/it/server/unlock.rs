@@ -29,7 +29,7 @@ fn a_wrong_passphrase_is_a_clear_error_and_changes_nothing() {
         assert!(!error.contains("stable") && !error.contains("staple"));
         assert_eq!(place.content(), before);
     }
-    let error = Ended::of(place.serve(&[])).not_done();
+    let error = Ended::of(place.serve(&["--passphrase-prompt"])).not_done();
     assert!(error.contains("opened with a passphrase") && error.contains("--passphrase-file"), "{error}");
     assert_eq!(place.content(), before);
     let server = place.start(&right);

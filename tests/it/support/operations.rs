@@ -53,6 +53,8 @@ pub fn content_type(method: &str) -> &'static str {
 pub fn paths(template: &str) -> Vec<String> {
     let places: &[(&str, &str)] = match template {
         "/api/v1/namespaces/{namespace}/secrets/{name}" => &[("t", "a"), ("t", "b"), ("other", "a")],
+        // Otherwise nothing more could be asked for.
+        "/strongroom/v1/seal" => return vec![format!("{template}?dryRun=All")],
         _ if template.starts_with("/api/v1/namespaces/{name}") => &[("", "t"), ("", "other")],
         _ if template.contains("{namespace}") => &[("t", "target"), ("other", "target")],
         _ => &[("", "target")],
@@ -113,10 +115,12 @@ pub fn body(method: &str, template: &str, path: &str) -> String {
             | "rotate"
             | "rotate-data"
             | "rotate-signing-keys"
-            | "backups",
+            | "backups"
+            | "seal",
         ) => {
             json!({})
         }
+        ("post", "unseal") => json!({"passphrase": "x"}),
         ("post", "tokenreviews") => json!({"spec": {"token": "x"}}),
         ("post", "localsubjectaccessreviews" | "subjectaccessreviews") => {
             json!({"spec": {"user": "somebody", "resourceAttributes": asked}})

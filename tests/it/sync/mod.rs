@@ -6,5 +6,6 @@ mod events;
 mod job;
 mod policies;
 mod restart;
+mod sealed;
 mod site;
 mod trouble;
