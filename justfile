@@ -42,6 +42,7 @@ bench *ARGUMENTS:
 bench-decide:
     cargo bench --locked --bench decide
 
-# The long form of the tests of which CI takes a sample: kill -9, 500 times.
-faults:
-    STRONGROOM_TEST_KILLS=500 cargo test --locked --test it crash -- --nocapture
+# The long form of the tests of which CI takes a sample: 1,000 kills, each failpoint 20 times, every page, every frame.
+faults *ARGUMENTS:
+    STRONGROOM_TEST_KILLS=1000 STRONGROOM_TEST_FAILPOINTS=20 STRONGROOM_TEST_PLACES=all STRONGROOM_TEST_LONG=1 \
+        cargo test --locked --test it -- faults:: crash:: a_plugin_that_stays_away --nocapture {{ ARGUMENTS }}

@@ -2,6 +2,9 @@
 //! `NAME:3` the third time. Builds with debug assertions only; in a release build there is nothing here.
 //!
 //! Names are `what.where`: `keys.before-commit`. The tests list those that there are (`tests/it/faults`).
+//!
+//! And a clock that is wrong: `STRONGROOM_TEST_CLOCK` names a file that says `offset SECONDS` or `fixed SECONDS`, and may say
+//! something else at any time. A file that says neither leaves the time as it is.
 
 /// The process is here.
 #[cfg(debug_assertions)]
@@ -24,3 +27,30 @@ pub fn reached(name: &str) {
 /// The process is here.
 #[cfg(not(debug_assertions))]
 pub fn reached(_: &str) {}
+
+/// What the clock says instead of `now` (milliseconds since the Unix epoch).
+#[cfg(debug_assertions)]
+pub fn clock(now: i64) -> i64 {
+    use std::path::PathBuf;
+    use std::sync::LazyLock;
+
+    static FILE: LazyLock<Option<PathBuf>> =
+        LazyLock::new(|| std::env::var_os("STRONGROOM_TEST_CLOCK").map(PathBuf::from));
+    let told = || -> Option<i64> {
+        let text = std::fs::read_to_string(FILE.as_ref()?).ok()?;
+        let (how, seconds) = text.trim().split_once(' ')?;
+        let millis = seconds.parse::<i64>().ok()?.checked_mul(1000)?;
+        match how {
+            "offset" => now.checked_add(millis),
+            "fixed" => Some(millis),
+            _ => None,
+        }
+    };
+    told().unwrap_or(now)
+}
+
+/// What the clock says.
+#[cfg(not(debug_assertions))]
+pub fn clock(now: i64) -> i64 {
+    now
+}

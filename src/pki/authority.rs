@@ -158,7 +158,8 @@ pub(super) fn params(serial: &[u8], now_unix_seconds: i64, valid_seconds: i64) -
         let elapsed = Duration::from_secs(u64::try_from(unix_seconds).map_err(|_| PkiError::Make)?);
         Ok(rcgen::date_time_ymd(1970, 1, 1) + elapsed)
     };
-    params.not_before = at(now_unix_seconds.saturating_sub(BACKDATED_SECONDS))?;
+    // Not before 1970, which is what a clock says that has lost its time.
+    params.not_before = at(now_unix_seconds.saturating_sub(BACKDATED_SECONDS).max(0))?;
     params.not_after = at(now_unix_seconds.saturating_add(valid_seconds))?;
     params.serial_number = Some(SerialNumber::from_slice(serial));
     Ok(params)

@@ -216,7 +216,7 @@ pub fn issue(
         chain: format!("{}{}", encode_certificate(certificate.der()), issuer.intermediates),
         key: encode_private_key(&SecretBytes::new(key.serialize_der())),
         trust: issuer.trust.clone(),
-        not_before: now_unix_seconds.saturating_sub(BACKDATED_SECONDS),
+        not_before: now_unix_seconds.saturating_sub(BACKDATED_SECONDS).max(0),
         not_after: now_unix_seconds.saturating_add(wanted.valid_seconds.min(left_seconds)),
     })
 }

@@ -18,6 +18,7 @@ use crate::pki::Names;
 
 use super::connections::Connection;
 use super::gate::{Gate, Held};
+use super::unread::Held as HeldBody;
 
 /// Answered as long as the process lives.
 const ALWAYS: [&str; 2] = ["/livez", api::SEAL_STATUS_PATH];
@@ -67,6 +68,19 @@ impl Hosts {
 
 /// The middleware. Expects an [`Edge`] among the application's data.
 pub async fn pass(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<EitherBody<Held>>, Error> {
+    // Whoever is refused has a body, too.
+    let held = HeldBody::of(&mut request);
+    let response = judge(request, next).await;
+    if let Some(held) = held {
+        held.answered();
+    }
+    response
+}
+
+async fn judge(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<Held>>, Error> {

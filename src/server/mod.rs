@@ -51,6 +51,7 @@ mod tls;
 pub mod unix_socket;
 mod unlock;
 pub mod unlock_files;
+mod unread;
 mod unsealing;
 mod verify;
 

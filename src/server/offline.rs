@@ -34,6 +34,7 @@ pub struct UnlockedHome {
 }
 
 /// A home that this process owns.
+#[expect(clippy::large_enum_variant, reason = "there is one of it, once")]
 pub enum Begun {
     /// Its keys are open.
     Unlocked(UnlockedHome),

@@ -13,6 +13,7 @@ use super::statements::delete_versions;
 use super::verify::toggle;
 use super::writer::Writer;
 use super::{SealedRow, StateChange, StoreError};
+use crate::failpoint;
 use crate::sensitive::SecretBytes;
 
 /// How long a revision can be listed and watched from.
@@ -110,8 +111,13 @@ impl Writer {
             head.sequence += 1;
             let line = StateChange::put(COMPACTED, line_value(line, cleaned));
             let state = self.replace_state(&mut head, &StateOverlay::new(), vec![line])?;
-            let delete = async |transaction: &mut SqliteConnection| delete_versions(transaction, &gone).await;
+            let delete = async |transaction: &mut SqliteConnection| {
+                delete_versions(transaction, &gone).await?;
+                failpoint::reached("compact.before-commit");
+                Ok(())
+            };
             self.commit_state(head, state, delete).await?;
+            failpoint::reached("compact.after-commit");
         }
         let keys = removed.iter().map(|row| (row.kind_id, &*row.namespace, &*row.name, row.revision));
         self.shared.index_mut().forget(keys, &superseded);

@@ -7,7 +7,7 @@ use crate::crypto::{OpenError, OpenFailure};
 #[non_exhaustive]
 pub enum StoreError {
     /// SQLite refused.
-    #[error("{what}: {source}")]
+    #[error("{what}: {source}{}", advice(source.as_ref()))]
     Sqlite {
         /// What was tried.
         what: &'static str,
@@ -160,4 +160,39 @@ pub enum ReplayError {
         /// The oldest revision there is.
         line: u64,
     },
+}
+
+/// What to do about a refusal of SQLite's, where its own words do not say it.
+fn advice(source: &(dyn std::error::Error + 'static)) -> &'static str {
+    const DAMAGED: &str = " (the file is damaged: restore a backup)";
+    let chain = || std::iter::successors(Some(source), |error| error.source());
+    if chain().any(is_of_decoding) {
+        return DAMAGED;
+    }
+    // The low byte of SQLite's code says of which sort it is: SQLITE_READONLY, SQLITE_IOERR, SQLITE_CORRUPT, SQLITE_FULL,
+    // SQLITE_NOTADB.
+    match chain().find_map(sqlite_code).map(|code| code & 0xff) {
+        Some(8) => " (the file or its disk is read-only: make it writable)",
+        Some(10) => " (see whether the disk is full or broken)",
+        Some(11 | 26) => DAMAGED,
+        Some(13) => " (free disk space)",
+        _ => "",
+    }
+}
+
+/// Whether a column holds what nobody has written there.
+fn is_of_decoding(error: &(dyn std::error::Error + 'static)) -> bool {
+    let of_rusqlite = matches!(
+        error.downcast_ref(),
+        Some(rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..))
+    );
+    of_rusqlite || matches!(error.downcast_ref(), Some(sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)))
+}
+
+fn sqlite_code(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
+    if let Some(rusqlite::Error::SqliteFailure(failure, _)) = error.downcast_ref() {
+        return Some(failure.extended_code);
+    }
+    let error: &sqlx::Error = error.downcast_ref()?;
+    error.as_database_error()?.code()?.parse().ok()
 }

@@ -17,6 +17,7 @@ use super::statements::{delete_versions, insert_audit};
 use super::verify::toggle;
 use super::writer::{Command, Writer};
 use super::{Kept, SealedRow, StateChange, Store, StoreError, compaction, index};
+use crate::failpoint;
 
 /// Superseded versions of one name that are to be gone.
 pub struct Destruction {
@@ -160,8 +161,10 @@ impl Writer {
 
     /// Moves the write-ahead log into the database file and cuts it to nothing.
     pub(super) async fn empty_log(&mut self) -> bool {
+        failpoint::reached("checkpoint.before");
         let busy: Result<i64, sqlx::Error> =
             sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut self.connection).await;
+        failpoint::reached("checkpoint.after");
         match busy {
             Ok(0) => true,
             Ok(_) => false,

@@ -9,6 +9,7 @@ use super::audit::AUDIT_CHAIN;
 use super::connection::{connect, migrate};
 use super::{StoreError, reader, schema};
 use crate::crypto::{Head, Keyring};
+use crate::failpoint;
 
 /// What a home stores of its keys, none of it secret.
 pub struct KeyMaterial {
@@ -64,6 +65,7 @@ pub async fn create(path: &Path, material: &KeyMaterial, keyring: &Keyring) -> R
     }
     let mut connection = connect(&making, true).await?;
     migrate(&mut connection).await?;
+    failpoint::reached("create.after-migration");
     let schema_hash = schema::hash(&schema::read(&mut connection).await?);
     let head = Head::empty(schema_hash, keyring.audit_start(AUDIT_CHAIN));
     let sealed = keyring.seal_head(&head.encode()).map_err(|_| StoreError::Random)?;
@@ -89,7 +91,9 @@ pub async fn create(path: &Path, material: &KeyMaterial, keyring: &Keyring) -> R
     transaction.commit().await.map_err(StoreError::sqlite(unwritable))?;
     connection.close().await.map_err(StoreError::sqlite(unwritable))?;
     std::fs::File::open(&making)?.sync_all()?;
+    failpoint::reached("create.before-rename");
     std::fs::rename(&making, path)?;
+    failpoint::reached("create.after-rename");
     if let Some(folder) = path.parent() {
         std::fs::File::open(folder)?.sync_all()?;
     }

@@ -3,20 +3,18 @@
 //! The store is not concerned: it lies on another file system, or under the limit; what is refused is refused for want
 //! of a record.
 
-use std::fs::{self, File, Permissions};
-use std::io::Write as _;
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::{Value, json};
 
 use super::events;
 use crate::support::actors::{secret, secrets};
 use crate::support::app::App;
-use crate::support::clients::eventually;
+use crate::support::clients::{eventually, left_out};
+use crate::support::disk::{SmallDisk, limit_files_of};
 use crate::support::http::{Client, Response};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -135,63 +133,15 @@ fn where_not_even_the_servers_own_log_can_be_written_it_lives_and_says_why() {
     assert_eq!(server.must_recover("File too large"), 0);
 }
 
-/// Limits how long the server may make a file; `None` as this process may.
-fn limit_files_of(app: &App, bytes: Option<u64>) {
-    let own = getrlimit(Resource::Fsize);
-    let limit = Rlimit { current: bytes.or(own.current), maximum: own.maximum };
-    let pid = Pid::from_raw(app.pid().cast_signed());
-    prlimit(pid, Resource::Fsize, limit).unwrap();
-}
-
-/// A file system of a megabyte, until it is dropped.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// `None` where mounting is not allowed.
-    fn mount(at: &Path) -> Option<Self> {
-        let mut command = Command::new("mount");
-        command.args(["-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs"]).arg(at);
-        let mounted = command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
-        mounted.then(|| Self(at.to_owned()))
-    }
-
-    fn filler(&self) -> PathBuf {
-        self.0.join("filler")
-    }
-
-    /// Fills it to the last block.
-    fn fill(&self) {
-        let mut file = File::create(self.filler()).unwrap();
-        let error = loop {
-            if let Err(error) = file.write_all(&[b'x'; 4096]) {
-                break error;
-            }
-        };
-        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
-    }
-
-    fn free(&self) {
-        fs::remove_file(self.filler()).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
-        // Its folder could not be removed before.
-        let _ = self.0.parent().map(fs::remove_dir_all);
-    }
-}
-
 #[test]
 fn a_full_disk_refuses_reads_and_writes_until_there_is_room() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("audit");
     fs::create_dir(&folder).unwrap();
     fs::set_permissions(home.path(), Permissions::from_mode(0o700)).unwrap();
-    let Some(disk) = SmallDisk::mount(&folder) else {
+    let Some(disk) = SmallDisk::mount(&folder, 1) else {
         // Not a failure in CI either: a container may be without the right. The limit on file sizes is tested anyway.
-        let _ = writeln!(std::io::stderr(), "\nLEFT OUT: no file system can be mounted, so none is filled");
+        left_out("no file system can be mounted, so none is filled");
         return;
     };
     let mut server = Server::start_in(home);

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::support::http::Client;
 
 /// The newest events that a query finds; there must be room for more.
-fn events(client: &mut Client, query: &str) -> Vec<Value> {
+pub fn events(client: &mut Client, query: &str) -> Vec<Value> {
     const LIMIT: usize = 10_000;
     let list = client.get(&format!("/strongroom/v1/audit?limit={LIMIT}&{query}")).ok().json();
     let items = list["items"].as_array().unwrap().clone();

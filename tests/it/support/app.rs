@@ -26,6 +26,16 @@ pub struct App {
     pub ca_pem: Vec<u8>,
 }
 
+/// A server that did not start.
+pub struct Refused {
+    /// Its exit code; `None` where a signal ended it.
+    pub code: Option<i32>,
+    /// What it has printed and logged.
+    pub log: String,
+    /// The home, as it left it.
+    pub home: TempDir,
+}
+
 impl App {
     /// Starts with a fresh home.
     pub fn start() -> Self {
@@ -39,37 +49,55 @@ impl App {
 
     /// Starts at an address: where a former run was.
     pub fn start_at(home: TempDir, listen: &str, arguments: &[&str]) -> Self {
-        Self::started(Self::spawn(home, listen, arguments, None))
+        Self::started(Self::spawn(home, listen, arguments, &[]))
+    }
+
+    /// Starts, where the server may refuse to; with variables of its environment.
+    pub fn try_start(home: TempDir, arguments: &[&str], variables: &[(&str, &str)]) -> Result<Self, Refused> {
+        Self::spawn(home, "127.0.0.1:0", arguments, variables).wait_for_start()
+    }
+
+    /// Starts in a home that may be damaged.
+    pub fn try_start_in(home: TempDir) -> Result<Self, Refused> {
+        Self::try_start(home, &[], &[])
     }
 
     /// Starts a process that ends as by kill -9 when it gets to a failpoint.
     pub fn start_to_fail(home: TempDir, failpoint: &str) -> Self {
-        Self::started(Self::spawn(home, "127.0.0.1:0", &[], Some(failpoint)))
+        Self::started(Self::spawn(home, "127.0.0.1:0", &[], &[("STRONGROOM_FAILPOINT", failpoint)]))
     }
 
-    fn started(mut app: Self) -> Self {
+    fn started(app: Self) -> Self {
+        app.wait_for_start().unwrap_or_else(|refused| panic!("the server ended: {}", refused.log))
+    }
+
+    fn wait_for_start(mut self) -> Result<Self, Refused> {
         // The first line of standard output is written once connections are accepted, and after the kubeconfig. The
         // file alone would not do: a former run's may be there still.
-        let url = eventually(START, || {
-            let ended = app.child.try_wait().unwrap();
-            assert!(ended.is_none(), "the server ended: {}", app.log());
-            let printed = std::fs::read_to_string(app.logs.path().join("stdout")).unwrap();
+        let started = eventually(START, || {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Some(Err(status.code()));
+            }
+            let printed = std::fs::read_to_string(self.logs.path().join("stdout")).unwrap();
             let (first, _) = printed.split_once('\n')?;
-            Some(first.strip_prefix("Strongroom listens on ").unwrap_or_else(|| panic!("{printed}")).to_owned())
+            Some(Ok(first.strip_prefix("Strongroom listens on ").unwrap_or_else(|| panic!("{printed}")).to_owned()))
         });
-        app.url = url.unwrap_or_else(|| panic!("the server does not start: {}", app.log()));
-        app.read_kubeconfig();
-        app
+        match started.unwrap_or_else(|| panic!("the server does not start: {}", self.log())) {
+            Ok(url) => self.url = url,
+            Err(code) => return Err(Refused { code, log: self.log(), home: self.kill() }),
+        }
+        self.read_kubeconfig();
+        Ok(self)
     }
 
     /// Starts in a home and kills the process after a time, started or not.
     pub fn start_and_kill(home: TempDir, after: Duration) -> TempDir {
-        let app = Self::spawn(home, "127.0.0.1:0", &[], None);
+        let app = Self::spawn(home, "127.0.0.1:0", &[], &[]);
         std::thread::sleep(after);
         app.kill()
     }
 
-    fn spawn(home: TempDir, listen: &str, arguments: &[&str], failpoint: Option<&str>) -> Self {
+    fn spawn(home: TempDir, listen: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let logs = tempfile::tempdir().unwrap();
         let log = |name: &str| File::create(logs.path().join(name)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_strongroom"));
@@ -79,7 +107,7 @@ impl App {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STRONGROOM_")) {
             command.env_remove(name);
         }
-        command.envs(failpoint.map(|name| ("STRONGROOM_FAILPOINT", name)));
+        command.envs(variables.iter().copied());
         let child = command.spawn().unwrap();
         Self { child, home, logs, url: String::new(), token: String::new(), ca_pem: Vec::new() }
     }

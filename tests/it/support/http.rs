@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::Value;
 
@@ -43,6 +44,16 @@ pub struct Client {
     /// Sent with every request.
     headers: Vec<(String, String)>,
     connection: Option<Connection>,
+}
+
+/// A time that a client takes for the right one.
+#[derive(Debug)]
+struct Fixed(UnixTime);
+
+impl TimeProvider for Fixed {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(self.0)
+    }
 }
 
 /// An answer.
@@ -87,6 +98,19 @@ impl Client {
     /// Speaks to the server as its administrator.
     pub fn admin(app: &App) -> Self {
         Self { token: Some(app.token.clone()), ..Self::anonymous(app) }
+    }
+
+    /// The same at a time (seconds since the Unix epoch) by which certificates are judged.
+    pub fn admin_at(app: &App, unix_seconds: u64) -> Self {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(&app.ca_pem) {
+            roots.add(certificate.unwrap()).unwrap();
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let time = Arc::new(Fixed(UnixTime::since_unix_epoch(Duration::from_secs(unix_seconds))));
+        let builder = ClientConfig::builder_with_details(provider, time).with_safe_default_protocol_versions().unwrap();
+        let config = builder.with_root_certificates(roots).with_no_client_auth();
+        Self { tls: Some(Arc::new(config)), ..Self::admin(app) }
     }
 
     /// Speaks to the server without a credential.
@@ -327,7 +351,8 @@ impl Connection {
         }
     }
 
-    fn exactly(&mut self, length: usize) -> io::Result<Vec<u8>> {
+    /// The next bytes, so many.
+    pub fn exactly(&mut self, length: usize) -> io::Result<Vec<u8>> {
         while self.unread.len() < length {
             if !self.fill()? {
                 return Err(io::ErrorKind::UnexpectedEof.into());

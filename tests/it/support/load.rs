@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -14,10 +15,10 @@ use super::http::{Client, Response};
 
 /// Where the objects are.
 pub const SECRETS: &str = "/api/v1/namespaces/default/secrets";
-const WRITERS: u64 = 6;
+const WRITERS: u64 = 16;
 const NAMES_OF_A_WRITER: u64 = 12;
 /// The longest that a round writes before the kill.
-const ROUND_MILLIS: u64 = 250;
+const ROUND_MILLIS: u64 = 500;
 /// One round in so many kills a server that is still starting, too.
 const KILLED_AT_START: u64 = 5;
 
@@ -44,6 +45,14 @@ pub struct Acknowledged<'a> {
     pub response: &'a Response,
 }
 
+impl Acknowledged<'_> {
+    /// The revision that the answer tells; that of a deletion is told to nobody.
+    pub fn revision(&self) -> Option<u64> {
+        let answer = self.write.leaves_value.then(|| self.response.json())?;
+        Some(answer["metadata"]["resourceVersion"].as_str()?.parse().unwrap())
+    }
+}
+
 /// What other clients do meanwhile, until the server is gone.
 pub type Other<'a> = dyn Fn(Client) + Sync + 'a;
 
@@ -62,6 +71,8 @@ pub struct Round {
     number: u64,
     seed: u64,
     millis: u64,
+    /// The highest revision that anybody was told of: who begins to write then gets a higher one.
+    told: AtomicU64,
 }
 
 impl fmt::Display for Round {
@@ -73,7 +84,7 @@ impl fmt::Display for Round {
 impl Round {
     /// The next round of a run.
     pub fn new(number: u64, seed: u64, dice: &mut Dice) -> Self {
-        Self { number, seed, millis: dice.below(ROUND_MILLIS) }
+        Self { number, seed, millis: dice.below(ROUND_MILLIS), told: AtomicU64::new(0) }
     }
 
     /// The choices of one of its clients.
@@ -89,6 +100,25 @@ impl Round {
         ledger: &mut Ledger,
         seen: &(dyn Fn(&Acknowledged<'_>) + Sync),
         others: &[&Other<'_>],
+    ) -> Ledger {
+        self.write_until(app, ledger, seen, others, |app| self.kill_at_random(app))
+    }
+
+    /// Kills a server after the time that this round takes.
+    pub fn kill_at_random(&self, app: &mut App) {
+        // This is the random moment, not a wait for something.
+        std::thread::sleep(Duration::from_millis(self.millis));
+        app.begin_kill();
+    }
+
+    /// The same until `end` has seen to it that the server is gone.
+    pub fn write_until(
+        &self,
+        app: &mut App,
+        ledger: &mut Ledger,
+        seen: &(dyn Fn(&Acknowledged<'_>) + Sync),
+        others: &[&Other<'_>],
+        end: impl FnOnce(&mut App),
     ) -> Ledger {
         let client = Client::admin(app);
         let parts: Vec<Ledger> = (0..WRITERS)
@@ -107,7 +137,7 @@ impl Round {
                     let mut client = client.another();
                     scope.spawn(move || {
                         let tag = format!("{}-{writer}", self.number);
-                        write_until_an_error(&mut client, &mut part, self.dice(writer), &tag, seen);
+                        self.write_until_an_error(&mut client, &mut part, self.dice(writer), &tag, seen);
                         part
                     })
                 })
@@ -116,11 +146,46 @@ impl Round {
                 let client = client.another();
                 scope.spawn(move || other(client));
             }
-            // This is the random moment, not a wait for something.
-            std::thread::sleep(Duration::from_millis(self.millis));
-            app.begin_kill();
+            end(app);
             writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
         })
+    }
+
+    fn write_until_an_error(
+        &self,
+        client: &mut Client,
+        part: &mut Ledger,
+        mut dice: Dice,
+        tag: &str,
+        seen: &(dyn Fn(&Acknowledged<'_>) + Sync),
+    ) {
+        for count in 0.. {
+            let index = usize::try_from(dice.below(part.len() as u64)).unwrap();
+            let (name, states) = part.iter_mut().nth(index).unwrap();
+            let value = format!("{tag}-{count}");
+            let write = Write::choose(&mut dice, name, states[0].as_ref(), &value);
+            let told = self.told.load(Ordering::SeqCst);
+            let headers = [("Content-Type", write.content_type)];
+            let Ok(response) = client.send(write.method, &write.path, &headers, write.body.to_string().as_bytes())
+            else {
+                // The server is gone. This write may have reached the disk, or not.
+                states.push(write.leaves_value.then_some(Version { value, revision: None }));
+                return;
+            };
+            let response = response.ok();
+            let after = write.leaves_value.then(|| {
+                let revision = response.json()["metadata"]["resourceVersion"].as_str().map(str::to_owned);
+                assert!(revision.is_some(), "an acknowledged write says its revision");
+                Version { value, revision }
+            });
+            *states = vec![after];
+            let acknowledged = Acknowledged { name, write: &write, response: &response };
+            if let Some(revision) = acknowledged.revision() {
+                assert!(revision > told, "{self}: {name} got {revision} after {told} had been told");
+                self.told.fetch_max(revision, Ordering::SeqCst);
+            }
+            seen(&acknowledged);
+        }
     }
 }
 
@@ -131,35 +196,6 @@ pub fn start_after_kill(app: App, round: u64, dice: &mut Dice) -> App {
         home = App::start_and_kill(home, Duration::from_millis(dice.below(ROUND_MILLIS)));
     }
     App::start_in(home, &[])
-}
-
-fn write_until_an_error(
-    client: &mut Client,
-    part: &mut Ledger,
-    mut dice: Dice,
-    tag: &str,
-    seen: &(dyn Fn(&Acknowledged<'_>) + Sync),
-) {
-    for count in 0.. {
-        let index = usize::try_from(dice.below(part.len() as u64)).unwrap();
-        let (name, states) = part.iter_mut().nth(index).unwrap();
-        let value = format!("{tag}-{count}");
-        let write = Write::choose(&mut dice, name, states[0].as_ref(), &value);
-        let headers = [("Content-Type", write.content_type)];
-        let Ok(response) = client.send(write.method, &write.path, &headers, write.body.to_string().as_bytes()) else {
-            // The server is gone. This write may have reached the disk, or not.
-            states.push(write.leaves_value.then_some(Version { value, revision: None }));
-            return;
-        };
-        let response = response.ok();
-        let after = write.leaves_value.then(|| {
-            let revision = response.json()["metadata"]["resourceVersion"].as_str().map(str::to_owned);
-            assert!(revision.is_some(), "an acknowledged write says its revision");
-            Version { value, revision }
-        });
-        *states = vec![after];
-        seen(&Acknowledged { name, write: &write, response: &response });
-    }
 }
 
 /// A request that changes an object.
