@@ -230,6 +230,10 @@ impl State {
             Some(why) => self.health.fail("store-writable", why),
             None => self.health.pass("store-writable"),
         }
+        // What was changed from outside stays so until somebody has looked at it.
+        if let Some(why) = self.objects.incident_refusal() {
+            self.health.fail("store-integrity", why);
+        }
         match self.audit.refusal() {
             Some(refused) => self.health.fail("audit-log", refused.why()),
             None => self.health.pass("audit-log"),

@@ -67,9 +67,8 @@ fn run(app: &App, kubectl: &Kubectl, cluster: Option<&Cluster>, blocks: &[&Block
     std::os::unix::fs::symlink(clients::on_path(kubectl.program()), file("bin/kubectl")).unwrap();
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_strongroom"), file("bin/strongroom")).unwrap();
     std::os::unix::fs::symlink(app.home(), file(".local/share/strongroom")).unwrap();
-    // Where the key lies for who chose no home.
-    std::fs::create_dir(file(".config")).unwrap();
-    std::os::unix::fs::symlink(app.home().join("keys"), file(".config/strongroom")).unwrap();
+    // Where the key of a home lies that no option names.
+    std::fs::copy(app.home().join("keys/unlock.key"), file(".config/strongroom/unlock.key")).unwrap();
     std::fs::write(file("password"), "seven herons over a slow river\n").unwrap();
     if let Some(cluster) = cluster {
         cluster.namespace("shop", &serde_json::json!({}));
