@@ -3,8 +3,10 @@
 //!
 //! Names are `what.where`: `keys.before-commit`. The tests list those that there are (`tests/it/faults`).
 //!
-//! And a clock that is wrong: `STRONGROOM_TEST_CLOCK` names a file that says `offset SECONDS` or `fixed SECONDS`, and may say
+//! A clock that is wrong: `STRONGROOM_TEST_CLOCK` names a file that says `offset SECONDS` or `fixed SECONDS`, and may say
 //! something else at any time. A file that says neither leaves the time as it is.
+//!
+//! And the next release's migration: `STRONGROOM_TEST_MIGRATION` names a file with its statements.
 
 /// The process is here.
 #[cfg(debug_assertions)]
@@ -53,4 +55,16 @@ pub fn clock(now: i64) -> i64 {
 #[cfg(not(debug_assertions))]
 pub fn clock(now: i64) -> i64 {
     now
+}
+
+/// The statements of a migration that this release does not have.
+#[cfg(debug_assertions)]
+pub fn next_migration() -> Option<String> {
+    std::fs::read_to_string(std::env::var_os("STRONGROOM_TEST_MIGRATION")?).ok()
+}
+
+/// None.
+#[cfg(not(debug_assertions))]
+pub fn next_migration() -> Option<String> {
+    None
 }

@@ -112,3 +112,31 @@ async fn what_a_clock_far_ahead_has_made_ends_when_it_is_put_right() {
     assert!(home.bearer(&auth, text(&made.access_token).as_bytes()).is_ok());
     assert!(home.refresh(&auth, &text(&made.refresh_token)).await.is_ok());
 }
+
+#[tokio::test]
+async fn what_had_ended_by_the_last_commit_before_a_crash_stays_so() {
+    let home = Home::make().await;
+    let auth = home.open().await;
+    home.add_user(&auth, "alice", "u-1").await;
+    auth.tick(&home.people).await;
+    let minted = auth.mint(&robot(&home)).ok().unwrap();
+    pass(&home, 3601);
+    // Nothing but a commit: the next tick is not due.
+    home.set_password(&auth, "alice", "u-1", PASSWORD).await;
+    close(auth).await;
+    home.advance(-3601);
+    let auth = home.open().await;
+    assert!(home.bearer(&auth, text(&minted.token).as_bytes()).is_err());
+
+    // A clock that was wrong for a moment counts for no more than a day, and until it is accepted.
+    home.advance(CENTURY);
+    home.set_password(&auth, "alice", "u-1", PASSWORD).await;
+    home.advance(-CENTURY);
+    close(auth).await;
+    let auth = home.open().await;
+    assert!(auth.time.unix_seconds() <= START + 3601 + DAY);
+    auth.accept_clock(None).await.unwrap();
+    close(auth).await;
+    let auth = home.open().await;
+    assert_eq!(auth.time.unix_seconds(), START);
+}

@@ -78,15 +78,15 @@ use crate::store::{StateChange, Store, StoreError};
 const TIME_MARK: &str = "time-mark";
 /// Key of the sealed row that holds who has to wait before the next attempt to sign in.
 const LOGIN_THROTTLE: &str = "login-throttle";
-/// The mark is stored when it has moved so far: an expired token could come back for no longer, after a crash and with
-/// the clock set back.
+/// The mark is stored when it has moved so far, and besides with every commit, in the head: after a crash, and with the clock set
+/// back, no token could come back that ended before the last commit, and none that ended longer ago than this and a tick.
 const MARK_EVERY_MILLIS: i64 = 300_000;
 
 /// Checks credentials, and hands out tokens.
 pub struct Authenticator {
     store: Store,
     keyring: Arc<Keyring>,
-    time: EffectiveTime,
+    time: Arc<EffectiveTime>,
     elapsed: Arc<dyn Fn() -> std::time::Duration + Send + Sync>,
     settings: Settings,
     admin: admin::Admin,
@@ -153,7 +153,9 @@ impl Authenticator {
             let elapsed = Arc::clone(&elapsed);
             move || elapsed()
         });
-        let time = EffectiveTime::new(clock, monotonic, stored_mark(&store)?);
+        let time = Arc::new(EffectiveTime::new(clock, monotonic, latest_mark(&store)?));
+        let mark = Arc::clone(&time);
+        store.mark_time(Box::new(move || mark.mark_millis().div_euclid(1_000)));
         let keys = match store.read_state(SIGNING_KEYS)? {
             None => KeySet::default(),
             Some(row) => KeySet::decode(&row).ok_or_else(|| StoreError::Integrity("the signing keys".to_owned()))?,
@@ -347,6 +349,12 @@ fn mark_row(millis: i64) -> StateChange {
 fn stored_mark(store: &Store) -> Result<Option<i64>, StoreError> {
     let row = store.read_state(TIME_MARK)?;
     Ok(row.and_then(|row| row.expose().try_into().ok()).map(i64::from_be_bytes))
+}
+
+/// The later one of the stored mark and the time of the last commit.
+fn latest_mark(store: &Store) -> Result<Option<i64>, StoreError> {
+    let committed = Some(store.time_high_water()).filter(|seconds| *seconds != 0);
+    Ok(stored_mark(store)?.max(committed.map(|seconds| seconds.saturating_mul(1_000))))
 }
 
 #[expect(clippy::disallowed_methods, reason = "who has to wait is no secret")]

@@ -53,8 +53,9 @@ impl EffectiveTime {
         self.unix_millis().div_euclid(1_000)
     }
 
-    /// The mark, to be stored.
+    /// The mark as of now, to be stored.
     pub fn mark_millis(&self) -> i64 {
+        self.unix_millis();
         self.mark_millis.load(Ordering::Acquire)
     }
 

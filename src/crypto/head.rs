@@ -80,7 +80,7 @@ pub struct Head {
     pub policy_generation: u64,
     /// Rises with every restore of a backup; what was issued in an earlier epoch is void.
     pub restore_epoch: u64,
-    /// The latest time that the store has seen.
+    /// The latest time by which credentials were judged when it was written; 0: none yet.
     pub time_high_water_unix_seconds: i64,
     /// The last link of the chain of mutations.
     pub audit_chain_head: [u8; 32],

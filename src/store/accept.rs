@@ -173,7 +173,6 @@ fn next_head(
     };
     head.sequence += 1;
     head.revision = head.revision.max(facts.last_revision) + 1;
-    head.time_high_water_unix_seconds = head.time_high_water_unix_seconds.max(now);
     head.schema_hash = schema_hash;
     Ok(head)
 }

@@ -1,16 +1,36 @@
 //! How SQLite is opened, and what schema it must have.
 
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use sqlx::ConnectOptions as _;
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, SqlSafeStr as _};
 
 use super::StoreError;
+use crate::failpoint;
 
 /// Every schema there was, and how to come from one to the next.
-pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+pub(super) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let of_release = sqlx::migrate!("./migrations");
+    match failpoint::next_migration() {
+        Some(statements) => with_next(&of_release, statements),
+        None => of_release,
+    }
+});
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a migration is a text of its own; only tests have one that is no part of the build"
+)]
+fn with_next(of_release: &Migrator, statements: String) -> Migrator {
+    let mut migrations: Vec<Migration> = of_release.iter().cloned().collect();
+    let number = migrations.last().map_or(1, |last| last.version + 1);
+    let statements = AssertSqlSafe(statements).into_sql_str();
+    migrations.push(Migration::new(number, "next".into(), MigrationType::Simple, statements, false));
+    Migrator::with_migrations(migrations)
+}
 
 /// A row of 1 KiB takes 1.7 KB: a page of 4 KiB would hold two of them and waste a quarter of itself.
 const PAGE_BYTES: u32 = 16 * 1024;
@@ -57,7 +77,7 @@ async fn check_version(connection: &mut SqliteConnection) -> Result<(), StoreErr
     if found >= SQLITE_MIN_VERSION { Ok(()) } else { Err(StoreError::SqliteTooOld(version)) }
 }
 
-/// Brings the schema to this release's.
+/// Brings the schema to this release's; where the connection is in a transaction, as a part of that.
 pub async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     match MIGRATIONS.run(connection).await {
         Ok(()) => Ok(()),

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::super::StoreError;
-use super::super::tests::{Home, written};
+use super::super::tamper_tests::written;
+use super::super::tests::Home;
 use super::{Effect, Examination, examine};
 
 async fn examined(home: &Home) -> Examination {

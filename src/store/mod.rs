@@ -42,7 +42,7 @@ mod writer;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -313,6 +313,9 @@ pub struct Store {
     commands: mpsc::Sender<Command>,
 }
 
+/// Seconds since the Unix epoch.
+pub type TimeMark = Box<dyn Fn() -> i64 + Send + Sync>;
+
 struct Shared {
     keyring: Arc<Keyring>,
     index: RwLock<Index>,
@@ -330,6 +333,10 @@ struct Shared {
     access_revision: AtomicU64,
     /// See [`Store::restore_epoch`].
     restore_epoch: u64,
+    /// See [`Store::time_high_water`].
+    time_high_water: i64,
+    /// See [`Store::mark_time`].
+    time_mark: OnceLock<TimeMark>,
     /// See [`Store::resealing`].
     resealing: watch::Sender<Resealing>,
 }
@@ -484,6 +491,16 @@ impl Store {
         self.shared.restore_epoch
     }
 
+    /// The latest time that the head told of at the opening, in seconds since the Unix epoch; 0 where it did not.
+    pub fn time_high_water(&self) -> i64 {
+        self.shared.time_high_water
+    }
+
+    /// From now on each commit of changes and of values notes the time that `mark` tells of. The first call counts.
+    pub fn mark_time(&self, mark: TimeMark) {
+        let _ = self.shared.time_mark.set(mark);
+    }
+
     /// Keys of the store's own values that begin with `prefix`, in order.
     pub fn state_keys(&self, prefix: &str) -> Vec<String> {
         let state = self.shared.state.read().unwrap_or_else(PoisonError::into_inner);
@@ -514,5 +531,7 @@ impl Store {
     }
 }
 
+#[cfg(test)]
+mod tamper_tests;
 #[cfg(test)]
 mod tests;

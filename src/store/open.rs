@@ -2,10 +2,10 @@
 
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
-use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection as _, Row as _};
 use tokio::sync::{mpsc, watch};
 
 use super::audit::AUDIT_CHAIN;
@@ -15,12 +15,14 @@ use super::examine::each_audit;
 use super::incidents::Incidents;
 use super::index::Index;
 use super::reader::{Rows, connect_at_rest};
+use super::schema::SchemaObject;
 use super::sentry::Sentry;
 use super::state::{AUDIT_REMOVED, COMPACTED, StateRows, read_state};
 use super::verify::{compare, scan};
 use super::writer::Writer;
 use super::{Change, OpenOptions, Shared, Store, StoreError, schema, statements};
 use crate::crypto::{ChainEnd, Head, HeadFormatError, Keyring, with_own_header};
+use crate::failpoint;
 
 /// Commands that may wait for the writer; further ones wait to be let in.
 const QUEUE_COMMANDS: usize = 4096;
@@ -42,15 +44,7 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
         let expected = schema::of_release(applied).await?;
         return Err(StoreError::ForeignSchema(schema::describe(&schema::differences(&found, &expected))));
     }
-    migrate(&mut connection).await?;
-    let migrated = schema::read(&mut connection).await?;
-    if schema::hash(&migrated) != head.schema_hash {
-        head.schema_hash = schema::hash(&migrated);
-        let sealed = keyring.seal_head(&head.encode()).map_err(|_| StoreError::Random)?;
-        statements::put_head(&mut connection, sealed)
-            .await
-            .map_err(StoreError::sqlite("the head cannot be written"))?;
-    }
+    let migrated = bring_up(&mut connection, &mut head, &keyring).await?;
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let sentry = Sentry::post(&path, migrated)?;
     let mut scanned = {
@@ -102,6 +96,8 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
         refusal: Mutex::default(),
         access_revision: AtomicU64::new(head.revision),
         restore_epoch: head.restore_epoch,
+        time_high_water: head.time_high_water_unix_seconds,
+        time_mark: OnceLock::new(),
         resealing: watch::Sender::default(),
     });
     let mut writer = Writer::new(connection, sentry, Arc::clone(&shared), head, last_sequence, clock, feed);
@@ -110,6 +106,31 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || runtime.block_on(writer.run(queue)))?;
     Ok((Store { shared, commands }, changes))
+}
+
+/// Brings the schema to this release's and has the head know it. One transaction: a schema that the head does not know would be
+/// taken for somebody else's at the next start.
+async fn bring_up(
+    connection: &mut SqliteConnection,
+    head: &mut Head,
+    keyring: &Keyring,
+) -> Result<Vec<SchemaObject>, StoreError> {
+    let failed = "the schema cannot be brought up to date";
+    let mut transaction = connection.begin().await.map_err(StoreError::sqlite(failed))?;
+    migrate(&mut transaction).await?;
+    let migrated = schema::read(&mut transaction).await?;
+    let hash = schema::hash(&migrated);
+    if hash != head.schema_hash {
+        head.schema_hash = hash;
+        let sealed = keyring.seal_head(&head.encode()).map_err(|_| StoreError::Random)?;
+        statements::put_head(&mut transaction, sealed)
+            .await
+            .map_err(StoreError::sqlite("the head cannot be written"))?;
+    }
+    failpoint::reached("migrate.before-commit");
+    transaction.commit().await.map_err(StoreError::sqlite(failed))?;
+    failpoint::reached("migrate.after-commit");
+    Ok(migrated)
 }
 
 async fn read_head(connection: &mut SqliteConnection, keyring: &Keyring) -> Result<Head, StoreError> {

@@ -142,7 +142,8 @@ async fn a_row_that_does_not_open_is_left_and_keeps_its_term() {
     write(&store, "a", 3).await;
     store.close().await.unwrap();
     home.sql(
-        "UPDATE versions SET data = CAST(substr(data, 1, 30) || x'00' || substr(data, 32) AS BLOB) WHERE revision = 2",
+        "UPDATE versions SET data = CAST(substr(data, 1, 30) || \
+         iif(substr(data, 31, 1) = x'00', x'01', x'00') || substr(data, 32) AS BLOB) WHERE revision = 2",
     );
     let store = home.open().await;
     rotate(&home, &store).await;

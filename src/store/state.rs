@@ -87,6 +87,7 @@ impl Writer {
         }
         let mut head = self.head.clone();
         head.sequence += 1;
+        self.mark_time(&mut head);
         let made = self.replace_state(&mut head, &StateOverlay::new(), rows)?;
         let audit = audit
             .map(|line| link(&self.shared.keyring, &head, self.audit_sequence, line))

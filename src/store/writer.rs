@@ -357,10 +357,16 @@ impl Writer {
         Ok(checked)
     }
 
+    /// Notes the time in a head that is about to be committed.
+    pub(super) fn mark_time(&self, head: &mut Head) {
+        if let Some(mark) = self.shared.time_mark.get() {
+            head.time_high_water_unix_seconds = mark();
+        }
+    }
+
     async fn finish(&mut self, mut batch: Batch) {
         batch.head.sequence += 1;
-        let now = self.clock.unix_seconds();
-        batch.head.time_high_water_unix_seconds = batch.head.time_high_water_unix_seconds.max(now);
+        self.mark_time(&mut batch.head);
         if let Err(why) = self.write(&batch).await {
             let refused = batch.refused.into_iter().map(|(reply, _)| reply);
             for reply in batch.pending.into_iter().map(|pending| pending.reply).chain(refused) {

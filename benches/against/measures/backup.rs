@@ -29,13 +29,14 @@ pub async fn run(options: &Options, servers: &Servers, rows: &mut Vec<Row>) -> O
         let objects = Objects::new(NAMESPACE, 6);
         let (server, _) = strongroom::start(program, home(&options.folder())?, None).await?;
         fill::fill(&server, &objects, *count, FILLING_CONNECTIONS).await?;
+        let served = strongroom::served(server.home());
+        let (server_home, key) = (shown(&served)?, served.join("keys/unlock.key"));
         let folder = tempfile::tempdir_in(options.folder())?;
         let (mut quiet, mut busy, mut checks, mut written) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for round in 0..options.rounds {
             let file = folder.path().join(format!("{round}.strongroom-backup"));
-            let (path, server_home) = (shown(&file)?, shown(server.home())?);
+            let path = shown(&file)?;
             quiet.push(timed(program, &["create", "-o", path, "--home", server_home]).await?);
-            let key = server.home().join("keys/unlock.key");
             checks.push(timed(program, &["verify", path, "--key-file", shown(&key)?]).await?);
             std::fs::remove_file(&file)?;
             let (done, until) = tokio::sync::watch::channel(false);

@@ -28,7 +28,7 @@ pub async fn run(options: &Options, servers: &Servers, rows: &mut Vec<Row>) -> O
             for _ in 0..options.rounds {
                 let begun = Instant::now();
                 let mut verify = Command::new(program);
-                let verified = verify.arg("verify").arg("--home").arg(home.path().join("home")).output()?;
+                let verified = verify.arg("verify").arg("--home").arg(strongroom::served(home.path())).output()?;
                 took.push(millis(begun.elapsed()));
                 let told = String::from_utf8_lossy(&verified.stdout).into_owned();
                 if !verified.status.success() || !told.contains("everything is as it was written") {

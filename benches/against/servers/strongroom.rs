@@ -50,7 +50,7 @@ pub async fn start_with(
     address: Option<SocketAddr>,
     more: &[&str],
 ) -> Outcome<(Server, Duration)> {
-    let folder = home.path().join("home");
+    let folder = served(home.path());
     let kubeconfig = folder.join("admin.kubeconfig");
     let known = address.map(|_| read(&kubeconfig)).transpose()?;
     let listen = address.map_or_else(|| "127.0.0.1:0".to_owned(), |address| address.to_string());
@@ -80,9 +80,14 @@ pub async fn start_with(
     Ok((Server { api: Api { product: Product::Strongroom, endpoint }, process, home }, took))
 }
 
+/// What `--home` names.
+pub fn served(server_home: &Path) -> PathBuf {
+    server_home.join("home")
+}
+
 /// Where its files are, in the folder it was given.
 pub fn database(server_home: &Path) -> PathBuf {
-    server_home.join("home").join("strongroom.db")
+    served(server_home).join("strongroom.db")
 }
 
 /// Address, trust and token of the file the server wrote: block YAML, one scalar a line.

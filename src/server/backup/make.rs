@@ -11,6 +11,7 @@ use crate::backup::{AgeWriter, Header, Manifest, NoRandomness, Recipient};
 use crate::clock::SharedClock;
 use crate::config::{HomePaths, UnlockConfig};
 use crate::crypto::Keyring;
+use crate::failpoint;
 use crate::server::new_file::NewFile;
 use crate::server::private_files::{FileError, make_directory};
 use crate::server::{ServeError, lifecycle, offline};
@@ -69,6 +70,7 @@ pub fn make(
     let place = folder.join(format!("{}.db", hex::encode(random)));
     let copied = Removed(place.clone());
     copy(&paths.database(), &place).map_err(ServeError::store)?;
+    failpoint::reached("backup.after-copy");
     let material = read_now(&place).map_err(ServeError::store)?;
     let slots = keys::slots(&material)?;
     let has_passphrases_alone = slots.iter().all(|slot| slot.cost().is_some());
@@ -82,6 +84,7 @@ pub fn make(
         }
     }
     remove_slots(&place, &left_out).map_err(ServeError::store)?;
+    failpoint::reached("backup.after-slots");
     let head = read_head(&place, keyring).map_err(ServeError::store)?;
     let unreadable = |error| FileError::io(&place, error);
     let mut database = File::open(&place).map_err(unreadable)?;
@@ -137,7 +140,10 @@ pub fn write_new(path: &Path, content: &mut dyn Read, recipients: &[Recipient]) 
         copy_all(content, &mut writer).map_err(fail)?;
         writer.finish().map_err(fail)?;
     }
-    Ok(file.finish()?)
+    failpoint::reached("backup.before-name");
+    file.finish()?;
+    failpoint::reached("backup.after-name");
+    Ok(())
 }
 
 fn copy_all(from: &mut dyn Read, to: &mut dyn Write) -> std::io::Result<()> {

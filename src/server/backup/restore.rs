@@ -27,6 +27,7 @@ use crate::backup::{Identity, Manifest, compact_time};
 use crate::clock::SharedClock;
 use crate::config::HomePaths;
 use crate::crypto::Head;
+use crate::failpoint;
 use crate::model::user::User;
 use crate::rbac::Attributes;
 use crate::sensitive::SecretBytes;
@@ -112,7 +113,9 @@ pub async fn restore(
         }
     };
     let ready = paths.root().join(format!("{}{time}", HomePaths::RESTORED_PREFIX));
+    failpoint::reached("restore.before-decision");
     fs::rename(&place, &ready).and_then(|()| sync(paths.root())).map_err(|error| unusable(&ready, error))?;
+    failpoint::reached("restore.after-decision");
     let kept = finish(paths)?;
     drop(lock);
     Ok(Restored { manifest, revision, kept })
@@ -327,6 +330,7 @@ fn finish_in(paths: &HomePaths, mut steps: usize) -> io::Result<Option<PathBuf>>
             _ => {}
         }
         fs::rename(&from, kept.join(from.file_name().unwrap_or_default()))?;
+        failpoint::reached("restore.moved-aside");
         sync(&kept)?;
         sync(paths.root())?;
     }
@@ -334,6 +338,7 @@ fn finish_in(paths: &HomePaths, mut steps: usize) -> io::Result<Option<PathBuf>>
         return Ok(None);
     }
     fs::rename(&ready, paths.database())?;
+    failpoint::reached("restore.in-place");
     sync(paths.root())?;
     let is_kept = fs::symlink_metadata(&kept).is_ok();
     tracing::info!(

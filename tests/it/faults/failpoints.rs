@@ -36,6 +36,20 @@ const ROTATIONS: [&str; 6] = [
 const COMPACTIONS: [&str; 2] = ["compact.before-commit", "compact.after-commit"];
 /// Points of a first start.
 const CREATIONS: [&str; 3] = ["create.after-migration", "create.before-rename", "create.after-rename"];
+/// Points of a start that brings the schema up to date: `verify::migrations`.
+pub const MIGRATIONS: [&str; 2] = ["migrate.before-commit", "migrate.after-commit"];
+/// Points at which a backup has no file yet.
+const COPIES: [&str; 2] = ["backup.after-copy", "backup.after-slots"];
+/// Points at which its file is written: `backup::crash`.
+pub const BACKUPS: [&str; 4] = [COPIES[0], COPIES[1], "backup.before-name", "backup.after-name"];
+/// Points of a restore, and how often it comes by: `backup::crash`.
+pub const RESTORES: [(&str, u64); 4] = [
+    ("restore.before-decision", 1),
+    ("restore.after-decision", 1),
+    // Log, shared memory, database, audit log.
+    ("restore.moved-aside", 4),
+    ("restore.in-place", 1),
+];
 
 /// How often each point is tried.
 pub fn rounds() -> u64 {
@@ -60,8 +74,9 @@ fn every_failpoint_in_the_source_is_tried() {
             }
         }
     }
-    let tried: BTreeSet<String> =
-        COMMITS.iter().chain(&ROTATIONS).chain(&COMPACTIONS).chain(&CREATIONS).map(|name| (*name).to_owned()).collect();
+    let lists: [&[&str]; 6] = [&COMMITS, &ROTATIONS, &COMPACTIONS, &CREATIONS, &MIGRATIONS, &BACKUPS];
+    let names = lists.into_iter().flatten().copied().chain(RESTORES.map(|(name, _)| name));
+    let tried: BTreeSet<String> = names.map(str::to_owned).collect();
     assert_eq!(found, tried, "a place at which a crash is tried has its name in one of the lists here");
 }
 
@@ -128,6 +143,23 @@ fn a_new_data_key_that_is_cut_off_loses_nothing() {
             let mut client = Client::admin(&app);
             let mut terms = || client.get("/strongroom/v1/keys").ok().json()["terms"].as_array().unwrap().len();
             assert!(eventually(LIMIT, || (terms() == 1).then_some(())).is_some(), "{name}: {}", app.log());
+        }
+    }
+}
+
+#[test]
+fn a_backup_that_is_cut_off_loses_nothing_and_leaves_no_copy() {
+    let mut rounds_made = Rounds::new();
+    let mut app = App::start();
+    let mut model = Model::new(&app);
+    let make = |mut client: Client| {
+        let _ = client.send("POST", "/strongroom/v1/backups", &[], b"");
+    };
+    for _ in 0..rounds() {
+        for name in COPIES {
+            app = rounds_made.try_at(app, &mut model, name, 1, &[&make]);
+            let left: Vec<_> = fs::read_dir(app.home().join("backup")).unwrap().collect();
+            assert!(left.is_empty(), "{name}: {left:?}");
         }
     }
 }

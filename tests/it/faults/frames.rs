@@ -8,9 +8,9 @@ use std::fs;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::home::{Outcome, copy, database, log, outcome, sample};
+use super::home::{Outcome, database, log, outcome, sample};
 use super::model::{list, revision_of};
-use crate::support::app::App;
+use crate::support::app::{App, copy_home};
 use crate::support::dice::Dice;
 use crate::support::http::Client;
 use crate::support::load::SECRETS;
@@ -90,7 +90,7 @@ fn a_log_that_breaks_off_leaves_what_was_after_some_write_and_never_a_mixture() 
     let mut last = 0;
     for end in &ends {
         let when = format!("seed {seed}, the log ends after {end} bytes of {}", killed.log.len());
-        let home = copy(killed.home.path());
+        let home = copy_home(killed.home.path());
         fs::write(log(home.path()), &killed.log[..*end]).unwrap();
         // The audit log tells of what is gone; it is a witness, and nothing is put back from it.
         let app = match App::try_start_in(home) {
@@ -122,7 +122,7 @@ fn a_checkpoint_that_is_cut_off_anywhere_loses_nothing() {
     let page_bytes = killed.page_bytes();
     let cuts = sample((0..=newest.len() * 2).collect(), &mut dice);
     for cut in &cuts {
-        let home = copy(killed.home.path());
+        let home = copy_home(killed.home.path());
         let mut pages = fs::read(database(home.path())).unwrap();
         for (at, (page, content)) in newest.iter().enumerate().take(cut.div_ceil(2)) {
             // Every other cut is within a page.

@@ -1,7 +1,6 @@
 //! Copies of a home that is not served, and what is served of one that was damaged.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -34,28 +33,6 @@ pub fn database(home: &Path) -> PathBuf {
 /// The write-ahead log of a home.
 pub fn log(home: &Path) -> PathBuf {
     home.join("strongroom.db-wal")
-}
-
-/// A home with everything that is in this one.
-pub fn copy(home: &Path) -> TempDir {
-    let made = tempfile::tempdir().unwrap();
-    copy_into(home, made.path());
-    made
-}
-
-fn copy_into(from: &Path, to: &Path) {
-    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (path, kind) = (entry.as_ref().unwrap().path(), entry.as_ref().unwrap().file_type().unwrap());
-        let copied = to.join(entry.unwrap().file_name());
-        if kind.is_dir() {
-            fs::create_dir(&copied).unwrap();
-            copy_into(&path, &copied);
-        } else {
-            // With its permissions.
-            fs::copy(&path, &copied).unwrap();
-        }
-    }
 }
 
 /// What became of a damaged home.

@@ -6,7 +6,7 @@
 mod clients;
 mod clock;
 mod disk;
-mod failpoints;
+pub mod failpoints;
 mod frames;
 mod home;
 mod kills;

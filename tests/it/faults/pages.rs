@@ -8,9 +8,9 @@ use std::fs;
 
 use serde_json::json;
 
-use super::home::{Outcome, copy, database, outcome, sample};
+use super::home::{Outcome, database, outcome, sample};
 use super::model::list;
-use crate::support::app::App;
+use crate::support::app::{App, copy_home};
 use crate::support::dice::Dice;
 use crate::support::http::Client;
 use crate::support::load::SECRETS;
@@ -46,7 +46,7 @@ fn a_damaged_page_never_makes_the_server_say_what_was_not_written() {
     let places = sample(places, &mut dice);
     let mut outcomes: BTreeMap<Outcome, usize> = BTreeMap::new();
     for (page, damage) in &places {
-        let copied = copy(home.path());
+        let copied = copy_home(home.path());
         let mut damaged = whole.clone();
         let bytes = &mut damaged[page * page_bytes..(page + 1) * page_bytes];
         match damage {

@@ -36,6 +36,13 @@ pub struct Refused {
     pub home: TempDir,
 }
 
+/// Another home with everything that is in this one, which is not served.
+pub fn copy_home(home: &Path) -> TempDir {
+    let made = tempfile::tempdir().unwrap();
+    assert!(Command::new("cp").arg("-a").arg(home.join(".")).arg(made.path()).status().unwrap().success());
+    made
+}
+
 impl App {
     /// Starts with a fresh home.
     pub fn start() -> Self {

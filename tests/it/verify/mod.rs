@@ -2,6 +2,7 @@
 //! that what is left can be made the truth.
 
 mod homes;
+mod migrations;
 mod running;
 
 use std::path::Path;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::app::App;
+use crate::support::app::{App, copy_home};
 use crate::support::http::Client;
 
 pub const SECRETS: &str = "/api/v1/namespaces/default/secrets";
@@ -33,7 +34,7 @@ fn fill(app: &App) {
 /// A copy of such a home, whose server was stopped.
 pub fn stopped() -> TempDir {
     static MADE: OnceLock<TempDir> = OnceLock::new();
-    copy(
+    copy_home(
         MADE.get_or_init(|| {
             let mut app = App::start();
             fill(&app);
@@ -48,7 +49,7 @@ pub fn stopped() -> TempDir {
 /// write-ahead log.
 pub fn killed() -> TempDir {
     static MADE: OnceLock<TempDir> = OnceLock::new();
-    copy(
+    copy_home(
         MADE.get_or_init(|| {
             let app = App::start();
             fill(&app);
@@ -56,13 +57,6 @@ pub fn killed() -> TempDir {
         })
         .path(),
     )
-}
-
-fn copy(from: &Path) -> TempDir {
-    let to = tempfile::tempdir().unwrap();
-    let from = from.join(".");
-    assert!(Command::new("cp").arg("-a").arg(&from).arg(to.path()).status().unwrap().success());
-    to
 }
 
 /// The program, to be run on a home.
@@ -373,7 +367,7 @@ fn foreign_objects_in_the_schema_are_named_and_dropped() {
     ];
     for case in &cases {
         let home = stopped();
-        check(copy(home.path()), case);
+        check(copy_home(home.path()), case);
         run(home.path(), case.sql);
         let said = case.said.split(" was ").next().unwrap().split(" is ").next().unwrap();
         assert!(refused(home.path()).contains(said), "the start names it: {}", refused(home.path()));
@@ -454,7 +448,7 @@ fn a_second_slot_that_is_damaged_does_not_keep_the_first_from_opening() {
     let (code, text) = verify(home.path(), &[]);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("slots: row 2 of slots: the slot is damaged"), "{text}");
-    let accepted = copy(home.path());
+    let accepted = copy_home(home.path());
     assert_eq!(verify(accepted.path(), &["--accept", "--yes"]).0, Some(0));
     assert_eq!(verify(accepted.path(), &[]).0, Some(0));
     let app = App::start_in(home, &[]);

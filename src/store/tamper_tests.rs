@@ -1,0 +1,141 @@
+//! What is changed behind the store's back is found at the opening, named, and not served.
+
+use super::tests::{Home, listed, put};
+use super::*;
+use crate::model::kinds::SECRET;
+
+/// A store with three objects, of which `b` has two versions; closed.
+pub(super) async fn written() -> Home {
+    let home = Home::make().await;
+    let store = home.open().await;
+    put(&store, "a", Expect::Absent).await.unwrap();
+    put(&store, "b", Expect::Absent).await.unwrap();
+    put(&store, "b", Expect::Revision(2)).await.unwrap();
+    put(&store, "c", Expect::Absent).await.unwrap();
+    store
+        .write_state(vec![StateChange::put("k", SecretBytes::new(b"v1".to_vec()))], Some(b"{}".to_vec()))
+        .await
+        .unwrap();
+    store.close().await.unwrap();
+    home
+}
+
+#[tokio::test]
+async fn an_edited_row_is_named_and_not_served_and_the_rest_goes_on() {
+    let home = written().await;
+    // The first byte of the ciphertext, behind the header of 30 bytes.
+    let edit = "UPDATE versions SET data = CAST(substr(data, 1, 30) || iif(substr(data, 31, 1) = x'00', x'01', x'00') || substr(data, 32) AS BLOB) WHERE revision = 1";
+    assert_eq!(home.sql(edit), 1);
+    let store = home.open().await;
+    let findings = store.findings();
+    assert!(findings.damaged[&1].contains("name \"a\""), "{findings:?}");
+    assert!(!findings.forbids_writes());
+    let mut listed = listed(&store, None);
+    assert_eq!((store.withhold(&mut listed), listed), (1, vec![3, 4]));
+    let row = store.row(1).unwrap();
+    assert!(home.keyring.open_data(&row.record_id(), &row.sealed).is_err());
+    assert!(put(&store, "d", Expect::Absent).await.is_ok());
+}
+
+#[tokio::test]
+async fn rows_deleted_rolled_back_swapped_or_added_are_found_and_their_buckets_refused() {
+    for (tampering, name) in [
+        ("DELETE FROM versions WHERE revision = 1", "a"),
+        // The older value comes back as the latest.
+        ("DELETE FROM versions WHERE revision = 3", "b"),
+        (
+            "INSERT INTO versions SELECT 9, kind, namespace, 'd', uid, flags, created_at, term, meta, data FROM versions WHERE revision = 1",
+            "d",
+        ),
+        ("UPDATE versions SET name = 'e' WHERE revision = 4", "e"),
+    ] {
+        let home = written().await;
+        assert_eq!(home.sql(tampering), 1);
+        let store = home.open().await;
+        assert!(store.findings().forbids_writes(), "{tampering}");
+        assert!(matches!(store.find(SECRET.id, "n", name), Err(ReadError::Integrity { .. })), "{tampering}");
+        let refused = put(&store, "z", Expect::Absent).await;
+        assert!(matches!(refused, Err(CommitError::Unavailable(_))), "{tampering}");
+        // Of many other names all but a few in a thousand are served.
+        let served = (0..100).filter(|number| store.find(SECRET.id, "n", &format!("o{number}")).is_ok()).count();
+        assert!(served >= 95, "{tampering}: {served}");
+    }
+}
+
+#[tokio::test]
+async fn rows_that_changed_places_do_not_open() {
+    let home = written().await;
+    // Both columns of `a` get the bytes of `c`.
+    home.sql(
+        "UPDATE versions SET (meta, data) = (SELECT meta, data FROM versions WHERE revision = 4) WHERE revision = 1",
+    );
+    let store = home.open().await;
+    assert!(store.findings().damaged[&1].contains("name \"a\""), "{:?}", store.findings());
+    assert!(store.find(SECRET.id, "n", "a").is_err());
+}
+
+#[tokio::test]
+async fn what_everything_depends_on_must_be_whole() {
+    for tampering in [
+        "UPDATE head SET sealed = zeroblob(length(sealed))",
+        "DELETE FROM head",
+        "UPDATE state SET data = zeroblob(length(data))",
+        "DELETE FROM state",
+        "CREATE TRIGGER t AFTER INSERT ON versions BEGIN DELETE FROM versions WHERE revision = NEW.revision; END",
+        "CREATE INDEX i ON versions (name)",
+    ] {
+        let home = written().await;
+        home.sql(tampering);
+        assert!(home.try_open().await.is_err(), "{tampering}");
+    }
+    // An older value of the store's own, which was right once.
+    let home = written().await;
+    let keep = "CREATE TABLE kept AS SELECT * FROM state";
+    home.sql(keep);
+    home.sql("DROP TABLE kept");
+    let old: Vec<u8> = {
+        let connection = rusqlite::Connection::open(home.path()).unwrap();
+        connection.query_row("SELECT data FROM state WHERE key = 'k'", [], |row| row.get(0)).unwrap()
+    };
+    let store = home.open().await;
+    store
+        .write_state(vec![StateChange::put("k", SecretBytes::new(b"v2".to_vec()))], Some(b"{}".to_vec()))
+        .await
+        .unwrap();
+    store.close().await.unwrap();
+    let connection = rusqlite::Connection::open(home.path()).unwrap();
+    connection.execute("UPDATE state SET data = ?1, sequence = 5 WHERE key = 'k'", [old]).unwrap();
+    drop(connection);
+    assert!(home.try_open().await.is_err());
+}
+
+#[tokio::test]
+async fn a_missing_audit_record_makes_the_store_read_only() {
+    let home = written().await;
+    home.sql("DELETE FROM audit WHERE sequence = 5");
+    let store = home.open().await;
+    assert!(store.findings().audit_broken && store.findings().forbids_writes());
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_release_is_refused_in_clear_words() {
+    let home = written().await;
+    home.sql("INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (99, 'later', TRUE, x'00', 0)");
+    let error = home.try_open().await.err().unwrap().to_string();
+    assert!(error.contains("newer release"), "{error}");
+}
+
+#[tokio::test]
+async fn a_row_with_an_impossible_revision_is_told_in_words_and_takes_no_revision_away() {
+    let home = written().await;
+    home.sql("UPDATE versions SET revision = -1 WHERE revision = 1");
+    let store = home.open().await;
+    assert!(store.findings().damaged.values().any(|row| row.contains("revision -1")), "{:?}", store.findings());
+    assert!(store.findings().forbids_writes());
+    let revision = store.revision();
+    store.close().await.unwrap();
+    home.sql("UPDATE versions SET revision = 9000000000000000000 WHERE revision = -1");
+    let store = home.open().await;
+    assert!(store.findings().forbids_writes());
+    assert_eq!(store.revision(), revision);
+}
