@@ -138,7 +138,7 @@ pub(super) async fn unused(context: &Context<'_>, spec: &Value) -> Result<Value,
 fn held_against_log(policy: &Policy, state: &State, since: i64) -> Result<Value, SearchError> {
     let mut usage = Usage::new(policy);
     let mut requests = 0_i64;
-    let visited = visit(&state.audit, &*state.mutation_records, since.saturating_mul(1_000_000), &mut |event| {
+    let visited = visit(&state.audit, &*state.home.mutation_records, since.saturating_mul(1_000_000), &mut |event| {
         if event.decision() == "allow" {
             requests += 1;
             let (user, groups) = event.acting();

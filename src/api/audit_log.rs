@@ -49,7 +49,7 @@ async fn query(context: &Context<'_>) -> Result<HttpResponse, Failure> {
     let query = parse(context)?;
     let oldest_first = oldest_first(context.query.value("order")).map_err(Failure::bad_request)?;
     let state = context.state.clone();
-    let found = blocking(move || search(&state.audit, &*state.mutation_records, &query)).await?;
+    let found = blocking(move || search(&state.audit, &*state.home.mutation_records, &query)).await?;
     let mut page = found.map_err(|error| unreadable(&error))?;
     if oldest_first {
         page.events.reverse();
@@ -125,7 +125,7 @@ impl Following {
 }
 
 async fn verify(context: &Context<'_>) -> Result<HttpResponse, Failure> {
-    let verify = Arc::clone(&context.state.verify_audit);
+    let verify = Arc::clone(&context.state.home.verify_audit);
     let report = blocking(move || verify()).await?.map_err(Failure::unavailable)?;
     Ok(respond::value(&context.style, 200, &report, &[]))
 }

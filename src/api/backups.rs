@@ -84,7 +84,7 @@ pub(super) async fn route(
 }
 
 async fn report(context: &Context<'_>) -> Result<HttpResponse, Failure> {
-    let backups = Arc::clone(&context.state.backups);
+    let backups = Arc::clone(&context.state.home.backups);
     let report = blocking(move || backups.report()).await?;
     Ok(respond::value(&context.style, 200, &report, &[]))
 }
@@ -97,7 +97,7 @@ async fn make(context: &Context<'_>, permit: &Permit, payload: web::Payload) -> 
     } else {
         Fields::read(context.header("content-type"), &bytes)?.flag("keepPassphraseSlots")?
     };
-    let backups = Arc::clone(&context.state.backups);
+    let backups = Arc::clone(&context.state.home.backups);
     let made = blocking(move || backups.make(keep_passphrase_slots)).await?;
     let Backup { length, name, content, sent } = made.map_err(refused)?;
     let mut head = respond::head(&context.style, 200, CONTENT_TYPE, &[]);

@@ -62,7 +62,7 @@ pub(super) async fn create(
     };
     let names: Vec<String> = chosen.iter().map(|loaded| loaded.name().to_owned()).collect();
     let objects = Arc::clone(&context.state.objects);
-    let fingerprint_key = context.state.room.sealed_fingerprint_key();
+    let fingerprint_key = context.state.home.room.sealed_fingerprint_key();
     let file = blocking(move || render(&objects, &chosen, &order, &fingerprint_key)).await??;
     context.facts.annotate(EXPORTED, recorded(&names));
     let document = std::str::from_utf8(file.expose()).map_err(|_| Failure::internal())?;

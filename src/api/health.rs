@@ -87,7 +87,7 @@ pub(super) fn route(context: &Context<'_>, path: &str) -> Option<HttpResponse> {
             let (code, mut text) = context.state.health_now().report(verbose, path, path == "/livez");
             if verbose
                 && path != "/livez"
-                && let Some(note) = context.state.backups.note()
+                && let Some(note) = context.state.home.backups.note()
             {
                 // A warning: how old the last backup is keeps nobody from being served.
                 let end = text.rfind(path.trim_matches('/')).unwrap_or(text.len());

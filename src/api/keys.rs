@@ -81,7 +81,7 @@ pub(super) async fn route(
     let bytes = body::read_at_most(payload, BODY_MAX_BYTES).await?;
     context.confirm(permit)?;
     let fields = || Fields::read(context.header("content-type"), &bytes);
-    let keys = &context.state.keys;
+    let keys = &context.state.home.keys;
     let record = audit::mutation(&context.facts, permit.user(), permit.attributes(), "", "", 200);
     let message = match asked {
         Asked::Status => return Ok(respond::value(&context.style, 200, &status(&keys.status()), &[])),

@@ -58,7 +58,7 @@ async fn retire(context: &Context<'_>, permit: &Permit, asked: &Asked) -> Result
     let retirement = Retirement::parse(document).map_err(|errors| invalid(&KMS_KEY_RETIREMENT, errors))?;
     context.facts.annotate(kms::KEY_ID, retirement.key_id.to_string());
     // What was seen a moment ago counts.
-    if !context.state.kms.write_usage(false).await {
+    if !context.state.home.kms.write_usage(false).await {
         return Err(Failure::unavailable("how terms were used cannot be written down now"));
     }
     let request = Request { permit, facts: &context.facts };
@@ -72,7 +72,7 @@ fn encrypt(context: &Context<'_>, permit: &Permit, asked: &Asked) -> Result<Http
     let permit_to = also(context, "encrypt", permit)?;
     let plain = bytes(&asked.document, "plaintext", &KMS_ENCRYPTION)?;
     let request_uid = request_uid(context, &asked.document);
-    let made = context.state.kms.seal(&permit_to, &plain).map_err(|failure| failed(failure, permit))?;
+    let made = context.state.home.kms.seal(&permit_to, &plain).map_err(|failure| failed(failure, permit))?;
     context.facts.annotate(kms::KEY_ID, made.key_id.clone());
     let status = json!({"ciphertext": STANDARD.encode(&made.ciphertext), "keyID": made.key_id});
     Ok(respond(context, permit, &KMS_ENCRYPTION, asked, Some(request_uid), status))
@@ -90,7 +90,7 @@ fn decrypt(context: &Context<'_>, permit: &Permit, asked: &Asked) -> Result<Http
         context.facts.annotate(kms::KEY_ID, key_id.clone());
     }
     let request_uid = request_uid(context, &asked.document);
-    let opened = context.state.kms.open(&permit_to, ciphertext.expose(), &key_id);
+    let opened = context.state.home.kms.open(&permit_to, ciphertext.expose(), &key_id);
     let opened = opened.map_err(|failure| failed(failure, permit))?;
     let mut told = Zeroizing::new(String::with_capacity(opened.len().div_ceil(3) * 4));
     STANDARD.encode_string(opened.expose(), &mut told);

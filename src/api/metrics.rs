@@ -101,10 +101,10 @@ pub(super) fn respond(context: &Context<'_>) -> HttpResponse {
     let name = "strongroom_store_integrity_failures_total";
     single(&mut text, name, "counter", "Rows and schemas found changed from outside while the server runs.", incidents);
     single(&mut text, "strongroom_watches", "gauge", "Open watches.", state.hub.open() as u64);
-    state.backups.write_metrics(&mut text);
-    state.sync_metrics.write(&mut text);
-    state.issuing.metrics.write(&mut text);
-    state.issuing.expiry.write(&mut text, state.clock.unix_seconds());
+    state.home.backups.write_metrics(&mut text);
+    state.home.sync_metrics.write(&mut text);
+    state.home.issuing.metrics.write(&mut text);
+    state.home.issuing.expiry.write(&mut text, state.clock.unix_seconds());
     let dropped = state.hub.dropped();
     single(&mut text, "strongroom_watches_dropped_total", "counter", "Watches ended for not keeping up.", dropped);
     respond::finished(&context.style, 200, "text/plain; version=0.0.4; charset=utf-8", text.into_bytes(), &[])

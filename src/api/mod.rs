@@ -99,33 +99,14 @@ pub struct State {
     pub changes: Arc<Changes>,
     /// What is switched on.
     pub settings: Settings,
-    /// Rotates the administrator's credential.
-    pub rotate_admin: RotateAdmin,
-    /// Signs users' certificates.
-    pub client_authority: ClientAuthority,
-    /// The records of committed changes.
-    pub mutation_records: MutationRecords,
-    /// Checks what is recorded.
-    pub verify_audit: VerifyAudit,
-    /// Makes backups.
-    pub backups: Arc<dyn Backups>,
-    /// What SecretSyncs want, for those who write it elsewhere.
-    pub room: Room,
-    /// Counters of sync.
-    pub sync_metrics: Arc<sync::Metrics>,
-    /// See [`Home`].
-    pub issuing: Issuing,
-    /// Data keys, root key, slots.
-    pub keys: Arc<Custody>,
-    /// Encrypts and decrypts for clusters.
-    pub kms: kms::Room,
-    /// Has the server sealed, soon.
-    pub seal: SealNow,
+    /// What only the owner of the home can do.
+    pub home: Home,
     /// Places of exports that are rendered or sent.
     exports: Arc<Semaphore>,
 }
 
 /// What only the owner of the home can do or read for the API.
+#[derive(Clone)]
 pub struct Home {
     /// Rotates the administrator's credential.
     pub rotate_admin: RotateAdmin,
@@ -185,19 +166,6 @@ impl State {
         settings: Settings,
         home: Home,
     ) -> Self {
-        let Home {
-            rotate_admin,
-            client_authority,
-            mutation_records,
-            verify_audit,
-            backups,
-            room,
-            sync_metrics,
-            issuing,
-            keys,
-            kms,
-            seal,
-        } = home;
         let (health, metrics, changes) = (Arc::default(), Arc::default(), Arc::default());
         Self {
             objects,
@@ -209,17 +177,7 @@ impl State {
             metrics,
             changes,
             settings,
-            rotate_admin,
-            client_authority,
-            mutation_records,
-            verify_audit,
-            backups,
-            room,
-            sync_metrics,
-            issuing,
-            keys,
-            kms,
-            seal,
+            home,
             exports: Arc::new(Semaphore::new(exports::EXPORTS_AT_ONCE)),
         }
     }
@@ -368,7 +326,7 @@ async fn answer(state: &State, http: &HttpRequest, payload: web::Payload, receiv
     };
     let response = unrecorded.finish(&style, response).await;
     if response.extensions().contains::<sealing::SealsAfterwards>() {
-        (state.seal)();
+        (state.home.seal)();
     }
     response
 }

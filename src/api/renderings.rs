@@ -37,7 +37,7 @@ pub(super) async fn create(
     let asked = Asked::read(context, permit, &SECRET_SYNC_RENDERING, payload).await?;
     let spec = asked.document.expose().get("spec").cloned().unwrap_or_default();
     let id = SyncName { namespace: permit.namespace().to_owned(), name: permit.name().to_owned() };
-    let room = context.state.room.clone();
+    let room = context.state.home.room.clone();
     let (sync, object) = room.sync(&id).ok_or_else(|| Error::NotFound(Resource::new(&SECRET_SYNC, &id.name)))?;
     let account = &sync.spec.service_account_name;
     let is_itself = User::service_account_of(&context.user.name) == Some((&id.namespace, account));

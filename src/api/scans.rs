@@ -52,7 +52,7 @@ pub(super) async fn create(
     let now = context.state.clock.unix_seconds();
     let period = now.div_euclid(PERIOD_SECONDS);
     let user = context.user.name.as_bytes();
-    let key = context.state.room.scan_key(&[user, scanner.as_bytes(), &period.to_be_bytes()]);
+    let key = context.state.home.room.scan_key(&[user, scanner.as_bytes(), &period.to_be_bytes()]);
     let page = context.state.objects.list(Request { permit: &list, facts: &context.facts }, &PageRequest::default())?;
     let (mut chosen, mut skipped, mut bytes, mut values) = (Vec::new(), 0, 0, 0);
     for revision in &page.rows {

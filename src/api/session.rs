@@ -133,7 +133,7 @@ async fn password(context: &Context<'_>, bytes: &SecretBytes) -> Result<HttpResp
 
 async fn rotate_admin(context: &Context<'_>, permit: &Permit) -> Result<HttpResponse, Failure> {
     let record = audit::mutation(&context.facts, permit.user(), permit.attributes(), "", "", 200);
-    (context.state.rotate_admin)(record).await.map_err(Failure::unavailable)?;
+    (context.state.home.rotate_admin)(record).await.map_err(Failure::unavailable)?;
     context.facts.mark_recorded(true);
     // The token goes into the kubeconfig of the home and nowhere else.
     Ok(success(context, ADMIN_ROTATED))

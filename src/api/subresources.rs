@@ -181,7 +181,7 @@ async fn password(context: &Context<'_>, permit: &Permit, asked: Asked) -> Resul
 fn certificate(context: &Context<'_>, permit: &Permit, asked: &Asked) -> Result<HttpResponse, Failure> {
     let state = context.state;
     let account = state.objects.user_to_act_for(Request { permit, facts: &context.facts })?;
-    let authority = (state.client_authority)().ok_or_else(no_client_certificates)?;
+    let authority = (state.home.client_authority)().ok_or_else(no_client_certificates)?;
     let request = asked.document.expose();
     let wrong = |field: &str, why: String| -> Failure {
         let errors = vec![FieldError::forbidden(field, why)];

@@ -13,7 +13,7 @@ use crate::pki::encode_certificate;
 pub const PATH: &str = "/strongroom/v1/workload-authority";
 
 pub(super) async fn get(context: &Context<'_>) -> Result<HttpResponse, Failure> {
-    let authority = (context.state.issuing.authority)().await;
+    let authority = (context.state.home.issuing.authority)().await;
     let authority = authority.ok_or_else(|| Failure::unavailable("the room's authority cannot be read or made now"))?;
     Ok(respond::text(&context.style, 200, &encode_certificate(&authority.certificate)))
 }

@@ -21,7 +21,7 @@ const FIELDS: [(&str, &str); 4] = [
 ];
 
 /// What opens the slots that stay.
-#[derive(Args)]
+#[derive(Clone, Args)]
 pub struct GivenSecrets {
     /// Key file of the room [default: that of the home, where it is on this machine]
     #[arg(long, value_name = "FILE")]
@@ -50,11 +50,17 @@ impl GivenSecrets {
     }
 
     /// The same, with one slot more that is given up.
-    pub(super) fn dropping(mut self, slot: &str) -> Self {
-        if !self.drop.iter().any(|dropped| dropped == slot) {
-            self.drop.push(slot.to_owned());
+    pub(super) fn dropping(&self, slot: &str) -> Self {
+        let mut same = self.clone();
+        if !same.drop.iter().any(|dropped| dropped == slot) {
+            same.drop.push(slot.to_owned());
         }
-        self
+        same
+    }
+
+    /// The same, without the passphrase if it was not given.
+    pub(super) fn without_unknown_passphrase(&self) -> Self {
+        if self.passphrase_file.is_some() { self.clone() } else { self.dropping("passphrase") }
     }
 
     /// What a rotation of the root key is asked with: the secret of each slot that stays. `passphrase` is the one that is known

@@ -12,6 +12,7 @@ use crate::cli::CliError;
 use crate::cli::connection::ConnectionOptions;
 use crate::cli::output::print;
 use crate::config::Environment;
+use crate::sensitive::SecretBytes;
 use crate::server::unlock_files;
 
 /// Options of `keys harden`. None of them takes the passphrase itself.
@@ -27,8 +28,8 @@ pub struct Harden {
 }
 
 impl Harden {
-    /// Each step leaves a room that opens: with the key file until the root key is another one without it, with the passphrase
-    /// from the first step on. Run again after an interruption, it goes on.
+    /// Each step leaves a room that opens: with the key file until the root key is another one without it, and with the passphrase
+    /// once that is set. Run again after an interruption, it goes on.
     #[expect(clippy::disallowed_methods, reason = "nothing of the status is secret")]
     pub(super) fn run(self, environment: &Environment) -> Result<(), CliError> {
         let connection = self.connection.connect(environment)?;
@@ -39,16 +40,19 @@ impl Harden {
             return Err(CliError::NotDone("no key file opens this room: there is nothing to harden".into()));
         }
         let passphrase = new_passphrase(self.new_passphrase_file.as_deref())?;
-        put(&connection, "passphrase", &passphrase, true)?;
-        let status = status_of(&connection)?;
-        let collect =
-            |secrets: &GivenSecrets| secrets.collect(status.expose(), Some(&passphrase), home.as_ref(), environment);
+        let collect = |secrets: &GivenSecrets, passphrase: Option<&SecretBytes>| {
+            secrets.collect(status_of(&connection)?.expose(), passphrase, home.as_ref(), environment)
+        };
+        let last = self.secrets.dropping("key-file");
+        // What is missing is told before anything is changed.
+        collect(&last, Some(&passphrase))?;
         if key_file.is_some() {
             // The server takes no secret that does not open its slot: a key file that passes is this room's, and not that of
             // another one on this machine, which would be lost with it.
-            rotate_root(&connection, &collect(&self.secrets)?)?;
+            rotate_root(&connection, &collect(&self.secrets.without_unknown_passphrase(), None)?)?;
         }
-        rotate_root(&connection, &collect(&self.secrets.dropping("key-file"))?)?;
+        put(&connection, "passphrase", &passphrase, true)?;
+        rotate_root(&connection, &collect(&last, Some(&passphrase))?)?;
         rotate_data(&connection)?;
         let waited = wait(&connection);
         let done_away = match &key_file {

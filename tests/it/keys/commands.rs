@@ -150,6 +150,8 @@ fn a_hardened_room_opens_with_its_passphrase_alone() {
     let refused = keys(&person, &app, &["harden", "--new-passphrase-file", &file, "--key-file", &foreign]);
     assert!(refused.code == 1 && refused.stderr.contains("does not open it"), "{}", refused.stderr);
     assert!(fs::read_to_string(&foreign).unwrap().contains("RXhhbXBs") && key_file.exists());
+    // And before that is known nothing is changed.
+    assert_eq!(Client::admin(&app).get(KEYS).ok().json()["slots"].as_array().unwrap().len(), 1);
     let printed = keys(&person, &app, &["harden", "--new-passphrase-file", &file]).done();
     assert!(printed.contains("The passphrase alone opens the room"), "{printed}");
     assert!(!key_file.exists());

@@ -157,7 +157,12 @@ impl Site {
 
     /// Waits until a value in the cluster is this one.
     pub fn arrives(&self, name: &str, key: &str, expected: &str) {
-        let arrived = eventually(LONG, || (self.value(name, key).as_deref() == Some(expected)).then_some(()));
+        self.arrives_within(LONG, name, key, expected);
+    }
+
+    /// As [`Site::arrives`], in a time that depends on how long the cluster was away.
+    pub fn arrives_within(&self, limit: Duration, name: &str, key: &str, expected: &str) {
+        let arrived = eventually(limit, || (self.value(name, key).as_deref() == Some(expected)).then_some(()));
         arrived.unwrap_or_else(|| panic!("{name}[{key}] stays as it is\n{}", self.app.log()));
     }
 
