@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -28,19 +28,19 @@ const FILE_MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Options of `kms check`.
 #[derive(Args)]
-#[group(id = "place", required = true, multiple = false, args = ["etcd", "snapshot"])]
+#[command(group = ArgGroup::new("place").required(true))]
 pub struct Check {
     /// An etcd, by its HTTP gateway; without TLS on this machine only
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", group = "place")]
     etcd: Option<String>,
     /// A snapshot of an etcd, or the database file of one that does not run
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "place")]
     snapshot: Option<PathBuf>,
     /// Certificates to trust for the etcd, PEM
-    #[arg(long, value_name = "FILE", requires = "etcd")]
+    #[arg(long, value_name = "FILE", requires = "etcd", conflicts_with = "snapshot")]
     cacert: Option<PathBuf>,
     /// Client certificate to present to it, PEM
-    #[arg(long, value_name = "FILE", requires = "etcd", requires = "key")]
+    #[arg(long, value_name = "FILE", requires = "etcd", requires = "key", conflicts_with = "snapshot")]
     cert: Option<PathBuf>,
     /// Its private key, PEM
     #[arg(long, value_name = "FILE", requires = "cert")]

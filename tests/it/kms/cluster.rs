@@ -90,7 +90,7 @@ fn write_again(admin: &mut Client, namespace: &str) {
 }
 
 fn check(cluster: &Cluster) -> (String, i32) {
-    strongroom(&["kms", "check", "--etcd", &format!("http://{}", cluster.etcd_address())])
+    strongroom(&["kms", "check", "--etcd", &cluster.etcd_url()])
 }
 
 /// Has etcd write a snapshot, and looks into that.
@@ -131,6 +131,29 @@ fn what_is_not_encrypted_is_named_and_its_values_are_not_shown() {
         let (printed, code) = strongroom(&["kms", "check", "--snapshot", &file.display().to_string()]);
         assert!(code == 1 && !printed.contains("panicked"), "{printed}");
     }
+}
+
+#[test]
+fn an_etcd_that_asks_for_a_certificate_is_read_with_one_and_refuses_others() {
+    let Some(cluster) = Cluster::start_with_closed_etcd() else { return };
+    let mut admin = cluster.admin();
+    namespace(&mut admin, "closed");
+    make_secrets(&mut admin, "closed", 2);
+    let [authority, certificate, key] = cluster.etcd_files().map(|path| path.to_str().unwrap().to_owned());
+    let url = cluster.etcd_url();
+    let base = ["kms", "check", "--etcd", &url];
+    let with = |options: &[&str]| strongroom(&[&base[..], options].concat());
+    let (printed, code) = with(&["--cacert", &authority, "--cert", &certificate, "--key", &key]);
+    assert!(code == 1 && printed.contains("closed/s1   clear text\n") && !printed.contains(MARK), "{printed}");
+    // Neither an etcd that nobody vouches for, nor without a certificate.
+    for options in [&["--cert", &certificate, "--key", &key][..], &["--cacert", &authority][..]] {
+        let (printed, code) = with(options);
+        assert!(
+            code != 0 && !printed.contains("clear text") && !printed.contains("panicked"),
+            "{options:?}: {printed}"
+        );
+    }
+    assert_eq!(with(&["--cert", &certificate]).1, 2, "a certificate without its key");
 }
 
 #[test]

@@ -56,6 +56,46 @@ fn a_secret_comes_in_one_form_and_in_a_small_body() {
     unseal_patiently(&app);
 }
 
+#[test]
+fn the_recovery_key_that_was_written_down_unseals_and_another_one_does_not() {
+    let app = App::start();
+    let folder = tempfile::tempdir().unwrap();
+    let written = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (file, other) = (written("recovery.txt"), written("other.txt"));
+    run(&app, &["keys", "recovery-key", "-o", &file]).done();
+    let foreign = App::start();
+    run(&foreign, &["keys", "recovery-key", "-o", &other]).done();
+    // The only secret that is left.
+    std::fs::rename(app.home().join("keys/unlock.key"), folder.path().join("gone")).unwrap();
+
+    seal(&app);
+    let refused = run(&app, &["unseal", "--recovery-key-file", &other]);
+    assert!(refused.code == 1 && refused.stderr.contains("does not open this home"), "{}", refused.stderr);
+    clients::eventually(super::LIMIT, || {
+        let ended = run(&app, &["unseal", "--recovery-key-file", &file]);
+        assert!(ended.code == 0 || ended.stderr.contains("too many failed attempts"), "{}", ended.stderr);
+        (ended.code == 0).then_some(())
+    })
+    .unwrap();
+    assert_eq!(state(&app), "ready", "{}", app.log());
+
+    // As it is read from paper: in the other case, with other spaces.
+    seal(&app);
+    let text = std::fs::read_to_string(&file).unwrap().trim().to_lowercase().replace('-', " - ");
+    let unsealed = try_unseal(&app, &json!({"recoveryKey": text}));
+    assert_eq!(unsealed.status, 200, "{}", unsealed.text());
+    assert!(clients::eventually(super::LIMIT, || (state(&app) == "ready").then_some(())).is_some(), "{}", app.log());
+
+    // And a server that was started sealed.
+    let address = app.url.strip_prefix("https://").unwrap().to_owned();
+    let app = App::start_at(app.kill(), &address, &["--sealed"]);
+    run(&app, &["unseal", "--recovery-key-file", &file]).done();
+    assert_eq!(Client::admin(&app).get("/readyz").ok().text(), "ok");
+    let log = app.log();
+    let groups = text.split_whitespace().filter(|group| group.len() > 3);
+    assert!(groups.into_iter().all(|group| !log.to_lowercase().contains(group)), "no part of it is logged");
+}
+
 /// The answer to an attempt that is looked at.
 fn answered(app: &App, body: &Value) -> Response {
     let looked_at = clients::eventually(super::LIMIT, || {

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
@@ -19,6 +19,7 @@ use tempfile::TempDir;
 
 use super::clients::{drives, eventually, find, wait};
 use super::http::Client;
+use super::jwt::openssl;
 use super::ports::HeldPort;
 
 const START: Duration = Duration::from_mins(2);
@@ -34,6 +35,8 @@ pub struct Cluster {
     ports: [HeldPort; 3],
     /// Further options of the API server.
     options: Vec<String>,
+    /// Whether etcd speaks TLS, and to those with a certificate alone.
+    has_closed_etcd: bool,
     /// The authority of its certificate, PEM.
     pub authority: String,
 }
@@ -83,6 +86,15 @@ impl Cluster {
 
     /// A cluster of the test's own, whose API server has further options.
     pub fn start_with(options: &[String]) -> Option<Self> {
+        Self::start_as(options, false)
+    }
+
+    /// A cluster of the test's own, whose etcd speaks TLS and asks for client certificates, as one that kubeadm sets up.
+    pub fn start_with_closed_etcd() -> Option<Self> {
+        Self::start_as(&[], true)
+    }
+
+    fn start_as(options: &[String], has_closed_etcd: bool) -> Option<Self> {
         let assets = |name: &str| {
             std::env::var("KUBEBUILDER_ASSETS").map_or_else(|_| name.to_owned(), |at| format!("{at}/{name}"))
         };
@@ -108,12 +120,20 @@ impl Cluster {
         );
         let ports: [HeldPort; 3] = std::array::from_fn(|_| HeldPort::take());
         let [_, etcd_address, peers] = ports.each_ref().map(|port| port.address);
-        let etcd_child = Command::new(&etcd)
+        let mut etcd_command = Command::new(&etcd);
+        if has_closed_etcd {
+            let [authority, certificate, key] = etcd_files(home.path());
+            make_etcd_files([&authority, &certificate, &key], etcd_address);
+            etcd_command.arg("--client-cert-auth").arg("--trusted-ca-file").arg(authority);
+            etcd_command.arg("--cert-file").arg(certificate).arg("--key-file").arg(key);
+        }
+        let client_url = format!("{}://{etcd_address}", etcd_scheme(has_closed_etcd));
+        let etcd_child = etcd_command
             .args(["--name", "test", "--unsafe-no-fsync", "--log-level", "error", "--socket-reuse-port"])
             .arg("--data-dir")
             .arg(home.path().join("etcd"))
-            .args(["--listen-client-urls", &format!("http://{etcd_address}")])
-            .args(["--advertise-client-urls", &format!("http://{etcd_address}")])
+            .args(["--listen-client-urls", &client_url])
+            .args(["--advertise-client-urls", &client_url])
             .args(["--listen-peer-urls", &format!("http://{peers}")])
             .args(["--initial-advertise-peer-urls", &format!("http://{peers}")])
             .args(["--initial-cluster", &format!("test=http://{peers}")])
@@ -129,6 +149,7 @@ impl Cluster {
             program: server,
             ports,
             options: options.to_vec(),
+            has_closed_etcd,
             authority: encode_certificate(&authority.certificate),
         };
         cluster.start_server();
@@ -158,8 +179,13 @@ impl Cluster {
         let option = |name: &str, file: &str| format!("--{name}={}", path(file).display());
         let address = self.address();
         let log = File::options().create(true).append(true).open(path("server.log")).unwrap();
-        let child = Command::new(&self.program)
-            .arg(format!("--etcd-servers=http://{}", self.ports[1].address))
+        let mut command = Command::new(&self.program);
+        if self.has_closed_etcd {
+            let files = ["etcd-cafile", "etcd-certfile", "etcd-keyfile"].into_iter().zip(self.etcd_files());
+            command.args(files.map(|(option, file)| format!("--{option}={}", file.display())));
+        }
+        let child = command
+            .arg(format!("--etcd-servers={}", self.etcd_url()))
             .arg(format!("--bind-address={}", address.ip()))
             .arg(format!("--advertise-address={}", address.ip()))
             .arg(format!("--secure-port={}", address.port()))
@@ -186,9 +212,19 @@ impl Cluster {
         *self.server.lock().unwrap() = Some(child);
     }
 
-    /// Where etcd listens, without TLS.
+    /// Where etcd listens.
     pub fn etcd_address(&self) -> SocketAddr {
         self.ports[1].address
+    }
+
+    /// The same, as a URL.
+    pub fn etcd_url(&self) -> String {
+        format!("{}://{}", etcd_scheme(self.has_closed_etcd), self.etcd_address())
+    }
+
+    /// What a client of a closed etcd needs: the authority, a certificate, its key.
+    pub fn etcd_files(&self) -> [PathBuf; 3] {
+        etcd_files(self.home.path())
     }
 
     /// The folder in which etcd keeps its files.
@@ -295,6 +331,28 @@ impl Drop for Cluster {
             let _ = wait(&mut etcd, START);
         }
     }
+}
+
+fn etcd_scheme(is_closed: bool) -> &'static str {
+    if is_closed { "https" } else { "http" }
+}
+
+fn etcd_files(home: &Path) -> [PathBuf; 3] {
+    ["etcd-ca.crt", "etcd.crt", "etcd.key"].map(|name| home.join(name))
+}
+
+/// One certificate for both sides: etcd's own gateway presents that of the server.
+fn make_etcd_files([authority, certificate, key]: [&PathBuf; 3], address: SocketAddr) {
+    let text = |path: &PathBuf| path.to_str().unwrap().to_owned();
+    let authority_key = text(&authority.with_extension("key"));
+    let new = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
+    let of_authority = ["-subj", "/CN=etcd-ca", "-keyout", &authority_key, "-out", &text(authority)];
+    openssl(&[&new[..], &of_authority[..]].concat(), b"");
+    let names = format!("subjectAltName=IP:{},DNS:localhost", address.ip());
+    let of_etcd = ["-subj", "/CN=etcd", "-keyout", &text(key), "-out", &text(certificate)];
+    let signed = ["-CA", &text(authority), "-CAkey", &authority_key, "-addext", &names];
+    let usages = ["-addext", "basicConstraints=critical,CA:FALSE", "-addext", "extendedKeyUsage=serverAuth,clientAuth"];
+    openssl(&[&new[..], &of_etcd[..], &signed[..], &usages[..]].concat(), b"");
 }
 
 /// A kubeconfig of one context.
