@@ -13,7 +13,7 @@ use super::home::log;
 use super::model::list;
 use crate::support::app::{App, Refused};
 use crate::support::clients::{eventually, left_out};
-use crate::support::disk::{SmallDisk, limit, limit_files_of};
+use crate::support::disk::{FailingDisk, SmallDisk, limit, limit_files_of};
 use crate::support::http::{Client, Response};
 use crate::support::load::SECRETS;
 use crate::support::process::descriptors;
@@ -169,6 +169,44 @@ fn a_home_on_a_read_only_disk_is_not_started_and_says_why() {
     assert!(code.is_some_and(|code| code != 101), "{code:?}: {log}");
     assert!(log.to_lowercase().contains("read-only") && !log.contains("panicked"), "{log}");
     assert!(disk.set_read_only(false));
+    let app = App::start_in(home, &[]);
+    must_hold(&mut Client::admin(&app), &written);
+    stops_and_starts_cleanly(app, &written);
+}
+
+#[test]
+fn a_disk_that_the_kernel_makes_read_only_under_a_running_server_loses_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let Some(mut disk) = FailingDisk::make(root.path(), 64) else {
+        left_out("there is no ext4 on a loop device here whose errors can be had, so no disk fails");
+        return;
+    };
+    let home = tempfile::tempdir_in(disk.path()).unwrap();
+    let mut app = App::start_in(home, &[]);
+    let mut client = Client::admin(&app);
+    let mut written = BTreeMap::from([write_one(&mut client, "first")]);
+    disk.fail();
+    let (acknowledged, refusal) = write_until_refused(&mut client, "a");
+    written.extend(acknowledged);
+    let message = is_unavailable(&refusal);
+    assert!(message == STORE_FULL || message.contains("audit"), "{message}");
+    for _ in 0..3 {
+        is_unavailable(&client.delete(&format!("{SECRETS}/first")));
+        let ready = client.get("/readyz");
+        assert_eq!((ready.status, ready.text().contains("failed: ")), (503, true), "{}", ready.text());
+        assert_eq!(client.get("/livez").ok().text(), "ok");
+        // A value is shown only with its record.
+        let read = client.get(&format!("{SECRETS}/first"));
+        match read.status {
+            200 => assert_eq!(read.json()["data"]["k"], written["first"].as_str()),
+            _ => drop(is_unavailable(&read)),
+        }
+    }
+    assert!(app.is_running() && !app.log().contains("panicked"), "{}", app.log());
+
+    // Such a disk is mended by hand, with nobody on it; then the server needs nothing more.
+    let home = app.kill();
+    disk.mend();
     let app = App::start_in(home, &[]);
     must_hold(&mut Client::admin(&app), &written);
     stops_and_starts_cleanly(app, &written);
