@@ -3,6 +3,8 @@
 //!
 //! Names are `what.where`: `keys.before-commit`. The tests list those that there are (`tests/it/faults`).
 //!
+//! `STRONGROOM_TEST_HOLD` names a file: as long as it is there, the opening of a store goes on no further.
+//!
 //! A clock that is wrong: `STRONGROOM_TEST_CLOCK` names a file that says `offset SECONDS` or `fixed SECONDS`, and may say
 //! something else at any time. A file that says neither leaves the time as it is.
 //!
@@ -29,6 +31,19 @@ pub fn reached(name: &str) {
 /// The process is here.
 #[cfg(not(debug_assertions))]
 pub fn reached(_: &str) {}
+
+/// Waits while a test holds up the opening of a store. Blocks.
+#[cfg(debug_assertions)]
+pub fn hold() {
+    let Some(file) = std::env::var_os("STRONGROOM_TEST_HOLD").map(std::path::PathBuf::from) else { return };
+    while file.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+/// Nobody holds anything up.
+#[cfg(not(debug_assertions))]
+pub fn hold() {}
 
 /// What the clock says instead of `now` (milliseconds since the Unix epoch).
 #[cfg(debug_assertions)]

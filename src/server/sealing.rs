@@ -176,7 +176,7 @@ pub fn verifying(slots: Vec<SlotFacts>) -> SealStatus {
 
 /// What is told of slots.
 pub fn facts_of(slots: &[Slot]) -> Vec<SlotFacts> {
-    slots.iter().map(|slot| SlotFacts { id: slot.id(), kind: slot.kind().to_string() }).collect()
+    slots.iter().map(|slot| SlotFacts { id: slot.id(), kind: slot.kind().name().to_owned() }).collect()
 }
 
 fn sealed(why: &str, slots: Vec<SlotFacts>) -> SealStatus {

@@ -116,7 +116,7 @@ async fn a_home_that_cannot_be_opened_is_sealed_again_and_says_so() {
     let now = sealing.now().borrow().clone();
     assert!(now.state == SealState::Sealed && now.why.contains("log"), "{now:?}");
     let kinds: Vec<&str> = now.slots.iter().map(|slot| slot.kind.as_str()).collect();
-    assert_eq!(kinds, ["passphrase", "passphrase", "key file", "systemd credential", "recovery key"]);
+    assert_eq!(kinds, ["passphrase", "passphrase", "key-file", "systemd-credential", "recovery-key"]);
     Arc::clone(&sealing).unseal(request(key(3), None)).await.unwrap();
 }
 

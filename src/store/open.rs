@@ -49,9 +49,11 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
     let sentry = Sentry::post(&path, migrated)?;
     let mut scanned = {
         let (path, keyring) = (path.clone(), Arc::clone(&keyring));
-        tokio::task::spawn_blocking(move || scan(&path, &keyring, processors))
-            .await
-            .map_err(|_| StoreError::Incomplete("a part of its rows"))??
+        let scanning = move || {
+            failpoint::hold();
+            scan(&path, &keyring, processors)
+        };
+        tokio::task::spawn_blocking(scanning).await.map_err(|_| StoreError::Incomplete("a part of its rows"))??
     };
     let state = read_state(&mut connection, &keyring).await?;
     let mut accumulators = scanned.accumulators.clone();

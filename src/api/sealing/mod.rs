@@ -60,7 +60,7 @@ pub(super) async fn route(
 /// What an open server tells of itself.
 fn status(context: &Context<'_>) -> SealStatus {
     let slots = context.state.home.keys.status().slots;
-    let slots = slots.iter().map(|slot| SlotFacts { id: slot.id, kind: slot.kind.to_string() }).collect();
+    let slots = slots.iter().map(|slot| SlotFacts { id: slot.id, kind: slot.kind.name().to_owned() }).collect();
     match context.state.health_now().read_only() {
         None => SealStatus { state: SealState::Ready, why: String::new(), next: String::new(), slots },
         Some((why, next)) => SealStatus { state: SealState::ReadOnly, why, next: next.to_owned(), slots },

@@ -38,7 +38,7 @@ impl SealState {
 pub struct SlotFacts {
     /// Its number.
     pub id: u32,
-    /// What opens it: `passphrase`, `key file`, `systemd credential`, `recovery key`.
+    /// What opens it: `passphrase`, `key-file`, `systemd-credential`, `recovery-key`.
     pub kind: String,
 }
 
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_status_is_read_as_it_was_told() {
-        let slots = vec![SlotFacts { id: 1, kind: "passphrase".into() }, SlotFacts { id: 7, kind: "key file".into() }];
+        let slots = vec![SlotFacts { id: 1, kind: "passphrase".into() }, SlotFacts { id: 7, kind: "key-file".into() }];
         for state in SealState::ALL {
             let told = SealStatus { state, why: "a".into(), next: "b".into(), slots: slots.clone() };
             assert_eq!(SealStatus::of_json(&told.to_json()).unwrap(), told);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{LIMIT, SECRETS, key, run, run_in, seal, state, status, try_unseal, unseal};
-use crate::support::app::App;
+use crate::support::app::{App, Refused};
 use crate::support::clients::{eventually, wait};
 use crate::support::http::Client;
 
@@ -110,6 +110,53 @@ fn a_home_with_a_passphrase_and_nobody_to_ask_waits_for_somebody() {
     let answer = try_unseal(&app, &body).ok().json();
     assert!(["verifying", "ready"].contains(&answer["state"].as_str().unwrap()), "{answer}");
     assert!(eventually(LIMIT, || (state(&app) == "ready").then_some(())).is_some(), "{}", app.log());
+}
+
+#[test]
+fn a_server_that_takes_its_time_to_verify_says_so_and_can_be_stopped_and_killed_meanwhile() {
+    let mut app = App::start();
+    Client::admin(&app).json("POST", SECRETS, &json!({"metadata": {"name": "a"}, "stringData": {"k": "v"}})).ok();
+    let address = address(&app);
+    assert_eq!(app.stop(), Some(0));
+
+    let verifies = |app: &mut App| {
+        // It says nothing for the first half second.
+        let told = eventually(LIMIT, || {
+            let answer = Client::anonymous(app).send("GET", super::STATUS, &[], b"").ok()?;
+            Some(answer.json())
+        });
+        let told = told.unwrap_or_else(|| panic!("{}", app.log()));
+        assert_eq!((&told["state"], &told["slots"][0]["kind"]), (&json!("verifying"), &json!("key-file")), "{told}");
+        let mut admin = Client::admin(app);
+        assert_eq!(admin.get("/livez").ok().text(), "ok");
+        let ready = admin.get("/readyz");
+        assert_eq!(ready.status, 503);
+        assert!(ready.text().contains("[-]verified failed: "), "{}", ready.text());
+        let refused = admin.get(SECRETS);
+        assert_eq!((refused.status, &refused.json()["reason"]), (503, &json!("ServiceUnavailable")));
+        assert!(refused.json()["message"].as_str().unwrap().contains("verifying"), "{}", refused.text());
+        assert_eq!(refused.header("retry-after"), Some("1"), "it ends by itself");
+        assert_eq!(try_unseal(app, &json!({"key": key(app.home())})).status, 429, "the keys are there already");
+    };
+    let app = App::start_held(app.kill(), &address, verifies).unwrap_or_else(|refused| panic!("{}", refused.log));
+    assert_eq!(Client::admin(&app).get(&format!("{SECRETS}/a")).ok().json()["data"]["k"], "dg==");
+    assert_eq!(state(&app), "ready");
+
+    // Killed there, and asked to stop.
+    let killed = App::start_held(app.kill(), &address, |app| {
+        verifies(app);
+        app.begin_kill();
+    });
+    let Err(Refused { code, home, .. }) = killed else { panic!("it goes on") };
+    assert_eq!(code, None);
+    let stopped = App::start_held(home, &address, |app| {
+        verifies(app);
+        app.begin_stop();
+    });
+    let Err(Refused { code, home, log }) = stopped else { panic!("it goes on") };
+    assert_eq!(code, Some(0), "{log}");
+    let app = App::start_at(home, &address, &[]);
+    assert_eq!(Client::admin(&app).get(&format!("{SECRETS}/a")).ok().json()["data"]["k"], "dg==");
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn a_sealed_server_lives_tells_what_to_do_and_serves_nothing() {
     let mut admin = Client::admin(&app);
     admin.json("POST", SECRETS, &json!({"metadata": {"name": "a"}, "stringData": {"k": "v"}})).ok();
     let ready = status(&app);
-    assert_eq!(ready, json!({"state": "ready", "why": "", "next": "", "slots": [{"id": 1, "kind": "key file"}]}));
+    assert_eq!(ready, json!({"state": "ready", "why": "", "next": "", "slots": [{"id": 1, "kind": "key-file"}]}));
     seal(&app);
 
     let mut anyone = Client::anonymous(&app);

@@ -69,6 +69,20 @@ impl App {
         Self::try_start(home, &[], &[])
     }
 
+    /// Starts where the home's server was before, and holds it up while it opens the home: `meanwhile` looks at it. It goes on
+    /// when that is done, if it is there still.
+    pub fn start_held(home: TempDir, listen: &str, meanwhile: impl FnOnce(&mut Self)) -> Result<Self, Refused> {
+        let folder = tempfile::tempdir().unwrap();
+        let hold = folder.path().join("hold");
+        File::create(&hold).unwrap();
+        let mut app = Self::spawn(home, listen, &[], &[("STRONGROOM_TEST_HOLD", hold.to_str().unwrap())]);
+        app.url = format!("https://{listen}");
+        app.read_kubeconfig();
+        meanwhile(&mut app);
+        std::fs::remove_file(hold).unwrap();
+        app.wait_for_start()
+    }
+
     /// Starts a process that ends as by kill -9 when it gets to a failpoint.
     pub fn start_to_fail(home: TempDir, failpoint: &str) -> Self {
         Self::started(Self::spawn(home, "127.0.0.1:0", &[], &[("STRONGROOM_FAILPOINT", failpoint)]))

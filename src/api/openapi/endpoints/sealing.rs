@@ -144,13 +144,13 @@ fn example_of(state: SealState) -> SealStatus {
         SealState::Sealed => ("it was sealed", "run `strongroom unseal` on its machine"),
         _ => ("every stored row is being authenticated", "wait until it is done"),
     };
-    let slots = vec![SlotFacts { id: 1, kind: SlotKind::Passphrase.to_string() }];
+    let slots = vec![SlotFacts { id: 1, kind: SlotKind::Passphrase.name().to_owned() }];
     SealStatus { state, why: why.to_owned(), next: next.to_owned(), slots }
 }
 
 fn kinds() -> [String; 4] {
     [SlotKind::Passphrase, SlotKind::KeyFile, SlotKind::SystemdCredential, SlotKind::Recovery]
-        .map(|kind| kind.to_string())
+        .map(|kind| kind.name().to_owned())
 }
 
 fn with_a_body() -> Vec<(u16, Vec<Case>)> {
