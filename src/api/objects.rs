@@ -353,12 +353,12 @@ impl Call<'_> {
         let options = self.list_options()?;
         let state = self.context.state;
         let initial = options.send_initial_events.unwrap_or(!matches!(options.resource_version, Some(1..)));
-        let head = |style: &Style| respond::head(style, 200, "application/json", &[]);
+        let head = |warnings: &[String]| respond::head(&style, 200, "application/json", warnings);
         let failed = |error: Error| {
             // A watch that ends at once.
             drop(self.context.unrecorded.begin()?);
             let line = json!({"type": "ERROR", "object": Failure::from(error).body});
-            Ok(head(&style).set_body(BoxBody::new(format!("{line}\n"))))
+            Ok(head(&[]).set_body(BoxBody::new(format!("{line}\n"))))
         };
         let after = if initial { None } else { options.resource_version };
         let (watcher, missed) = match state.hub.watch(&state.objects, self.request(), after) {
@@ -375,6 +375,8 @@ impl Call<'_> {
         } else {
             None
         };
+        // As a list says it.
+        let warnings = withheld_warning(page.as_ref().map_or(0, |page| page.withheld));
         let mut jitter = [0];
         let _ = getrandom::fill(&mut jitter);
         let lifetime = options
@@ -396,7 +398,7 @@ impl Call<'_> {
         let stream =
             WatchStream::new(writer, watcher, (labels, fields), (page, missed), bookmarks, lifetime, (guard, begun));
         let body = actix_web::body::BodyStream::new(stream.into_stream(Arc::clone(&state.hub)));
-        Ok(head(&style).set_body(BoxBody::new(body)))
+        Ok(head(&warnings).set_body(BoxBody::new(body)))
     }
 
     fn page_for_watch(&self) -> Result<PageRequest, Failure> {

@@ -16,6 +16,7 @@ use futures_util::Stream;
 use serde_json::{Value, json};
 use tokio::time::{Instant, Interval, Sleep};
 
+use super::Failure;
 use super::guard::Guard;
 use super::negotiate::Shape;
 use super::recorded::Begun;
@@ -167,9 +168,16 @@ impl WatchStream {
                 return;
             }
             *next += 1;
-            // A row that does not pass authentication was reported when it was found.
-            let Ok(loaded) = self.writer.objects.open_page(page, *revision) else { continue };
-            self.writer.object(EventType::Added, &loaded, out);
+            match self.writer.objects.open_page(page, *revision) {
+                Ok(loaded) => self.writer.object(EventType::Added, &loaded, out),
+                // The head has gone out without a word of it: half a list must not look like a whole one. The next watch leaves
+                // the row out, and says so.
+                Err(error) => {
+                    framed("ERROR", Failure::from(error).body.to_string().as_bytes(), out);
+                    self.ended = true;
+                    return;
+                }
+            }
         }
         let revision = page.revision;
         self.initial = None;

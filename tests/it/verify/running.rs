@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{SECRETS, run, stopped, verify};
 use crate::support::app::App;
@@ -79,6 +79,17 @@ fn a_list_leaves_out_what_is_damaged_and_says_so_however_it_is_asked_for() {
     assert!(list.header("warning").unwrap().contains("2 of the objects are left out"), "{}", list.head());
     let list = client.get(&format!("{SECRETS}?labelSelector=%21none"));
     assert!(list.header("warning").unwrap().contains("2 of the objects are left out"), "{}", list.head());
+    // A watch that begins with a list, too.
+    run(app.home(), "DELETE FROM versions WHERE name = 'other-1'");
+    let watch = format!(
+        "{SECRETS}?watch=1&timeoutSeconds=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+    );
+    let found = client.get(&watch).ok();
+    let last: Value = serde_json::from_str(found.text().lines().last().unwrap()).unwrap();
+    assert_eq!((&last["type"], &last["object"]["reason"]), (&json!("ERROR"), &json!("IntegrityFailure")), "{last}");
+    let again = client.get(&watch).ok();
+    assert!(again.header("warning").unwrap().contains("3 of the objects are left out"), "{}", again.head());
+    assert!(again.text().contains("k8s.io/initial-events-end") && !again.text().contains("\"ERROR\""));
 }
 
 #[test]
