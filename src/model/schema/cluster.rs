@@ -1,6 +1,6 @@
 //! `strongroom.dev/v1alpha1`: clusters, and what is observed of them.
 
-use super::{Field, ListKind, METADATA, Message, Type};
+use super::{Field, ListKind, METADATA, Message, OBSERVED_GENERATION, Type, conditions};
 
 /// A Kubernetes cluster, or another server of this kind, that Secrets can be sent to.
 pub static CLUSTER: Message = Message {
@@ -70,14 +70,8 @@ pub static CLUSTER_STATUS: Message = Message {
     component: "dev.strongroom.v1alpha1.ClusterStatus",
     description: "What the server knows of a cluster.",
     fields: &[
-        Field::new("observedGeneration", 1, Type::Int64, "int64", "The generation of the spec that this is about."),
-        Field::new(
-            "conditions",
-            2,
-            Type::Messages(&CONDITION, ListKind::Map(&["type"])),
-            "[]v1.Condition",
-            "Healthy: whether the cluster answered and took the credential.",
-        ),
+        OBSERVED_GENERATION,
+        conditions("Healthy: whether the cluster answered and took the credential."),
         Field::new("serverVersion", 3, Type::String, "string", "What the cluster says its version is."),
         Field::new("lastContactTime", 4, Type::Time, "v1.Time", "When the cluster last answered.").pointer(),
     ],

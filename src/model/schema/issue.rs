@@ -1,6 +1,6 @@
 //! `strongroom.dev/v1alpha1`: Secrets that are made and renewed here.
 
-use super::{CONDITION, Field, ListKind, METADATA, Message, Type};
+use super::{Field, ListKind, METADATA, Message, OBSERVED_GENERATION, Type, conditions};
 
 /// A certificate that is issued into a Secret, and renewed before it ends.
 pub static CERTIFICATE: Message = Message {
@@ -99,12 +99,8 @@ pub static CERTIFICATE_STATUS: Message = Message {
     component: "dev.strongroom.v1alpha1.CertificateStatus",
     description: "How it stands with a certificate.",
     fields: &[
-        Field::new("observedGeneration", 1, Type::Int64, "int64", "The generation of the spec that this is about."),
-        Field::new(
-            "conditions",
-            2,
-            Type::Messages(&CONDITION, ListKind::Map(&["type"])),
-            "[]v1.Condition",
+        OBSERVED_GENERATION,
+        conditions(
             "Ready: the Secret holds a certificate that is valid and as it was asked for. Issuing: another one is due, and why there is none yet.",
         ),
         Field::new("notBefore", 3, Type::Time, "v1.Time", "From when the certificate is valid.").pointer(),
@@ -185,14 +181,8 @@ pub static GENERATED_SECRET_STATUS: Message = Message {
     component: "dev.strongroom.v1alpha1.GeneratedSecretStatus",
     description: "How it stands with generated values.",
     fields: &[
-        Field::new("observedGeneration", 1, Type::Int64, "int64", "The generation of the spec that this is about."),
-        Field::new(
-            "conditions",
-            2,
-            Type::Messages(&CONDITION, ListKind::Map(&["type"])),
-            "[]v1.Condition",
-            "Ready: the Secret holds every value. Issuing: new values are due, and why there are none yet.",
-        ),
+        OBSERVED_GENERATION,
+        conditions("Ready: the Secret holds every value. Issuing: new values are due, and why there are none yet."),
         Field::new("lastRotationTime", 3, Type::Time, "v1.Time", "When values were last made.").pointer(),
         Field::new("nextRotationTime", 4, Type::Time, "v1.Time", "When every value is made anew.").pointer(),
         Field::new("revision", 5, Type::Int64, "int64", "How often values were made."),

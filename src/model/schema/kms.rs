@@ -1,6 +1,6 @@
 //! `strongroom.dev/v1alpha1`: keys that are lent to clusters.
 
-use super::{CONDITION, Field, ListKind, METADATA, Message, Type};
+use super::{Field, ListKind, METADATA, Message, OBSERVED_GENERATION, Type, conditions};
 
 /// A key with which the API server of a cluster encrypts what it stores.
 pub static KMS_KEY: Message = Message {
@@ -51,14 +51,8 @@ pub static KMS_KEY_STATUS: Message = Message {
     component: "dev.strongroom.v1alpha1.KMSKeyStatus",
     description: "How it stands with a key.",
     fields: &[
-        Field::new("observedGeneration", 1, Type::Int64, "int64", "The generation of the spec that this is about."),
-        Field::new(
-            "conditions",
-            2,
-            Type::Messages(&CONDITION, ListKind::Map(&["type"])),
-            "[]v1.Condition",
-            "Ready: the key encrypts.",
-        ),
+        OBSERVED_GENERATION,
+        conditions("Ready: the key encrypts."),
         Field::new("currentKeyID", 3, Type::String, "string", "The key id of the term that encrypts now."),
         Field::new(
             "terms",

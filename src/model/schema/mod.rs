@@ -128,6 +128,15 @@ const METADATA: Field = Field::new(
     "Metadata that every object has: its name, its labels and annotations, and what the server keeps about it.",
 );
 
+/// The first field of a status.
+const OBSERVED_GENERATION: Field =
+    Field::new("observedGeneration", 1, Type::Int64, "int64", "The generation of the spec that this is about.");
+
+/// The second field of a status, and which conditions there are.
+const fn conditions(description: &'static str) -> Field {
+    Field::new("conditions", 2, Type::Messages(&CONDITION, ListKind::Map(&["type"])), "[]v1.Condition", description)
+}
+
 impl Field {
     /// A row of the table: no pointer, not required.
     const fn new(json: &'static str, number: u32, ty: Type, go: &'static str, description: &'static str) -> Self {

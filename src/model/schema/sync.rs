@@ -1,6 +1,6 @@
 //! `strongroom.dev/v1alpha1`: what is kept in clusters.
 
-use super::{CONDITION, Field, LABEL_SELECTOR, ListKind, METADATA, Message, Type};
+use super::{Field, LABEL_SELECTOR, ListKind, METADATA, Message, OBSERVED_GENERATION, Type, conditions};
 
 /// Keeps Secrets of its namespace in clusters, by server-side apply.
 pub static SECRET_SYNC: Message = Message {
@@ -330,14 +330,8 @@ pub static SECRET_SYNC_STATUS: Message = Message {
     component: "dev.strongroom.v1alpha1.SecretSyncStatus",
     description: "How it stands with each target of a SecretSync.",
     fields: &[
-        Field::new("observedGeneration", 1, Type::Int64, "int64", "The generation of the spec that this is about."),
-        Field::new(
-            "conditions",
-            2,
-            Type::Messages(&CONDITION, ListKind::Map(&["type"])),
-            "[]v1.Condition",
-            "Ready, Synced, Drifted and Stalled.",
-        ),
+        OBSERVED_GENERATION,
+        conditions("Ready, Synced, Drifted and Stalled."),
         Field::new("source", 3, Type::String, "string", "What is selected, in short."),
         Field::new("targetsTotal", 4, Type::Int32, "int32", "Objects there are to be."),
         Field::new("targetsReady", 5, Type::Int32, "int32", "Objects that are as they are to be."),
