@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use super::{ConfigError, Environment, UnixSocket};
 
 const OWNER_ONLY: u32 = 0o600;
-/// Others were named, who cannot otherwise reach it: who they are is then asked of the kernel alone.
-const EVERYBODY: u32 = 0o666;
 
 /// What was given, not yet looked at.
 #[derive(Debug, Default)]
@@ -76,7 +74,7 @@ impl KmsConfig {
                 )
             })?;
         Ok(Some(Self {
-            socket: Self::socket("--kms-socket", &socket, &allow_uids)?,
+            socket: Self::socket("--kms-socket", &socket)?,
             key,
             namespace: namespace.to_owned(),
             account: name.to_owned(),
@@ -84,9 +82,9 @@ impl KmsConfig {
         }))
     }
 
-    /// The socket at a path, for the owner, root and these users; `setting` is named in the error.
-    pub fn socket(setting: &str, path: &std::path::Path, allow_uids: &[u32]) -> Result<UnixSocket, ConfigError> {
-        UnixSocket::of_path(setting, path, if allow_uids.is_empty() { OWNER_ONLY } else { EVERYBODY })
+    /// The socket at a path; `setting` is named in the error.
+    pub fn socket(setting: &str, path: &std::path::Path) -> Result<UnixSocket, ConfigError> {
+        UnixSocket::of_path(setting, path, OWNER_ONLY)
     }
 }
 
@@ -114,7 +112,7 @@ mod tests {
         assert_eq!((config.socket.mode, config.key.as_str()), (0o600, "etcd"));
         assert_eq!((config.namespace.as_str(), config.account.as_str()), ("kube-system", "kms"));
         let config = resolve(KmsFlags { allow_uids: vec![1000], ..flags() }, &[]).unwrap().unwrap();
-        assert_eq!((config.socket.mode, config.allow_uids), (0o666, vec![1000]));
+        assert_eq!((config.socket.mode, config.allow_uids), (0o600, vec![1000]));
         let variables = [
             ("STRONGROOM_KMS_SOCKET", "/run/kms.sock"),
             ("STRONGROOM_KMS_KEY", "etcd"),

@@ -27,7 +27,7 @@ impl KmsSocket {
     /// Takes the socket.
     pub fn bind(config: KmsConfig, room: Room) -> Result<Self, UnixSocketError> {
         let KmsConfig { socket, key, namespace, account, allow_uids } = config;
-        let (listener, file) = unix_socket::bind(&socket)?;
+        let (listener, file) = unix_socket::bind_for(&socket, &allow_uids)?;
         let caller = Caller::new(room, key, Account { namespace, name: account });
         Ok(Self { listener, file, allowed: AllowedPeers::new(&allow_uids), caller })
     }

@@ -3,12 +3,14 @@
 //! What it never does: remove a file that is no socket, a socket that somebody listens on, or one that is not ours;
 //! or put a socket where other users could replace it by theirs, to which clients would then hand their tokens.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::XattrFlags;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
@@ -16,6 +18,7 @@ use crate::config::UnixSocket;
 
 const WRITE_BY_GROUP_OR_OTHERS: u32 = 0o022;
 const STICKY: u32 = 0o1000;
+const ACCESS_ACL: &str = "system.posix_acl_access";
 
 /// Why the socket was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +86,47 @@ pub fn bind(socket: &UnixSocket) -> Result<(UnixListener, SocketFile), UnixSocke
     Ok((listener, file))
 }
 
+/// As [`bind`], for these users besides the owner of the process and root. Where the file system keeps no access control lists,
+/// everybody's attempt gets as far as the process, which must look at whose it is in any case.
+pub fn bind_for(socket: &UnixSocket, uids: &[u32]) -> Result<(UnixListener, SocketFile), UnixSocketError> {
+    let (listener, file) = bind(socket)?;
+    if uids.is_empty() {
+        return Ok((listener, file));
+    }
+    let io = |source| UnixSocketError::Io { path: file.path.clone(), source };
+    match rustix::fs::setxattr(&file.path, ACCESS_ACL, &access_list(uids), XattrFlags::empty()) {
+        Ok(()) => {}
+        Err(Errno::OPNOTSUPP) => {
+            let path = file.path.display();
+            tracing::warn!(%path, "no access control lists are kept there: every user may try to connect");
+            fs::set_permissions(&file.path, fs::Permissions::from_mode(0o666)).map_err(io)?;
+        }
+        Err(errno) => return Err(io(errno.into())),
+    }
+    Ok((listener, file))
+}
+
+/// A POSIX access control list (`acl(5)`), as the kernel takes it (`include/uapi/linux/posix_acl_xattr.h`): the owner and these
+/// users read and write, nobody else does anything.
+fn access_list(uids: &[u32]) -> Vec<u8> {
+    const VERSION: u32 = 2;
+    const READ_WRITE: u16 = 6;
+    const NOBODY: u32 = u32::MAX;
+    let uids: BTreeSet<u32> = uids.iter().copied().collect();
+    // Tags in the order that the kernel wants: owner, users, owning group, mask, others.
+    let entries = [(0x01, READ_WRITE, NOBODY)]
+        .into_iter()
+        .chain(uids.into_iter().map(|uid| (0x02, READ_WRITE, uid)))
+        .chain([(0x04, 0, NOBODY), (0x10, READ_WRITE, NOBODY), (0x20, 0, NOBODY)]);
+    let mut list = VERSION.to_le_bytes().to_vec();
+    for (tag, permission, id) in entries {
+        list.extend(u16::to_le_bytes(tag));
+        list.extend(permission.to_le_bytes());
+        list.extend(id.to_le_bytes());
+    }
+    list
+}
+
 fn check_folder(path: &Path) -> Result<(), UnixSocketError> {
     let folder = match fs::metadata(folder_of(path)) {
         Ok(folder) if folder.is_dir() => folder,
@@ -133,6 +177,35 @@ mod tests {
             drop(file);
             assert!(!socket.path.exists());
         }
+    }
+
+    #[test]
+    fn a_socket_lets_in_the_users_it_is_for_and_nobody_else() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let socket = socket(&directory, 0o600);
+        let (_listener, _file) = bind_for(&socket, &[65_001, 65_002, 65_001]).unwrap();
+        let mode = fs::metadata(&socket.path).unwrap().mode() & 0o7777;
+        if mode == 0o666 {
+            // Here no file system keeps such lists.
+            return;
+        }
+        assert_eq!(mode, 0o660, "what stands for the group is the most that a user of the list may");
+        let mut list = [0; 128];
+        let length = rustix::fs::getxattr(&socket.path, ACCESS_ACL, &mut list).unwrap();
+        assert_eq!(list[..length], access_list(&[65_001, 65_002])[..]);
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        // Who may write may connect (`unix(7)`).
+        let may_write = |uid: &str| {
+            let mut command = std::process::Command::new("setpriv");
+            command.args(["--reuid", uid, "--regid", uid, "--clear-groups", "test", "-w"]).arg(&socket.path);
+            command.status().ok().map(|status| status.success())
+        };
+        let found = ["65001", "65002", "65003"].map(may_write);
+        // Where there is no such program, nothing is found.
+        assert!(found == [Some(true), Some(true), Some(false)] || found == [None; 3], "{found:?}");
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::config::{Environment, KmsConfig};
 use crate::kms::{AllowedPeers, Encrypted, Failure, FailureKind, Origin, Provider, Stop, serve};
 use crate::kube_client::{Client, Failure as Refused, Request, encode_segment};
 use crate::sensitive::{Document, SecretBytes};
-use crate::server::unix_socket::bind;
+use crate::server::unix_socket::bind_for;
 
 /// A refused credential is read anew so often: it may have been renewed in its file.
 const RENEW: Duration = Duration::from_secs(5);
@@ -45,14 +45,15 @@ pub struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Result<(), CliError> {
-        let socket = KmsConfig::socket("--socket", &self.socket, &self.allow_uid)?;
+        let socket = KmsConfig::socket("--socket", &self.socket)?;
         let not_started = |error: std::io::Error| CliError::NotDone(format!("the plugin cannot be started: {error}"));
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(not_started)?;
         let served = runtime.block_on(async {
             let mut signals = Signals::to_end().map_err(not_started)?;
             let remote = Remote::new(self.connection, &self.key)?;
             let server = remote.client().await.server().to_owned();
-            let (listener, _file) = bind(&socket).map_err(|error| CliError::NotDone(error.to_string()))?;
+            let (listener, _file) =
+                bind_for(&socket, &self.allow_uid).map_err(|error| CliError::NotDone(error.to_string()))?;
             print(&format!("KMS plugin at {}, with key {} of {server}\n", socket.path.display(), self.key));
             let (stop, stopped) = Stop::new();
             let mut serving = tokio::spawn(serve(listener, AllowedPeers::new(&self.allow_uid), remote, stopped));
