@@ -14,7 +14,8 @@ use crate::audit;
 use crate::clock::rfc3339;
 use crate::crypto::{SlotKind, TermState};
 use crate::keys::{
-    DATA_ROTATED, KeyStatus, KeysError, ROOT_ROTATED, Rewrapped, SLOT_CHANGED, SLOT_REMOVED, SlotSecret,
+    Change, DATA_ROTATED, KeyStatus, KeysError, ROOT_ROTATED, Rewrapped, RootRotation, SLOT_CHANGED, SLOT_REMOVED,
+    SlotSecret,
 };
 use crate::rbac::Permit;
 
@@ -29,6 +30,8 @@ pub const SLOTS: &str = "/strongroom/v1/keys/slots/";
 
 /// The largest body: a secret for each kind of slot.
 pub(super) const BODY_MAX_BYTES: usize = 16 * 1024;
+/// What a trial is answered with.
+pub const TRIAL: &str = "everything was looked at and nothing was changed: it can be done";
 /// What a rotation of the root key takes secrets by.
 pub const FIELDS: [(&str, SlotKind); 4] = [
     ("passphrase", SlotKind::Passphrase),
@@ -82,38 +85,55 @@ pub(super) async fn route(
     context.confirm(permit)?;
     let fields = || Fields::read(context.header("content-type"), &bytes);
     let keys = &context.state.home.keys;
-    let record = audit::mutation(&context.facts, permit.user(), permit.attributes(), "", "", 200);
+    if matches!(asked, Asked::Status) {
+        return Ok(respond::value(&context.style, 200, &status(&keys.status()), &[]));
+    }
+    let is_trial = context.is_trial()?;
+    let change = if is_trial {
+        Change::Trial
+    } else {
+        Change::Made(audit::mutation(&context.facts, permit.user(), permit.attributes(), "", "", 200))
+    };
+    let refused = |error: KeysError| failure(&error);
     let message = match asked {
-        Asked::Status => return Ok(respond::value(&context.style, 200, &status(&keys.status()), &[])),
+        Asked::Status => String::new(),
         Asked::RotateData => {
-            let term = keys.rotate_data(record).await.map_err(|error| failure(&error))?;
+            let term = keys.rotate_data(change).await.map_err(refused)?;
             format!("data key {term}: {DATA_ROTATED}")
         }
         Asked::RotateRoot => {
-            let fields = fields()?;
-            let given = FIELDS.into_iter().filter_map(|(name, kind)| Some((kind, fields.secret(name)?)));
-            let secrets = given.map(|(kind, text)| SlotSecret::read(kind, &text)).collect::<Result<Vec<_>, _>>();
-            let force = fields.flag("force")?;
-            let rotated = keys
-                .rotate_root(secrets.map_err(|error| failure(&error))?, force, record)
-                .await
-                .map_err(|error| failure(&error))?;
-            told(ROOT_ROTATED, &rotated)
+            let rotation = root_rotation(&fields()?)?;
+            told(ROOT_ROTATED, &keys.rotate_root(rotation, change).await.map_err(refused)?)
         }
         Asked::SetSlot(kind) => {
             let fields = fields()?;
             let text = fields.secret("secret").ok_or_else(|| super::session::missing("secret"))?;
-            let secret = SlotSecret::read(kind, &text).map_err(|error| failure(&error))?;
+            let secret = SlotSecret::read(kind, &text).map_err(refused)?;
             let replace = fields.flag("replace")?;
-            told(SLOT_CHANGED, &keys.set_slot(secret, replace, record).await.map_err(|error| failure(&error))?)
+            told(SLOT_CHANGED, &keys.set_slot(secret, replace, change).await.map_err(refused)?)
         }
         Asked::RemoveSlot(kind) => {
             let force = context.query.flag("force");
-            told(SLOT_REMOVED, &keys.remove_slot(kind, force, record).await.map_err(|error| failure(&error))?)
+            told(SLOT_REMOVED, &keys.remove_slot(kind, force, change).await.map_err(refused)?)
         }
     };
+    if is_trial {
+        return Ok(respond::value(&context.style, 200, &done(TRIAL), &[]));
+    }
     context.facts.mark_recorded(true);
     Ok(respond::value(&context.style, 200, &done(&message), &[]))
+}
+
+/// What a body asks for of a new root key.
+fn root_rotation(fields: &Fields) -> Result<RootRotation, Failure> {
+    let given = FIELDS.into_iter().filter_map(|(name, kind)| Some((kind, fields.secret(name)?)));
+    let secrets = given.map(|(kind, text)| SlotSecret::read(kind, &text)).collect::<Result<Vec<_>, _>>();
+    let drop = fields.texts("drop")?.iter().map(|name| SlotKind::from_name(name)).collect::<Option<Vec<_>>>();
+    Ok(RootRotation {
+        secrets: secrets.map_err(|error| failure(&error))?,
+        drop: drop.ok_or_else(|| Failure::bad_request("drop: names of slots"))?,
+        force: fields.flag("force")?,
+    })
 }
 
 fn told(what: &str, done: &Rewrapped) -> String {
@@ -176,7 +196,9 @@ pub(super) fn failure(error: &KeysError) -> Failure {
     match error {
         KeysError::NoSlot(_) => Failure::new(404, "NotFound", text, None),
         KeysError::SlotExists(_) => Failure::new(409, "AlreadyExists", text, None),
-        KeysError::LastSlot | KeysError::InUse(_) | KeysError::Busy => Failure::new(409, "Conflict", text, None),
+        KeysError::LastSlot | KeysError::InUse(_) | KeysError::NotNamed(_) | KeysError::Busy => {
+            Failure::new(409, "Conflict", text, None)
+        }
         KeysError::WrongSecret(_) | KeysError::NotOfKind(_) | KeysError::Secret(_) => {
             Failure::new(422, "Invalid", text, None)
         }

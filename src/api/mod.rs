@@ -224,6 +224,15 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Whether it is only to be said what would become of the request.
+    fn is_trial(&self) -> Result<bool, Failure> {
+        match self.query.value("dryRun") {
+            None => Ok(false),
+            Some("All") => Ok(true),
+            Some(_) => Err(Failure::bad_request("dryRun: All")),
+        }
+    }
+
     fn header(&self, name: &str) -> Option<&str> {
         self.http.headers().get(name).and_then(|value| value.to_str().ok())
     }

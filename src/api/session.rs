@@ -294,6 +294,15 @@ impl Fields {
         Some(SecretBytes::new(text.as_bytes().to_vec()))
     }
 
+    /// A list of texts that are no secrets.
+    #[expect(clippy::disallowed_methods, reason = "the field is no secret")]
+    pub(super) fn texts(&self, name: &str) -> Result<Vec<String>, Failure> {
+        let Some(value) = self.0.expose().get(name) else { return Ok(Vec::new()) };
+        let texts = value.as_array().into_iter().flatten().map(|text| text.as_str().map(str::to_owned));
+        let texts = value.is_array().then(|| texts.collect::<Option<Vec<_>>>()).flatten();
+        texts.ok_or_else(|| Failure::bad_request(format!("{name}: a list of texts")))
+    }
+
     #[expect(clippy::disallowed_methods, reason = "the field is no secret")]
     pub(super) fn flag(&self, name: &str) -> Result<bool, Failure> {
         match self.0.expose().get(name) {

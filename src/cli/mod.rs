@@ -18,6 +18,7 @@ mod backup;
 mod cluster;
 mod completion;
 mod connection;
+mod consent;
 mod credential;
 mod credentials;
 mod delivery;
@@ -413,7 +414,8 @@ mod tests {
             "strongroom keys slot remove passphrase --force",
             "strongroom keys set-passphrase --passphrase-file p",
             "strongroom keys recovery-key -o f --replace",
-            "strongroom keys harden --new-passphrase-file p --key-file k",
+            "strongroom keys harden --new-passphrase-file p --key-file k -y",
+            "strongroom keys harden --new-passphrase-file p --keep-key-file",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
@@ -477,6 +479,7 @@ mod tests {
             "strongroom unseal --passphrase-file p --key-file k",
             "strongroom unseal --home h --socket s",
             "strongroom secret inspect",
+            "strongroom keys harden --yes --keep-key-file",
             "strongroom kms check",
             "strongroom kms check --etcd e --snapshot s",
             "strongroom kms check --snapshot s --cacert a",

@@ -1,12 +1,12 @@
 //! `strongroom seal`
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use super::CliError;
 use super::connection::{Connection, ConnectionOptions, body};
+use super::consent::{agrees, is_asked};
 use super::output::print;
 use crate::config::Environment;
 use crate::kube_client::{Client, Request};
@@ -35,7 +35,10 @@ impl Seal {
             print("The server is sealed already.\n");
             return Ok(());
         }
-        if !self.yes && std::io::stdin().is_terminal() && !agrees(connection.server())? {
+        let server = connection.server();
+        let question =
+            || format!("Nothing at {server} is served until somebody unseals it on its machine. Seal it? [y/N] ");
+        if !self.yes && is_asked() && !agrees(&question())? {
             return Err(CliError::NotDone("nothing was sealed".to_owned()));
         }
         connection.object(Request::post(SEAL, body(&Document::new(serde_json::json!({})))))?;
@@ -61,15 +64,4 @@ fn is_sealed(connection: &Connection) -> bool {
     #[expect(clippy::disallowed_methods, reason = "the state is told to everybody")]
     let told = answer.ok().and_then(|answer| serde_json::from_slice::<serde_json::Value>(answer.body.expose()).ok());
     told.is_some_and(|told| told.get("state").is_some_and(|state| state == "sealed"))
-}
-
-fn agrees(server: &str) -> Result<bool, CliError> {
-    let failed = |error: std::io::Error| CliError::NotDone(format!("the terminal: {error}"));
-    let mut terminal = std::io::stderr();
-    write!(terminal, "Nothing at {server} is served until somebody unseals it on its machine. Seal it? [y/N] ")
-        .and_then(|()| terminal.flush())
-        .map_err(failed)?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(failed)?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }

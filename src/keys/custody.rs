@@ -40,8 +40,26 @@ pub struct OpenKeys {
 pub struct OpenedWith {
     /// The kind of the slot.
     pub kind: SlotKind,
-    /// The file with the secret lies in the home, beside the database.
-    pub is_colocated: bool,
+    /// Whether the file with the secret lies in the home, beside the database; `None` where that is not known.
+    pub is_colocated: Option<bool>,
+}
+
+/// Whether a change is to be made.
+pub enum Change {
+    /// Everything is looked at, and nothing is stored.
+    Trial,
+    /// It is made, with this line for the audit chain.
+    Made(Vec<u8>),
+}
+
+/// A new root key, and what becomes of the slots.
+pub struct RootRotation {
+    /// Secrets of the slots that stay.
+    pub secrets: Vec<SlotSecret>,
+    /// Slots that go: nothing can be wrapped for a secret that nobody tells. Each slot is here or there.
+    pub drop: Vec<SlotKind>,
+    /// Lets go of the one that the server was opened with, too.
+    pub force: bool,
 }
 
 /// Whether the change took, and whether anything of what was replaced may be left in the write-ahead log for a while.
@@ -62,22 +80,34 @@ pub struct SlotSecret {
 }
 
 impl SlotSecret {
-    /// The secret as it stands in a request: the text of a passphrase, of a key file or of a recovery key, as the kind has it.
+    /// The secret as it stands in a request: a passphrase, or the content of a key file, of a systemd credential or of a file with a
+    /// recovery key.
     pub fn read(kind: SlotKind, text: &SecretBytes) -> Result<Self, KeysError> {
         let key = |key: Option<SecretBytes>| key.ok_or(KeysError::NotOfKind(kind)).and_then(|key| secret_of_key(&key));
         let passphrase = |text| UnlockSecret::passphrase(text).map_err(KeysError::Secret);
         let secret = match kind {
             SlotKind::KeyFile => key(parse_unlock_key(text))?,
             SlotKind::Recovery => key(parse_recovery_text(text).ok())?,
-            SlotKind::Passphrase | SlotKind::SystemdCredential => match parse_unlock_text(text) {
-                Some(UnlockText::Key(given)) if kind == SlotKind::SystemdCredential => secret_of_key(&given)?,
-                // Whoever gives a file's content as a passphrase would have to type it ever after.
+            // As it is, to the last line end: so it is compared when the room is unsealed. Whoever gives a file's content would
+            // have to type that ever after.
+            SlotKind::Passphrase => match parse_unlock_text(text) {
+                Some(UnlockText::Passphrase(_)) => passphrase(copy(text))?,
                 Some(UnlockText::Key(_)) | None => return Err(KeysError::NotOfKind(kind)),
+            },
+            // The content of its file, as a start reads it.
+            SlotKind::SystemdCredential => match parse_unlock_text(text) {
+                Some(UnlockText::Key(given)) => secret_of_key(&given)?,
                 Some(UnlockText::Passphrase(text)) => passphrase(text)?,
+                None => return Err(KeysError::NotOfKind(kind)),
             },
         };
         Ok(Self { kind, secret })
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the secret goes into another one")]
+fn copy(text: &SecretBytes) -> SecretBytes {
+    SecretBytes::new(text.expose().to_vec())
 }
 
 fn secret_of_key(key: &SecretBytes) -> Result<UnlockSecret, KeysError> {
@@ -102,6 +132,9 @@ pub enum KeysError {
     /// The secret cannot be one.
     #[error("{0}")]
     Secret(UnlockError),
+    /// It is not said what is to become of a slot.
+    #[error("the room has a {0} slot: give its secret, or say that it goes")]
+    NotNamed(SlotKind),
     /// Nothing would open the room any more.
     #[error("nothing would open the room any more: add another slot first")]
     LastSlot,
@@ -165,7 +198,7 @@ impl Custody {
     }
 
     /// Makes a new data term and returns its number. What is written from now on is sealed with it; the rest follows.
-    pub async fn rotate_data(self: &Arc<Self>, audit: Vec<u8>) -> Result<u32, KeysError> {
+    pub async fn rotate_data(self: &Arc<Self>, change: Change) -> Result<u32, KeysError> {
         let custody = Arc::clone(self);
         to_its_end(async move {
             let held = custody.held.lock().await;
@@ -174,6 +207,7 @@ impl Custody {
             }
             let next = custody.keyring.next_term(custody.clock.unix_seconds())?;
             let (term, keyring) = (next.active(), custody.keyring.wrap_next(&held.root, &next)?);
+            let Change::Made(audit) = change else { return Ok(term) };
             custody.store.change_keys(KeyChange { keyring, terms: Some(next), slots: None, audit }).await?;
             Ok(term)
         })
@@ -200,28 +234,30 @@ impl Custody {
         Ok(destroyed)
     }
 
-    /// Makes a new root key. A slot stays whose secret is among `secrets`; the others are gone, because nothing can be wrapped
-    /// for a secret that nobody tells. `force` lets go of the one that the server was opened with, too.
+    /// Makes a new root key. Every secret must open the slot that it is for.
     pub async fn rotate_root(
         self: &Arc<Self>,
-        secrets: Vec<SlotSecret>,
-        force: bool,
-        audit: Vec<u8>,
+        RootRotation { secrets, drop, force }: RootRotation,
+        change: Change,
     ) -> Result<Rewrapped, KeysError> {
         let custody = Arc::clone(self);
         to_its_end(async move {
             let mut held = custody.held.lock().await;
+            let stays = |kind: SlotKind| secrets.iter().any(|secret| secret.kind == kind);
+            let dropped: Vec<SlotKind> = held.slots.iter().map(Slot::kind).filter(|kind| !stays(*kind)).collect();
+            if let Some(kind) = dropped.iter().find(|kind| !drop.contains(kind)) {
+                return Err(KeysError::NotNamed(*kind));
+            }
             if secrets.is_empty() {
                 return Err(KeysError::LastSlot);
             }
-            let kinds: Vec<SlotKind> = secrets.iter().map(|secret| secret.kind).collect();
-            if !force && !kinds.contains(&custody.opened.kind) {
+            if !force && dropped.contains(&custody.opened.kind) {
                 return Err(KeysError::InUse(custody.opened.kind));
             }
             let (slots, store_id, cost) = (held.slots.clone(), custody.keyring.store_id(), custody.cost);
             let (root, rewrapped) = blocking(move || rewrap(&slots, &secrets, store_id, cost)).await?;
-            let dropped = held.slots.iter().map(Slot::kind).filter(|kind| !kinds.contains(kind)).collect::<Vec<_>>();
             let keyring = custody.keyring.wrap(&root)?;
+            let Change::Made(audit) = change else { return Ok(Rewrapped { dropped, is_log_emptied: true }) };
             let is_log_emptied = custody.store_slots(&mut held, keyring, rewrapped, audit).await?;
             held.root = Arc::new(root);
             Ok(Rewrapped { dropped, is_log_emptied })
@@ -234,7 +270,7 @@ impl Custody {
         self: &Arc<Self>,
         SlotSecret { kind, secret }: SlotSecret,
         replace: bool,
-        audit: Vec<u8>,
+        change: Change,
     ) -> Result<Rewrapped, KeysError> {
         let custody = Arc::clone(self);
         to_its_end(async move {
@@ -248,6 +284,9 @@ impl Custody {
             let mut slots: Vec<Slot> = held.slots.iter().filter(|slot| slot.kind() != kind).cloned().collect();
             slots.push(made);
             let keyring = custody.keyring.wrap(&held.root)?;
+            let Change::Made(audit) = change else {
+                return Ok(Rewrapped { dropped: Vec::new(), is_log_emptied: true });
+            };
             let is_log_emptied = custody.store_slots(&mut held, keyring, slots, audit).await?;
             Ok(Rewrapped { dropped: Vec::new(), is_log_emptied })
         })
@@ -259,7 +298,7 @@ impl Custody {
         self: &Arc<Self>,
         kind: SlotKind,
         force: bool,
-        audit: Vec<u8>,
+        change: Change,
     ) -> Result<Rewrapped, KeysError> {
         let custody = Arc::clone(self);
         to_its_end(async move {
@@ -275,6 +314,9 @@ impl Custody {
                 return Err(KeysError::InUse(kind));
             }
             let keyring = custody.keyring.wrap(&held.root)?;
+            let Change::Made(audit) = change else {
+                return Ok(Rewrapped { dropped: vec![kind], is_log_emptied: true });
+            };
             let is_log_emptied = custody.store_slots(&mut held, keyring, left, audit).await?;
             Ok(Rewrapped { dropped: vec![kind], is_log_emptied })
         })

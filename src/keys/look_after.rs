@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::crypto::{TermInfo, TermState};
 
-use super::Custody;
+use super::{Change, Custody};
 
 /// How long whoever has read a row may take to open it. A watch that takes nothing for half a minute is ended.
 const GRACE: Duration = Duration::from_mins(5);
@@ -45,7 +45,7 @@ pub async fn look_after(custody: Arc<Custody>, max_age_seconds: Option<i64>, rec
             look_at = Instant::now() + INTERVAL;
             let now = custody.clock.unix_seconds();
             if max_age_seconds.is_some_and(|max_age| is_due(&custody.keyring.terms(), now, max_age)) {
-                match custody.rotate_data(record("rotate", 0)).await {
+                match custody.rotate_data(Change::Made(record("rotate", 0))).await {
                     Ok(term) => tracing::info!(keys.term = term, "the data key was old, and there is a new one"),
                     Err(error) => tracing::warn!(%error, "the data key is old, and could not be replaced yet"),
                 }

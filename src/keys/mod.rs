@@ -17,7 +17,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub use custody::{Custody, KeysError, OpenKeys, Opened, OpenedWith, Rewrapped, SlotSecret};
+pub use custody::{Change, Custody, KeysError, OpenKeys, Opened, OpenedWith, Rewrapped, RootRotation, SlotSecret};
 pub use explained::{DATA_ROTATED, ROOT_ROTATED, SLOT_CHANGED, SLOT_REMOVED};
 pub use look_after::look_after;
 pub use status::{KeyStatus, SlotStatus};

@@ -47,16 +47,49 @@ pub(super) fn of_slots(slots: &[Slot], opened: OpenedWith) -> Vec<SlotStatus> {
 pub(super) fn protection(slots: &[SlotStatus], opened: OpenedWith) -> (Vec<&'static str>, Vec<&'static str>) {
     let mut protects = vec!["a copy of the database without a secret that opens it"];
     let mut not = vec!["root on this machine, and whoever may debug its processes, while the room is open"];
-    if opened.is_colocated {
-        not.push("a copy of the whole home, or theft of its disk: the key file lies in the home");
-    } else if opened.kind == SlotKind::KeyFile {
-        protects.push("a copy of the home without the key file, which lies elsewhere");
-        not.push("theft of the disk, if the key file is on the same one");
-    } else {
-        protects.push("theft of the disk while the room is sealed");
+    let has = |kind| slots.iter().any(|slot| slot.kind == kind);
+    match (has(SlotKind::KeyFile), opened.is_colocated.filter(|_| opened.kind == SlotKind::KeyFile)) {
+        (false, _) => protects.push("theft of the disk while the room is sealed"),
+        (true, Some(true)) => not.push("a copy of the whole home, or theft of its disk: the key file lies in the home"),
+        (true, Some(false)) => {
+            protects.push("a copy of the home without the key file, which lies elsewhere");
+            not.push("theft of the disk, if the key file is on the same one");
+        }
+        (true, None) => not.push("a copy of the home, or theft of its disk, together with the key file"),
     }
     if slots.iter().any(|slot| !slot.is_high_entropy) {
         not.push("whoever has a copy of the database and guesses a passphrase");
     }
     (protects, not)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(kinds: &[SlotKind], kind: SlotKind, is_colocated: Option<bool>) -> (Vec<&'static str>, Vec<&'static str>) {
+        let slot = |kind: &SlotKind| SlotStatus { id: 1, kind: *kind, is_high_entropy: true, is_in_use: false };
+        let (mut protects, mut not) =
+            protection(&kinds.iter().map(slot).collect::<Vec<_>>(), OpenedWith { kind, is_colocated });
+        (protects.split_off(1), not.split_off(1))
+    }
+
+    #[test]
+    fn a_key_file_is_spoken_of_as_far_as_there_is_one_and_it_is_known_where() {
+        use SlotKind::{KeyFile, Passphrase};
+
+        let in_home = told(&[KeyFile], KeyFile, Some(true));
+        assert!(in_home.0.is_empty() && in_home.1[0].contains("lies in the home"), "{in_home:?}");
+        let elsewhere = told(&[KeyFile], KeyFile, Some(false));
+        assert!(elsewhere.0[0].contains("lies elsewhere"), "{elsewhere:?}");
+        // The key came over a connection; or another secret was used, and the key file is the nearest that a thief has.
+        for (kind, is_colocated) in [(KeyFile, None), (Passphrase, Some(false)), (Passphrase, None)] {
+            let unknown = told(&[KeyFile, Passphrase], kind, is_colocated);
+            assert_eq!(unknown.1, ["a copy of the home, or theft of its disk, together with the key file"], "{kind}");
+            assert!(unknown.0.is_empty());
+        }
+        // The slot is gone since.
+        let hardened = told(&[Passphrase], KeyFile, Some(true));
+        assert_eq!(hardened, (vec!["theft of the disk while the room is sealed"], vec![]));
+    }
 }

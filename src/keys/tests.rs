@@ -58,7 +58,7 @@ impl Home {
         let (keyring, clock) = (Arc::new(keyring), Arc::new(ManualClock::new(9_000)));
         let options = OpenOptions { path, keyring: Arc::clone(&keyring), clock: clock.clone(), cache_bytes: 1 << 20 };
         let (store, _) = Store::open(options).await.unwrap();
-        let with = OpenedWith { kind: SlotKind::KeyFile, is_colocated: true };
+        let with = OpenedWith { kind: SlotKind::KeyFile, is_colocated: Some(true) };
         let custody = Custody::new(store.clone(), keyring, clock, cost, Opened { root, slots: vec![slot], with });
         Self { folder, custody: Arc::new(custody), store }
     }
@@ -82,21 +82,29 @@ fn record() -> Vec<u8> {
     b"{}".to_vec()
 }
 
+fn made() -> Change {
+    Change::Made(record())
+}
+
+fn rotation(secrets: Vec<SlotSecret>, drop: &[SlotKind]) -> RootRotation {
+    RootRotation { secrets, drop: drop.to_vec(), force: false }
+}
+
 #[tokio::test]
 async fn a_slot_opens_the_room_until_it_is_removed() {
     let home = Home::make().await;
     let passphrase = || secret(SlotKind::Passphrase, PASSPHRASE);
     assert_eq!(home.terms_by(&passphrase()).await, None);
-    home.custody.set_slot(passphrase(), false, record()).await.unwrap();
+    home.custody.set_slot(passphrase(), false, made()).await.unwrap();
     assert_eq!(home.terms_by(&passphrase()).await, Some(vec![1]));
     assert_eq!(home.terms_by(&key(7)).await, Some(vec![1]), "the first one stays");
-    let again = home.custody.set_slot(passphrase(), false, record()).await;
+    let again = home.custody.set_slot(passphrase(), false, made()).await;
     assert!(matches!(again, Err(KeysError::SlotExists(SlotKind::Passphrase))));
 
     let other = || secret(SlotKind::Passphrase, b"another one");
-    home.custody.set_slot(other(), true, record()).await.unwrap();
+    home.custody.set_slot(other(), true, made()).await.unwrap();
     assert_eq!((home.terms_by(&passphrase()).await, home.terms_by(&other()).await), (None, Some(vec![1])));
-    home.custody.remove_slot(SlotKind::Passphrase, false, record()).await.unwrap();
+    home.custody.remove_slot(SlotKind::Passphrase, false, made()).await.unwrap();
     assert_eq!(home.terms_by(&other()).await, None);
     assert_eq!(home.kinds(), [SlotKind::KeyFile]);
 }
@@ -104,32 +112,82 @@ async fn a_slot_opens_the_room_until_it_is_removed() {
 #[tokio::test]
 async fn the_room_is_never_left_without_a_way_in() {
     let home = Home::make().await;
-    let last = home.custody.remove_slot(SlotKind::KeyFile, true, record()).await;
+    let last = home.custody.remove_slot(SlotKind::KeyFile, true, made()).await;
     assert!(matches!(last, Err(KeysError::LastSlot)));
-    let none = home.custody.remove_slot(SlotKind::Recovery, true, record()).await;
+    let none = home.custody.remove_slot(SlotKind::Recovery, true, made()).await;
     assert!(matches!(none, Err(KeysError::NoSlot(SlotKind::Recovery))));
-    home.custody.set_slot(secret(SlotKind::Passphrase, PASSPHRASE), false, record()).await.unwrap();
-    let used = home.custody.remove_slot(SlotKind::KeyFile, false, record()).await;
+    home.custody.set_slot(secret(SlotKind::Passphrase, PASSPHRASE), false, made()).await.unwrap();
+    let used = home.custody.remove_slot(SlotKind::KeyFile, false, made()).await;
     assert!(matches!(used, Err(KeysError::InUse(SlotKind::KeyFile))));
-    assert!(matches!(home.custody.rotate_root(Vec::new(), true, record()).await, Err(KeysError::LastSlot)));
-    let without = home.custody.rotate_root(vec![secret(SlotKind::Passphrase, PASSPHRASE)], false, record()).await;
+    let both = [SlotKind::KeyFile, SlotKind::Passphrase];
+    let none = RootRotation { secrets: Vec::new(), drop: both.to_vec(), force: true };
+    assert!(matches!(home.custody.rotate_root(none, made()).await, Err(KeysError::LastSlot)));
+    let passphrase = || vec![secret(SlotKind::Passphrase, PASSPHRASE)];
+    let without = home.custody.rotate_root(rotation(passphrase(), &both[..1]), made()).await;
     assert!(matches!(without, Err(KeysError::InUse(SlotKind::KeyFile))));
     assert_eq!(home.kinds().len(), 2);
     assert_eq!(home.store.audit_end().sequence, 1, "what was refused is recorded by who refuses it");
-    home.custody.remove_slot(SlotKind::KeyFile, true, record()).await.unwrap();
+    home.custody.remove_slot(SlotKind::KeyFile, true, made()).await.unwrap();
     assert_eq!(home.kinds(), [SlotKind::Passphrase]);
+    // What the server was opened with is no slot any more, and is in nobody's way.
+    home.custody.rotate_root(rotation(passphrase(), &[]), made()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_slot_of_which_nothing_is_said_is_not_lost() {
+    let home = Home::make().await;
+    home.custody.set_slot(secret(SlotKind::Passphrase, PASSPHRASE), false, made()).await.unwrap();
+    let silent = home.custody.rotate_root(rotation(vec![key(7)], &[SlotKind::Recovery]), made()).await;
+    assert!(matches!(silent, Err(KeysError::NotNamed(SlotKind::Passphrase))));
+    assert_eq!(home.kinds().len(), 2);
+}
+
+#[tokio::test]
+async fn a_trial_finds_what_is_wrong_and_changes_nothing() {
+    let home = Home::make().await;
+    let stored = async || {
+        let material = store::keys::read_key_material(&home.folder.path().join("db")).await.unwrap().unwrap();
+        (material.keyring, material.slots)
+    };
+    let before = stored().await;
+    let custody = &home.custody;
+    assert_eq!(custody.rotate_data(Change::Trial).await.unwrap(), 2);
+    custody.set_slot(secret(SlotKind::Passphrase, PASSPHRASE), false, Change::Trial).await.unwrap();
+    custody.rotate_root(rotation(vec![key(7)], &[]), Change::Trial).await.unwrap();
+    let wrong = custody.rotate_root(rotation(vec![key(8)], &[]), Change::Trial).await;
+    assert!(matches!(wrong, Err(KeysError::WrongSecret(SlotKind::KeyFile))));
+    assert!(matches!(custody.remove_slot(SlotKind::KeyFile, true, Change::Trial).await, Err(KeysError::LastSlot)));
+    assert!(stored().await == before, "nothing is stored");
+    assert_eq!((home.kinds(), home.store.audit_end().sequence), (vec![SlotKind::KeyFile], 0));
+}
+
+#[test]
+fn a_passphrase_is_taken_as_it_is_and_the_content_of_a_file_as_a_start_reads_it() {
+    let store_id = [3; 16];
+    let root = RootKey::make().unwrap();
+    let cost = Argon2Cost::new(64 * 1024, 1, 1, &limits()).unwrap();
+    let opens = |kind, given: &[u8], tried: &[u8]| {
+        let slot = Slot::make(kind, 1, &secret(kind, given).secret, cost, store_id, &root).unwrap();
+        slot.open(&UnlockSecret::passphrase(text(tried)).unwrap(), store_id, &limits()).is_ok()
+    };
+    for given in [&b"line end\n"[..], b"carriage\r", b"both\r\n", b"two\n\n"] {
+        assert!(opens(SlotKind::Passphrase, given, given), "{given:?}");
+    }
+    assert!(opens(SlotKind::SystemdCredential, b"of a file\n", b"of a file"));
+    assert!(!opens(SlotKind::SystemdCredential, b"of a file\n\n", b"of a file"));
 }
 
 #[tokio::test]
 async fn a_new_root_key_wraps_what_it_is_given_the_secrets_of() {
     let home = Home::make().await;
-    home.custody.set_slot(secret(SlotKind::Passphrase, PASSPHRASE), false, record()).await.unwrap();
+    home.custody.set_slot(secret(SlotKind::Passphrase, PASSPHRASE), false, made()).await.unwrap();
     let before = std::fs::read(home.folder.path().join("db")).unwrap();
-    let wrong = home.custody.rotate_root(vec![key(8)], false, record()).await;
+    let drop = [SlotKind::Passphrase];
+    let wrong = home.custody.rotate_root(rotation(vec![key(8)], &drop), made()).await;
     assert!(matches!(wrong, Err(KeysError::WrongSecret(SlotKind::KeyFile))));
     assert_eq!(home.terms_by(&key(7)).await, Some(vec![1]));
 
-    let rotated = home.custody.rotate_root(vec![key(7)], false, record()).await.unwrap();
+    let rotated = home.custody.rotate_root(rotation(vec![key(7)], &drop), made()).await.unwrap();
     assert_eq!(rotated, Rewrapped { dropped: vec![SlotKind::Passphrase], is_log_emptied: true });
     assert_eq!(home.kinds(), [SlotKind::KeyFile]);
     assert_eq!(home.terms_by(&key(7)).await, Some(vec![1]));
@@ -146,7 +204,7 @@ async fn a_new_root_key_wraps_what_it_is_given_the_secrets_of() {
 #[tokio::test]
 async fn a_former_data_key_is_destroyed_once_nothing_needs_it() {
     let home = Home::make().await;
-    assert_eq!(home.custody.rotate_data(record()).await.unwrap(), 2);
+    assert_eq!(home.custody.rotate_data(made()).await.unwrap(), 2);
     assert_eq!(home.terms_by(&key(7)).await, Some(vec![2, 1]));
     // The record of the rotation itself was sealed with the former one.
     assert_eq!(home.custody.destroy_unused(|_| record()).await.unwrap(), 0);

@@ -65,6 +65,10 @@ pub async fn begin(
             tracing::warn!("the home takes a passphrase and nobody is there to be asked: it stays sealed");
             Ok(Begun::Sealed(lock, "the home takes a passphrase, and nobody was there to be asked"))
         }
+        Err(ServeError::UnlockSource(UnlockSourceError::RecoveryAlone)) => {
+            tracing::warn!("nothing but its recovery key opens the home: it stays sealed");
+            Ok(Begun::Sealed(lock, "nothing but its recovery key opens the home"))
+        }
         Err(error) => Err(error),
     }
 }

@@ -28,6 +28,9 @@ pub enum RootKeyError {
         /// What was given.
         given: Described,
     },
+    /// Nothing but the recovery key opens it.
+    #[error("nothing but its recovery key opens this home: start it with --sealed, and unseal it with that")]
+    RecoveryAlone,
     /// The home has no slot at all.
     #[error("the home's database holds no way to unlock it: restore it from a backup")]
     NoSlot,
@@ -90,10 +93,9 @@ pub fn read_slots<'a>(encoded: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec
 
 /// What a home with these slots can be opened with.
 pub fn stage(slots: &[Slot]) -> Stage {
-    Stage::Existing {
-        takes_key: slots.iter().any(|slot| form(slot) == Form::Key),
-        takes_passphrase: slots.iter().any(|slot| form(slot) == Form::Passphrase),
-    }
+    // A recovery key is given to a server that is sealed, and at no start.
+    let takes = |wanted| slots.iter().any(|slot| slot.kind() != SlotKind::Recovery && form(slot) == wanted);
+    Stage::Existing { takes_key: takes(Form::Key), takes_passphrase: takes(Form::Passphrase) }
 }
 
 /// Opens the keyring with `source`. Takes as long as the slot's cost says.
@@ -115,12 +117,15 @@ pub fn open(
 }
 
 fn opened_with(slot: &Slot, source: &UnlockSource) -> OpenedWith {
-    OpenedWith { kind: slot.kind(), is_colocated: source.colocated }
+    OpenedWith { kind: slot.kind(), is_colocated: Some(source.colocated) }
 }
 
 /// The slot of the secret's own kind, else the first one that takes its form (a key file that became a credential).
 fn choose<'a>(slots: &'a [Slot], source: &UnlockSource) -> Result<&'a Slot, RootKeyError> {
-    let first = slots.first().ok_or(RootKeyError::NoSlot)?;
+    if slots.is_empty() {
+        return Err(RootKeyError::NoSlot);
+    }
+    let first = slots.iter().find(|slot| slot.kind() != SlotKind::Recovery).ok_or(RootKeyError::RecoveryAlone)?;
     let fits = |slot: &&Slot| slot.kind() != SlotKind::Recovery && form(slot) == source.form;
     let own_kind = |slot: &&Slot| fits(slot) && slot.kind() == slot_kind(source);
     slots.iter().find(own_kind).or_else(|| slots.iter().find(fits)).ok_or_else(|| {

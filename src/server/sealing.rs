@@ -126,7 +126,7 @@ impl Sealing {
         let root = slot.open(&secret, self.store_id, &self.limits).ok()?;
         let keyring = Keyring::unwrap(&root, self.store_id, &self.wrapped).ok()?;
         // Where the secret lies was not told.
-        let with = OpenedWith { kind: slot.kind(), is_colocated: false };
+        let with = OpenedWith { kind: slot.kind(), is_colocated: None };
         Some(OpenKeys { keyring, opened: Opened { root, slots: self.slots.clone(), with } })
     }
 

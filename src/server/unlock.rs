@@ -115,6 +115,15 @@ pub enum UnlockSourceError {
     /// The file holds a key.
     #[error("{} holds a key, not a passphrase: use --key-file", .0.display())]
     NotAPassphrase(PathBuf),
+    /// Nothing but the recovery key opens the home.
+    #[error(
+        "nothing but its recovery key opens this home: a server that is sealed takes it (`strongroom unseal --recovery-key-file`), \
+         and so do the commands for backups (--recovery-key-file)"
+    )]
+    RecoveryAlone,
+    /// It could be given at a start, and never be sent.
+    #[error("the passphrase is not text in UTF-8: nobody could unseal the server with it. Choose another one")]
+    NotText,
     /// No passphrase at all.
     #[error("the passphrase is empty")]
     Empty,
@@ -139,7 +148,20 @@ pub enum UnlockSourceError {
 }
 
 /// Finds the unlock secret. `make_key` gives 32 random bytes, and is called only at a first start.
+#[expect(clippy::disallowed_methods, reason = "it is looked whether a new secret is text")]
 pub fn resolve(
+    config: &UnlockConfig,
+    home: &Path,
+    stage: Stage,
+    make_key: &dyn Fn() -> Option<SecretBytes>,
+    prompt: &mut dyn Prompt,
+) -> Result<UnlockSource, UnlockSourceError> {
+    let found = find(config, home, stage, make_key, prompt)?;
+    let is_sendable = found.form == Form::Key || std::str::from_utf8(found.secret.expose()).is_ok();
+    if stage == Stage::FirstStart && !is_sendable { Err(UnlockSourceError::NotText) } else { Ok(found) }
+}
+
+fn find(
     config: &UnlockConfig,
     home: &Path,
     stage: Stage,
@@ -176,6 +198,7 @@ pub fn resolve(
     match stage {
         // The default is no choice of the user's: a home that takes no key is not held up by a key of another one.
         Stage::Existing { takes_key: false, takes_passphrase: true } => ask(stage, prompt),
+        Stage::Existing { takes_key: false, takes_passphrase: false } => Err(UnlockSourceError::RecoveryAlone),
         Stage::Existing { takes_passphrase: true, .. } if !is_configured(&config.default_key_file) => {
             ask(stage, prompt)
         }

@@ -9,25 +9,27 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use super::ServeError;
 use super::private_files::{Access, FileError, create_new, make_directory, raw_flags, read_secret};
+use super::{ServeError, unlock};
 use crate::crypto::{make_unlock_key, parse_unlock_key, recovery_text, unlock_key_text};
 use crate::sensitive::SecretBytes;
 
 const MAX_BYTES: usize = 4096;
 
-/// The secret in a file as a request takes it: text, without the line end. A key of 32 bytes becomes the line of a key file.
-#[expect(clippy::disallowed_methods, reason = "the secret moves into another one")]
+/// The content of a file with a secret, as a request takes it: text, to its last line end. A key of 32 bytes becomes the line of a
+/// key file.
+#[expect(clippy::disallowed_methods, reason = "it is looked whether the content is text")]
 pub fn read_text(path: &Path) -> Result<SecretBytes, FileError> {
     let content = read_secret(path, Access::OwnerOnly, MAX_BYTES)?;
-    if std::str::from_utf8(content.expose()).is_err()
-        && let Some(key) = parse_unlock_key(&content)
-    {
-        return Ok(unlock_key_text(&key));
+    match parse_unlock_key(&content) {
+        Some(key) if std::str::from_utf8(content.expose()).is_err() => Ok(unlock_key_text(&key)),
+        _ => Ok(content),
     }
-    let text = content.expose();
-    let text = text.strip_suffix(b"\n").unwrap_or(text);
-    Ok(SecretBytes::new(text.strip_suffix(b"\r").unwrap_or(text).to_vec()))
+}
+
+/// The passphrase in a file, as a start and `unseal` read it.
+pub fn read_passphrase(path: &Path) -> Result<SecretBytes, ServeError> {
+    Ok(unlock::read_passphrase(path)?)
 }
 
 /// Makes a key file, and returns what stands in it.
@@ -85,10 +87,10 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
             read_text(&path).unwrap().expose().to_vec()
         };
-        assert_eq!(put(b"pass phrase\n"), b"pass phrase");
+        assert_eq!(put(b"pass phrase\n\n"), b"pass phrase\n\n");
         let line = put(&[0x81; 32]);
         assert!(line.starts_with(b"strongroom-unlock-key-v1:"));
-        assert_eq!(put(&line), line.strip_suffix(b"\n").unwrap_or(&line));
+        assert_eq!(put(&line), line);
     }
 
     #[test]

@@ -292,7 +292,7 @@ fn plant_what_is_refused(planter: &mut Planter) {
         planter.refused(what, ("PUT", &format!("{KEYS}/slots/{slot}"), JSON), |c| bytes(&json!({"secret": c.value})));
     }
     planter.refused("a passphrase that is not the one", ("POST", &format!("{KEYS}/rotate-root"), JSON), |c| {
-        bytes(&json!({"passphrase": c.value, "force": true}))
+        bytes(&json!({"passphrase": c.value, "drop": ["key-file"], "force": true}))
     });
     planter.refused("a passphrase in the way of another", ("PUT", &format!("{KEYS}/slots/passphrase"), JSON), |c| {
         bytes(&json!({"secret": c.value}))

@@ -165,7 +165,7 @@ fn watch() -> [Parameter; 4] {
     ]
 }
 
-fn dry_run() -> Parameter {
+pub fn dry_run() -> Parameter {
     text("dryRun", "`All`: check everything and store nothing.", Text::one_of(&["All"]))
 }
 

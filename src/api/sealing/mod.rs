@@ -76,11 +76,7 @@ async fn seal(context: &Context<'_>, permit: &Permit, payload: web::Payload) -> 
         Fields::of(context, &bytes)?;
     }
     context.confirm(permit)?;
-    let is_trial = match context.query.value("dryRun") {
-        None => false,
-        Some("All") => true,
-        Some(_) => return Err(Failure::bad_request("dryRun: All")),
-    };
+    let is_trial = context.is_trial()?;
     let text = if is_trial { WOULD_SEAL } else { SEALING };
     let mut response = respond::value(&context.style, 200, &done(text), &[]);
     if !is_trial {

@@ -21,7 +21,7 @@ const FIELDS: [(&str, &str); 4] = [
 ];
 
 /// What opens the slots that stay.
-#[derive(Clone, Args)]
+#[derive(Clone, Default, Args)]
 pub struct GivenSecrets {
     /// Key file of the room [default: that of the home, where it is on this machine]
     #[arg(long, value_name = "FILE")]
@@ -73,6 +73,7 @@ impl GivenSecrets {
         environment: &Environment,
     ) -> Result<Document, CliError> {
         let mut fields = Map::new();
+        let mut dropped = Vec::new();
         for (slot, is_in_use) in slots(status) {
             let field = FIELDS.iter().find(|(name, _)| *name == slot).map(|(_, field)| *field);
             let Some(field) = field else {
@@ -82,6 +83,7 @@ impl GivenSecrets {
                 if is_in_use {
                     fields.insert("force".to_owned(), Value::Bool(true));
                 }
+                dropped.push(Value::from(slot));
                 continue;
             }
             let secret = match slot.as_str() {
@@ -101,12 +103,14 @@ impl GivenSecrets {
             })?;
             fields.insert(field.to_owned(), Value::from(password::text(&secret)?));
         }
+        // By name: a slot that is new since then is neither here nor there, and the server says so.
+        fields.insert("drop".to_owned(), Value::Array(dropped));
         Ok(Document::new(Value::Object(fields)))
     }
 
     fn passphrase(&self) -> Result<Option<SecretBytes>, CliError> {
         if let Some(path) = &self.passphrase_file {
-            return read(Some(path));
+            return Ok(Some(unlock_files::read_passphrase(path)?));
         }
         if !Terminal.is_available() {
             return Ok(None);
@@ -127,7 +131,7 @@ fn clone(secret: &SecretBytes) -> SecretBytes {
 /// A new passphrase: from a file, or typed twice.
 pub fn new_passphrase(file: Option<&Path>) -> Result<SecretBytes, CliError> {
     match file {
-        Some(path) => Ok(unlock_files::read_text(path)?),
+        Some(path) => Ok(unlock_files::read_passphrase(path)?),
         None if Terminal.is_available() => password::ask_new(&mut Terminal, "the room"),
         None => Err(CliError::NotDone(
             "there is no terminal to ask for the passphrase on: give it in a file, with --passphrase-file".into(),

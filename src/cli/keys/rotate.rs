@@ -113,3 +113,8 @@ impl Root {
 pub fn rotate_root(connection: &Connection, secrets: &Document) -> Result<Document, CliError> {
     connection.object(Request::post(format!("{PATH}/rotate-root"), body(secrets)))
 }
+
+/// As [`rotate_root`], and changes nothing.
+pub fn try_rotate_root(connection: &Connection, secrets: &Document) -> Result<Document, CliError> {
+    connection.object(Request::post(format!("{PATH}/rotate-root"), body(secrets)).with("dryRun", "All"))
+}

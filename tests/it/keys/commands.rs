@@ -6,20 +6,20 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{KEYS, SECRETS, everything, fill, settled, terms, terms_in_file};
+use super::{KEYS, SECRETS, everything, fill, terms, terms_in_file};
 use crate::support::app::App;
 use crate::support::http::Client;
 use crate::support::person::{Ended, Person};
 use crate::support::watch::Watch;
 
-const PASSPHRASE: &str = "nine lanterns over quiet water";
+pub const PASSPHRASE: &str = "nine lanterns over quiet water";
 
-fn keys(person: &Person, app: &App, arguments: &[&str]) -> Ended {
+pub fn keys(person: &Person, app: &App, arguments: &[&str]) -> Ended {
     let home = app.home().to_str().unwrap();
     person.run(&[&["keys"], arguments, &["--home", home]].concat())
 }
 
-fn private(person: &Person, name: &str, content: &str) -> String {
+pub fn private(person: &Person, name: &str, content: &str) -> String {
     let path = person.file(name, content);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     path
@@ -134,37 +134,6 @@ fn stored(home: &Path) -> Vec<Vec<u8>> {
     let connection = rusqlite::Connection::open(home.join("strongroom.db")).unwrap();
     let mut statement = connection.prepare("SELECT keyring FROM keys UNION ALL SELECT slot FROM slots").unwrap();
     statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
-}
-
-#[test]
-fn a_hardened_room_opens_with_its_passphrase_alone() {
-    let (person, app) = (Person::new(), App::start());
-    fill(&mut Client::admin(&app), 30);
-    let before = everything(&mut Client::admin(&app));
-    let key_file = app.home().join("keys/unlock.key");
-    let key = fs::read_to_string(&key_file).unwrap();
-    let file = private(&person, "passphrase", PASSPHRASE);
-    // A key file of another room is not done away with.
-    let foreign =
-        private(&person, "foreign.key", "strongroom-unlock-key-v1:RXhhbXBsZSBrZXksIG9mIGRvY3VtZW50YXRpb24gMzI=\n");
-    let refused = keys(&person, &app, &["harden", "--new-passphrase-file", &file, "--key-file", &foreign]);
-    assert!(refused.code == 1 && refused.stderr.contains("does not open it"), "{}", refused.stderr);
-    assert!(fs::read_to_string(&foreign).unwrap().contains("RXhhbXBs") && key_file.exists());
-    // And before that is known nothing is changed.
-    assert_eq!(Client::admin(&app).get(KEYS).ok().json()["slots"].as_array().unwrap().len(), 1);
-    let printed = keys(&person, &app, &["harden", "--new-passphrase-file", &file]).done();
-    assert!(printed.contains("The passphrase alone opens the room"), "{printed}");
-    assert!(!key_file.exists());
-    assert_eq!(settled(&mut Client::admin(&app)), 2);
-    let refused = keys(&person, &app, &["harden", "--new-passphrase-file", &file]);
-    assert!(refused.stderr.contains("there is nothing to harden"), "{}", refused.stderr);
-
-    let home = app.kill();
-    let kept = private(&person, "kept.key", &key);
-    let ended = person.run(&["serve", "--home", home.path().to_str().unwrap(), "--key-file", &kept]);
-    assert!(ended.code == 1 && ended.stderr.contains("opened with a passphrase"), "{}", ended.stderr);
-    let app = App::start_in(home, &["--passphrase-file", &file]);
-    assert_eq!(everything(&mut Client::admin(&app)), before);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod commands;
 mod crash;
+mod harden;
 
 use std::time::Duration;
 

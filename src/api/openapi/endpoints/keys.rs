@@ -11,7 +11,7 @@ use crate::api::body;
 use crate::api::keys::{self, FIELDS, PATH, ROTATE_DATA, ROTATE_ROOT, SLOTS};
 use crate::api::openapi::ADMINISTRATION;
 use crate::api::openapi::failures::{self, Case};
-use crate::api::openapi::parameters::{path as path_parameter, pretty, query};
+use crate::api::openapi::parameters::{dry_run, path as path_parameter, pretty, query};
 use crate::api::openapi::responses::{JSON, Shared};
 use crate::api::openapi::schemas::{Components, reference, text};
 use crate::crypto::{SlotKind, TermInfo, TermState};
@@ -66,7 +66,12 @@ pub fn add_schemas(all: &mut Components) {
     let rotation = FIELDS.into_iter().fold(rotation, |rotation, (name, kind)| {
         rotation.property(name, secret(&format!("The secret of the {kind} slot, which stays.")))
     });
-    let rotation = rotation.description(Some("The secrets of the slots that stay; the others are gone."));
+    let names = text().enum_values(Some(SlotKind::ALL.map(SlotKind::name)));
+    let rotation = rotation
+        .property("drop", ArrayBuilder::new().items(names).description(Some("The slots that go.")))
+        .description(Some(
+            "The secrets of the slots that stay, and the names of those that go: each slot is in one of the two.",
+        ));
     all.insert("RootKeyRotation".to_owned(), rotation.into());
     let slot = ObjectBuilder::new()
         .property("secret", secret("A passphrase, the line of a key file, or the text of a recovery key."))
@@ -102,7 +107,8 @@ fn rotate_data(shared: &mut Shared) -> Listed {
                 and no watch tells of it. The former key is destroyed when nothing needs it.";
     let summary = "Make a new data key";
     let operation = operation(("post", ROTATE_DATA), id, ADMINISTRATION, summary, Access::Granted, failures, shared)
-        .description(Some(text));
+        .description(Some(text))
+        .parameter(dry_run());
     let message = format!("data key 2: {DATA_ROTATED}");
     let answer = with_status(operation, id, &[("output", &message)], "There is a new data key.", shared);
     (ROTATE_DATA.to_owned(), HttpMethod::Post, answer.build())
@@ -110,19 +116,21 @@ fn rotate_data(shared: &mut Shared) -> Listed {
 
 fn rotate_root(shared: &mut Shared) -> Listed {
     let id = "rotateRootKey";
-    let example = json!({"keyFile": KEY_FILE});
+    let example = json!({"keyFile": KEY_FILE, "drop": ["recovery-key"]});
     let body = body_of("RootKeyRotation", id, example, "Secrets of the slots that stay.", shared);
     let conflicts = vec![
         ("last", keys::failure(&KeysError::LastSlot)),
         ("in-use", keys::failure(&KeysError::InUse(SlotKind::KeyFile))),
+        ("not-named", keys::failure(&KeysError::NotNamed(SlotKind::Recovery))),
     ];
     let mut failures = with_secrets();
     failures.push((404, vec![("slot", keys::failure(&KeysError::NoSlot(SlotKind::Passphrase)))]));
     failures.push((409, conflicts));
     let summary = "Make a new root key";
-    let text = "The keyring is wrapped with a new root key, and so are the slots whose secrets are given. The others are gone.";
+    let text = "The keyring is wrapped with a new root key, and so are the slots whose secrets are given. The others are to be named: they go.";
     let operation = operation(("post", ROTATE_ROOT), id, ADMINISTRATION, summary, Access::Granted, failures, shared)
         .description(Some(text))
+        .parameter(dry_run())
         .request_body(Some(body));
     let answer = with_status(operation, id, &[("output", ROOT_ROTATED)], "There is a new root key.", shared);
     (ROTATE_ROOT.to_owned(), HttpMethod::Post, answer.build())
@@ -137,6 +145,7 @@ fn set_slot(shared: &mut Shared) -> Listed {
     let summary = "Have a secret open the room";
     let operation = operation(("put", &path), id, ADMINISTRATION, summary, Access::Granted, failures, shared)
         .description(Some("There is one slot of each kind at most."))
+        .parameter(dry_run())
         .request_body(Some(body));
     let operation = shared.parameter(operation, slot());
     let answer = with_status(operation, id, &[("output", SLOT_CHANGED)], "The secret opens the room.", shared);
@@ -153,7 +162,8 @@ fn remove_slot(shared: &mut Shared) -> Listed {
     let failures = with_a_body(vec![(404, vec![("slot", none)]), (409, conflicts)]);
     let summary = "Have a secret open the room no longer";
     let operation = operation(("delete", &path), id, ADMINISTRATION, summary, Access::Granted, failures, shared)
-        .description(Some("The last slot stays."));
+        .description(Some("The last slot stays."))
+        .parameter(dry_run());
     let operation = shared.parameter(operation, slot());
     let force = ObjectBuilder::new().schema_type(Type::Boolean);
     let force = query("force", "Let go of the slot that the running server was opened with, too.", force);
