@@ -1,15 +1,20 @@
 //! What must be readable before there is a key: the wrapped keyring and the slots. And the making of a database.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
-use rusqlite::OptionalExtension as _;
+use rusqlite::{Connection, OptionalExtension as _};
 use sqlx::Connection as _;
 
 use super::audit::AUDIT_CHAIN;
-use super::connection::{connect, migrate};
+use super::connection::{MIGRATIONS, connect, migrate};
+use super::schema::SchemaObject;
 use super::{StoreError, reader, schema};
 use crate::crypto::{Head, Keyring};
 use crate::failpoint;
+
+/// Slots that are looked at. There are five kinds of them, and one of each at most.
+const SLOTS_MAX: u32 = 64;
 
 /// What a home stores of its keys, none of it secret.
 pub struct KeyMaterial {
@@ -36,19 +41,42 @@ pub async fn read_key_material(path: &Path) -> Result<Option<KeyMaterial>, Store
 pub fn read_now(path: &Path) -> Result<KeyMaterial, StoreError> {
     let unreadable = "the keys cannot be read";
     let connection = reader::connect_at_rest(path)?;
+    check_tables(&connection)?;
     let keys = connection
         .query_row("SELECT store_id, keyring FROM keys WHERE id = 1", [], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()
         .map_err(StoreError::sqlite(unreadable))?;
     let (store_id, keyring): (Vec<u8>, Vec<u8>) = keys.ok_or(StoreError::Incomplete("its keyring"))?;
     let mut statement =
-        connection.prepare("SELECT slot FROM slots ORDER BY id").map_err(StoreError::sqlite(unreadable))?;
+        connection.prepare("SELECT slot FROM slots ORDER BY id LIMIT ?1").map_err(StoreError::sqlite(unreadable))?;
     let slots = statement
-        .query_map([], |row| row.get(0))
+        .query_map([SLOTS_MAX], |row| row.get(0))
         .and_then(Iterator::collect)
         .map_err(StoreError::sqlite(unreadable))?;
     let store_id = store_id.try_into().map_err(|_| StoreError::Incomplete("its store id"))?;
     Ok(KeyMaterial { store_id, keyring, slots })
+}
+
+/// Who made the file is not known before its keys are. A view or a computed column in the place of these tables would have us
+/// work for its maker without end.
+fn check_tables(connection: &Connection) -> Result<(), StoreError> {
+    static EXPECTED: LazyLock<Result<Vec<SchemaObject>, rusqlite::Error>> = LazyLock::new(|| {
+        let own = Connection::open_in_memory()?;
+        MIGRATIONS.iter().try_for_each(|migration| own.execute_batch(migration.sql.as_str()))?;
+        Ok(key_tables(schema::read_now(&own)?))
+    });
+    let unreadable = "the schema cannot be read";
+    let found = key_tables(schema::read_now(connection).map_err(StoreError::sqlite(unreadable))?);
+    let expected = EXPECTED.as_ref().map_err(|_| StoreError::Incomplete(unreadable))?;
+    // Without either the file is something else, and the reading says so.
+    if found.is_empty() || found == *expected {
+        return Ok(());
+    }
+    Err(StoreError::ForeignSchema(schema::describe(&schema::differences(&found, expected))))
+}
+
+fn key_tables(objects: Vec<SchemaObject>) -> Vec<SchemaObject> {
+    objects.into_iter().filter(|object| matches!(object.name.as_str(), "keys" | "slots")).collect()
 }
 
 /// Makes a database with its keys and an empty head. It appears whole or not at all: it is made beside its place,

@@ -139,3 +139,21 @@ async fn a_row_with_an_impossible_revision_is_told_in_words_and_takes_no_revisio
     assert!(store.findings().forbids_writes());
     assert_eq!(store.revision(), revision);
 }
+
+#[tokio::test]
+async fn tables_of_keys_that_compute_what_is_read_from_them_are_not_read() {
+    let endless = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r)";
+    for tampering in [
+        format!("DROP TABLE slots; CREATE VIEW slots AS {endless} SELECT n AS id, zeroblob(50000000) AS slot FROM r"),
+        format!("DROP TABLE keys; CREATE VIEW keys AS {endless} SELECT 1 AS id, n AS store_id, n AS keyring FROM r"),
+        "DROP TABLE slots; CREATE TABLE slots (id INTEGER PRIMARY KEY, slot AS (zeroblob(900000000))); \
+         INSERT INTO slots (id) VALUES (1)"
+            .to_owned(),
+        "ALTER TABLE keys ADD COLUMN more TEXT".to_owned(),
+    ] {
+        let home = written().await;
+        home.sql_batch(&tampering);
+        let Err(error) = keys::read_key_material(&home.path()).await else { panic!("{tampering}") };
+        assert!(matches!(error, StoreError::ForeignSchema(_)), "{error}");
+    }
+}

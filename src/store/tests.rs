@@ -43,6 +43,10 @@ impl Home {
         self.try_open().await.unwrap().0
     }
 
+    pub(super) fn sql_batch(&self, text: &str) {
+        rusqlite::Connection::open(self.path()).unwrap().execute_batch(text).unwrap();
+    }
+
     pub(super) fn sql(&self, text: &str) -> usize {
         let connection = rusqlite::Connection::open(self.path()).unwrap();
         connection.execute(text, []).unwrap()
