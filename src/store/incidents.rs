@@ -19,8 +19,8 @@ const NAMED_MAX: usize = 256;
 
 const ROWS: &str = "the store is read-only because rows were changed from outside while the server ran: see its log, \
                     stop it, and run `strongroom verify`";
-const SCHEMA: &str = "the store is read-only because its database got a trigger, view, index or table from outside while \
-                      the server ran: see its log, stop it, and run `strongroom verify`";
+const SCHEMA: &str = "the store is read-only because its database file was replaced, or got a trigger, view, index or table from \
+                      outside while the server ran: see its log, stop it, and run `strongroom verify`";
 
 /// Something that was changed from outside.
 #[derive(Debug, Clone)]

@@ -6,6 +6,8 @@ use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{oneshot, watch};
 
 use super::audit::link;
+use super::keys::KeyMaterial;
+use super::own_rows::put_keys;
 use super::state::StateOverlay;
 use super::statements::insert_audit;
 use super::writer::{Command, Writer};
@@ -79,20 +81,18 @@ impl Writer {
         head.sequence += 1;
         let record = link(&self.shared.keyring, &head, self.audit_sequence, audit).map_err(|_| StoreError::Random)?;
         head.audit_chain_head = record.link;
+        let KeyMaterial { store_id, slots: former, .. } = &self.kept;
+        let next = KeyMaterial { store_id: *store_id, keyring, slots: slots.unwrap_or_else(|| former.clone()) };
         let work = async |transaction: &mut SqliteConnection| {
-            sqlx::query("UPDATE keys SET keyring = ? WHERE id = 1").bind(keyring).execute(&mut *transaction).await?;
-            if let Some(slots) = slots {
-                sqlx::query("DELETE FROM slots").execute(&mut *transaction).await?;
-                for slot in slots {
-                    sqlx::query("INSERT INTO slots (slot) VALUES (?)").bind(slot).execute(&mut *transaction).await?;
-                }
-            }
+            // Not an update: a row that somebody took away would not be missed, and the keys be nowhere.
+            put_keys(transaction, &next).await?;
             insert_audit(transaction, &record).await?;
             failpoint::reached("keys.before-commit");
             Ok(())
         };
         self.commit_state(head, StateOverlay::new(), work).await?;
         failpoint::reached("keys.after-commit");
+        self.kept = next;
         self.audit_sequence += 1;
         self.tell_audit_end();
         if let Some(terms) = terms {

@@ -29,6 +29,7 @@ mod index;
 mod key_change;
 pub mod keys;
 mod open;
+mod own_rows;
 mod reader;
 mod reseal;
 mod restart;

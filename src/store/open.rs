@@ -14,6 +14,7 @@ use super::connection::{connect, migrate};
 use super::examine::each_audit;
 use super::incidents::Incidents;
 use super::index::Index;
+use super::keys::read_key_material;
 use super::reader::{Rows, connect_at_rest};
 use super::schema::SchemaObject;
 use super::sentry::Sentry;
@@ -55,6 +56,7 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
         };
         tokio::task::spawn_blocking(scanning).await.map_err(|_| StoreError::Incomplete("a part of its rows"))??
     };
+    let kept = read_key_material(&path).await?.ok_or(StoreError::Incomplete("its keyring"))?;
     let state = read_state(&mut connection, &keyring).await?;
     let mut accumulators = scanned.accumulators.clone();
     for (key, row) in &state {
@@ -102,7 +104,8 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
         time_mark: OnceLock::new(),
         resealing: watch::Sender::default(),
     });
-    let mut writer = Writer::new(connection, sentry, Arc::clone(&shared), head, last_sequence, clock, feed);
+    let of_writer = Arc::clone(&shared);
+    let mut writer = Writer::new((connection, path), (head, kept), sentry, of_writer, last_sequence, clock, feed);
     writer.begin_resealing(scanned.foreign);
     // A thread of its own: among the tasks of a shared runtime each commit would wake several threads.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;

@@ -115,6 +115,7 @@ impl Writer {
         work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<(), sqlx::Error>,
     ) -> Result<(), StoreError> {
         let sealed = self.shared.keyring.seal_head(&head.encode()).map_err(|_| StoreError::Random)?;
+        self.reconnect_if_broken().await.map_err(StoreError::ReadOnly)?;
         let written = async {
             let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
             work(&mut transaction).await?;

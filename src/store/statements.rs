@@ -156,8 +156,8 @@ pub async fn delete_state(connection: &mut SqliteConnection, key: &str) -> Resul
     Ok(())
 }
 
-/// Writes the sealed head.
+/// Writes the sealed head, also where somebody has taken it away.
 pub async fn put_head(connection: &mut SqliteConnection, sealed: Vec<u8>) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE head SET sealed = ? WHERE id = 1").bind(sealed).execute(connection).await?;
+    sqlx::query("INSERT OR REPLACE INTO head (id, sealed) VALUES (1, ?)").bind(sealed).execute(connection).await?;
     Ok(())
 }

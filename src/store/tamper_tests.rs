@@ -157,3 +157,68 @@ async fn tables_of_keys_that_compute_what_is_read_from_them_are_not_read() {
         assert!(matches!(error, StoreError::ForeignSchema(_)), "{error}");
     }
 }
+
+#[tokio::test]
+async fn what_everything_hangs_on_is_put_back_where_it_was_taken_away_under_an_open_store() {
+    for tampering in ["DELETE FROM head", "DELETE FROM keys", "DELETE FROM slots", "UPDATE slots SET slot = x'07'"] {
+        let home = Home::make().await;
+        let before = keys::read_key_material(&home.path()).await.unwrap().unwrap();
+        let store = home.open().await;
+        put(&store, "a", Expect::Absent).await.unwrap();
+        home.sql(tampering);
+        put(&store, "b", Expect::Absent).await.unwrap();
+        store.close().await.unwrap();
+        let after = keys::read_key_material(&home.path()).await.unwrap().unwrap();
+        assert!(before.keyring == after.keyring && before.slots == after.slots, "{tampering}");
+        let store = home.open().await;
+        assert_eq!(listed(&store, None), [1, 2], "{tampering}");
+        assert!(!store.findings().forbids_writes(), "{tampering}");
+    }
+}
+
+#[tokio::test]
+async fn an_older_head_does_not_outlive_the_store_that_knows_the_newer_one() {
+    let home = Home::make().await;
+    let store = home.open().await;
+    put(&store, "a", Expect::Absent).await.unwrap();
+    let connection = rusqlite::Connection::open(home.path()).unwrap();
+    let older: Vec<u8> = connection.query_row("SELECT sealed FROM head", [], |row| row.get(0)).unwrap();
+    put(&store, "b", Expect::Absent).await.unwrap();
+    connection.execute("UPDATE head SET sealed = ?1", [older]).unwrap();
+    drop(connection);
+    store.close().await.unwrap();
+    let store = home.open().await;
+    assert_eq!(listed(&store, None), [1, 2]);
+    assert!(!store.findings().forbids_writes());
+}
+
+#[tokio::test]
+async fn nothing_is_acknowledged_that_goes_into_a_file_without_a_name() {
+    for replace in [false, true] {
+        let home = written().await;
+        let store = home.open().await;
+        let aside = home.path().with_extension("aside");
+        std::fs::rename(home.path(), &aside).unwrap();
+        if replace {
+            std::fs::copy(&aside, home.path()).unwrap();
+        }
+        let refused = put(&store, "z", Expect::Absent).await;
+        assert!(
+            matches!(refused, Err(CommitError::Unavailable(why)) if why.contains("file was replaced")),
+            "{replace}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_row_in_the_way_of_the_next_one_is_told_as_what_it_is() {
+    let home = written().await;
+    let store = home.open().await;
+    let copied =
+        "SELECT 5, kind, namespace, 'd', uid, flags, created_at, term, meta, data FROM versions WHERE revision = 1";
+    assert_eq!(home.sql(&format!("INSERT INTO versions {copied}")), 1);
+    let refused = put(&store, "z", Expect::Absent).await;
+    assert!(matches!(refused, Err(CommitError::Unavailable(why)) if why.contains("none of ours")), "{refused:?}");
+    let again = put(&store, "y", Expect::Absent).await;
+    assert!(matches!(again, Err(CommitError::Unavailable(why)) if why.contains("strongroom verify")), "{again:?}");
+}

@@ -323,7 +323,7 @@ async fn a_commit_that_fails_changes_nothing_and_closes_the_store_for_writing() 
     for task in tasks {
         assert!(matches!(task.await.unwrap(), Err(CommitError::Unavailable(_))));
     }
-    assert!(store.refusal().unwrap().contains("restart the server"));
+    assert!(store.refusal().unwrap().contains("none of ours is in the way"));
     assert_eq!((store.revision(), store.count(SECRET.id)), (1, 1));
     assert!(matches!(put(&store, "z", Expect::Absent).await, Err(CommitError::Unavailable(_))));
 }

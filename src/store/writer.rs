@@ -8,6 +8,7 @@
 //! failed in a way that leaves open what it holds.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -19,7 +20,9 @@ use tokio::time::Instant;
 
 use super::audit::link;
 use super::compaction::{CLEANED_ROWS, Marks};
+use super::connection::connect;
 use super::index::Known;
+use super::keys::KeyMaterial;
 use super::reseal::Pass;
 use super::sentry::Sentry;
 use super::state::{StateOverlay, write_overlay};
@@ -43,6 +46,9 @@ const TICK: Duration = Duration::from_secs(30);
 
 const DISK: &str = "the store cannot be written: see the server's log, then free disk space or mend the disk";
 const UNCERTAIN: &str = "the store was closed for writing because the disk failed during a commit: restart the server";
+const IN_THE_WAY: &str = "the store is read-only because a row that is none of ours is in the way: see the server's log, stop it, and run `strongroom verify`";
+/// What SQLite says of a second row with a key, among others.
+const CONSTRAINT: i64 = 19;
 const TAMPERED: &str = "the store is read-only because rows were changed from outside: see the server's log, stop it, and run `strongroom verify`";
 
 /// What the writer is asked for.
@@ -60,6 +66,11 @@ pub enum Command {
 /// See the module.
 pub struct Writer {
     pub(super) connection: SqliteConnection,
+    path: PathBuf,
+    /// A transaction on it failed: whether that has ended, only a new connection makes certain.
+    is_broken: bool,
+    /// The keyring and the slots as they were last written.
+    pub(super) kept: KeyMaterial,
     sentry: Sentry,
     pub(super) shared: Arc<Shared>,
     pub(super) head: Head,
@@ -103,10 +114,10 @@ struct Batch {
 
 impl Writer {
     pub(super) fn new(
-        connection: SqliteConnection,
+        (connection, path): (SqliteConnection, PathBuf),
+        (head, kept): (Head, KeyMaterial),
         sentry: Sentry,
         shared: Arc<Shared>,
-        head: Head,
         audit_sequence: u64,
         clock: SharedClock,
         feed: mpsc::UnboundedSender<Arc<[Change]>>,
@@ -116,6 +127,9 @@ impl Writer {
         let commits = Commits::default();
         Self {
             connection,
+            path,
+            is_broken: false,
+            kept,
             sentry,
             shared,
             head,
@@ -181,6 +195,7 @@ impl Writer {
                         let _ = reply.send(self.compact_to(line).await);
                     }
                     Command::Close { reply } => {
+                        self.mend_own_rows().await;
                         let _ = reply.send(self.close().await);
                         return;
                     }
@@ -420,6 +435,7 @@ impl Writer {
 
     async fn write(&mut self, batch: &Batch) -> Result<(), &'static str> {
         let sealed = self.shared.keyring.seal_head(&batch.head.encode()).map_err(|_| DISK)?;
+        self.reconnect_if_broken().await?;
         let (connection, commits) = (&mut self.connection, &mut self.commits);
         failpoint::reached("commit.before-commit");
         let outcome = if batch.state.is_empty() {
@@ -436,6 +452,31 @@ impl Writer {
         self.judge(outcome)
     }
 
+    /// Another connection after a transaction that failed. SQLite may have ended it by itself, of which the library does not
+    /// know: it would begin none on that connection any more.
+    pub(super) async fn reconnect_if_broken(&mut self) -> Result<(), &'static str> {
+        if !self.is_broken {
+            return Ok(());
+        }
+        match connect(&self.path, false).await {
+            Ok(connection) => {
+                self.connection = connection;
+                self.is_broken = false;
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the database cannot be opened again yet");
+                *self.shared.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(DISK);
+                Err(DISK)
+            }
+        }
+    }
+
+    /// Nothing may be written any more, because it is not known what the disk holds.
+    pub(super) fn is_uncertain(&self) -> bool {
+        self.closed_for_writing == Some(UNCERTAIN)
+    }
+
     /// Full disks and quotas are a matter of trying again later. Anything else leaves open what the disk holds.
     pub(super) fn judge(&mut self, outcome: Result<(), sqlx::Error>) -> Result<(), &'static str> {
         let judged = self.judge_failure(outcome);
@@ -448,8 +489,14 @@ impl Writer {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         let code: i64 = code.and_then(|code| code.parse().ok()).unwrap_or_default();
         tracing::error!(error.code = code, %error, "a commit failed");
+        self.is_broken = true;
         if is_passing(code) {
             return Err(DISK);
+        }
+        if code & 0xff == CONSTRAINT {
+            // A row lies where the next one of ours belongs.
+            self.closed_for_writing = Some(IN_THE_WAY);
+            return Err(IN_THE_WAY);
         }
         self.closed_for_writing = Some(UNCERTAIN);
         Err(UNCERTAIN)
@@ -468,6 +515,7 @@ impl Writer {
     /// without anybody writing.
     async fn on_tick(&mut self) {
         self.heed_incidents();
+        self.mend_own_rows().await;
         self.cleaning_paused = false;
         let was_refused = self.shared.refusal.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         if was_refused && self.write_state(Vec::new(), None).await.is_ok() {

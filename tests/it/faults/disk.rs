@@ -151,6 +151,26 @@ fn a_limit_on_the_size_of_the_database_refuses_writes_while_reads_go_on() {
 }
 
 #[test]
+fn commits_that_fail_one_after_the_other_do_not_close_the_store_for_good() {
+    let app = App::start();
+    let mut client = Client::admin(&app);
+    let mut written = BTreeMap::from([write_one(&mut client, "first")]);
+    limit_files_of(&app, Some(fs::metadata(log(app.home())).unwrap().len()));
+    let rotate = "/strongroom/v1/keys/rotate-data";
+    for _ in 0..4 {
+        // Each in a transaction of several statements.
+        assert_eq!(client.send("POST", rotate, &[], b"").unwrap().status, 503, "{}", app.log());
+        assert_eq!(is_unavailable(&client.delete(&format!("{SECRETS}/first"))), STORE_FULL);
+    }
+    limit_files_of(&app, None);
+    becomes_ready(&mut client, &app);
+    assert_eq!(client.send("POST", rotate, &[], b"").unwrap().status, 200);
+    written.extend([write_one(&mut client, "second")]);
+    must_hold(&mut client, &written);
+    stops_and_starts_cleanly(app, &written);
+}
+
+#[test]
 fn a_home_on_a_read_only_disk_is_not_started_and_says_why() {
     let root = tempfile::tempdir().unwrap();
     let mounted = root.path().join("disk");
