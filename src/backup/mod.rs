@@ -22,7 +22,7 @@ mod schedule;
 
 pub use file::{FormatError, Header, Opened, copy_database, open};
 pub use manifest::Manifest;
-pub use names::{BackupName, ENCRYPTED_ENDING, ENDING, compact_time};
+pub use names::{BackupName, ENCRYPTED_ENDING, ENDING, compact_time, is_compact_time};
 pub use schedule::{Keep, Schedule};
 
 pub use crate::export::{AgeKeyError, AgeWriter, Identity, NoRandomness, Recipient, parse_identities};

@@ -49,6 +49,11 @@ pub fn compact_time(unix_seconds: i64) -> String {
     time.strftime(TIME).to_string()
 }
 
+/// Whether a text is one of [`compact_time`].
+pub fn is_compact_time(text: &str) -> bool {
+    jiff::civil::DateTime::strptime(TIME, text).is_ok_and(|time| time.strftime(TIME).to_string() == text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

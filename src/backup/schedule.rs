@@ -27,13 +27,15 @@ impl Schedule {
     /// When the next one is due, seconds since the epoch: now, where there is none. One that is dated in the future says
     /// nothing of when it was made.
     pub fn next_due(&self, made: impl Iterator<Item = i64>, now: i64) -> i64 {
-        let last = made.filter(|made| *made <= now.saturating_add(CLOCK_SLACK_SECONDS)).max();
+        let last = made.filter(|made| is_dated_well(*made, now)).max();
         last.map_or(now, |last| last.saturating_add(self.every_seconds))
     }
 
-    /// Which of these are to be removed. Of another store's none is, and never the newest.
+    /// Which of these are to be removed. Of another store's none is, and never the newest. One that is dated in the future counts
+    /// for none of those that are kept, and is kept besides.
     pub fn superseded<'n>(&self, store_id: [u8; 16], names: &'n [BackupName], now: i64) -> Vec<&'n BackupName> {
-        let mut own: Vec<&BackupName> = names.iter().filter(|name| name.store_id == store_id).collect();
+        let is_own = |name: &&BackupName| name.store_id == store_id && is_dated_well(name.created_unix_seconds, now);
+        let mut own: Vec<&BackupName> = names.iter().filter(is_own).collect();
         own.sort_unstable_by_key(|name| std::cmp::Reverse(name.created_unix_seconds));
         let kept = match self.keep {
             Keep::Newest(count) => count.max(1),
@@ -44,6 +46,10 @@ impl Schedule {
         };
         own.split_off(kept.min(own.len()))
     }
+}
+
+fn is_dated_well(made: i64, now: i64) -> bool {
+    made <= now.saturating_add(CLOCK_SLACK_SECONDS)
 }
 
 #[cfg(test)]
@@ -89,5 +95,7 @@ mod tests {
         assert_eq!(gone(Keep::Newest(9), 4 * DAY), [] as [i64; 0]);
         assert_eq!(gone(Keep::Seconds(2 * DAY), 4 * DAY), [1]);
         assert_eq!(gone(Keep::Seconds(DAY), 400 * DAY), [1, 2]);
+        // Of a clock that was ahead: the one that was made just now is not removed for its sake, nor it for that.
+        assert_eq!(gone(Keep::Newest(1), 2 * DAY), [1]);
     }
 }

@@ -5,7 +5,7 @@
 //! <home>/admin.kubeconfig   how the administrator connects
 //! <home>/lock               held by the one process that owns the home
 //! <home>/client-ca.crt      who signs client certificates, where those are used
-//! <home>/backup/            what a backup is being made of; empty otherwise
+//! <home>/.backup-work/      what a backup is being made of; empty otherwise
 //! <home>/before-restore-…/  what was in the place of what a restore has put there
 //! <home>/audit/            the audit log, and the public key that verifies it
 //! <home>/tls/               certificates, and the server's private key
@@ -92,10 +92,11 @@ impl HomePaths {
         self.root.join("audit")
     }
 
-    /// Where copies of the database lie while a backup is made of them.
+    /// Where copies of the database lie while a backup is made of them. Not a name that anybody would give to the directory of
+    /// backups: it is emptied.
     #[must_use]
     pub fn backup_work(&self) -> PathBuf {
-        self.root.join("backup")
+        self.root.join(".backup-work")
     }
 
     /// The database of a backup while it is looked at and made ready.

@@ -77,6 +77,7 @@ pub use verify::{Effect, Examination, Finding, Verified, verify};
 use assembly::Settings;
 use certificates::{CertificateError, OwnCertificate, Presented};
 use lifecycle::Signals;
+pub use lifecycle::survive_file_size_limit;
 use offline::{Begun, UnlockedHome};
 use renewal::Source;
 use serving::{Serving, Turn};

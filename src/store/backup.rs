@@ -9,6 +9,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use super::StoreError;
+use super::open::open_head;
 use super::reader::connect_at_rest;
 use crate::crypto::{Head, Keyring};
 
@@ -69,6 +70,5 @@ pub fn read_head(database: &Path, keyring: &Keyring) -> Result<Head, StoreError>
         .optional()
         .map_err(StoreError::sqlite("the head cannot be read"))?;
     let sealed = sealed.ok_or(StoreError::Incomplete("its head"))?;
-    let plain = keyring.open_head(&sealed).map_err(|error| StoreError::Integrity(error.to_string()))?;
-    Head::decode(&plain).map_err(|error| StoreError::Integrity(error.to_string()))
+    open_head(&sealed, keyring)
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::options::{Bytes, described};
-use crate::backup::{AgeWriter, Manifest, NoRandomness, Recipient, copy_database, open};
+use crate::backup::{AgeWriter, FormatError, Manifest, NoRandomness, Recipient, copy_database, open};
 use crate::cli::connection::{Connection, ConnectionOptions, body};
 use crate::cli::home_options::{HomeOption, UnlockOptions};
 use crate::cli::output::print;
@@ -20,6 +20,7 @@ use crate::sensitive::{Document, SecretBytes};
 use crate::server::backup as backups;
 use crate::server::new_file::NewFile;
 use crate::server::private_files::FileError;
+use crate::server::survive_file_size_limit;
 
 const PATH: &str = "/strongroom/v1/backups";
 
@@ -74,6 +75,9 @@ fn receive(
     recipients: &[Recipient],
     keep_passphrase_slots: bool,
 ) -> Result<(Manifest, bool), CliError> {
+    let _file_size = connection
+        .wait_for(async |_| survive_file_size_limit())
+        .map_err(|error| CliError::NotDone(format!("a limit on the size of files cannot be heeded: {error}")))?;
     // Before the server works for nothing.
     let mut file = NewFile::begin(output)?;
     let asked = if keep_passphrase_slots {
@@ -104,6 +108,11 @@ fn write(
     recipients: &[Recipient],
 ) -> Result<Manifest, CliError> {
     let unwritten = |error| CliError::File(FileError::io(output, error));
+    // An error of reading is told by the connection.
+    let failed = |error| match error {
+        FormatError::Io(error) => unwritten(error),
+        other => other.into(),
+    };
     let mut opened = open(received, &[])?;
     let manifest = opened.header.manifest.clone();
     let mut progress = Bytes::of(manifest.database_bytes, "MiB received");
@@ -111,12 +120,12 @@ fn write(
     let head = opened.header.to_bytes();
     if recipients.is_empty() {
         file.write_all(&head).map_err(unwritten)?;
-        copy_database(&mut opened.rest, &manifest, file, &mut advance)?;
+        copy_database(&mut opened.rest, &manifest, file, &mut advance).map_err(failed)?;
     } else {
         let mut random = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(|_| NoRandomness);
         let mut writer = AgeWriter::begin(file, recipients, &mut random).map_err(unwritten)?;
         writer.write_all(&head).map_err(unwritten)?;
-        copy_database(&mut opened.rest, &manifest, &mut writer, &mut advance)?;
+        copy_database(&mut opened.rest, &manifest, &mut writer, &mut advance).map_err(failed)?;
         writer.finish().map_err(unwritten)?;
     }
     Ok(manifest)

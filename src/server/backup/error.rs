@@ -34,6 +34,23 @@ pub enum BackupError {
     /// A home that would be written over.
     #[error("{0}")]
     WouldGoBack(String),
+    /// The log of what is there could not be moved aside.
+    #[error(
+        "{} is a mount point, and cannot be moved aside: nothing was done. Unmount it first, or restore into an empty directory",
+        .0.display()
+    )]
+    MountedLog(PathBuf),
+    /// Decided, and not finished.
+    #[error(
+        "{}: {source}. The restore is decided and nothing is lost: mend this, and start the server or restore again, which finishes it",
+        .path.display()
+    )]
+    Unfinished {
+        /// Where it stopped.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A home of another store.
     #[error(
         "{} holds another store (its identifier is {there}, the backup's is {in_backup}): choose an empty directory, or move \

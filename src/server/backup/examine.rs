@@ -1,5 +1,6 @@
 //! Checks a backup without serving it: everything in it is authenticated, as at a start, and compared with what it says.
 
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,6 +39,31 @@ impl WorkFolder {
         make_directory(&path, || false)?;
         Ok(Self(path))
     }
+
+    /// Ends the process at a signal that says stop, without leaving the folder behind: on a thread of its own, for what is read may
+    /// be slow, and is waited for.
+    fn goes_at_a_signal(&self) -> io::Result<()> {
+        let path = self.0.clone();
+        let (installed, is_installed) = std::sync::mpsc::channel();
+        let wait = move || {
+            let signals = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
+                let signals = runtime.block_on(async { Signals::install() })?;
+                Ok((runtime, signals))
+            });
+            match signals {
+                Ok((runtime, mut signals)) => {
+                    let _ = installed.send(Ok(()));
+                    let name = runtime.block_on(signals.stop());
+                    let _ = std::fs::remove_dir_all(&path);
+                    let _ = writeln!(io::stderr(), "strongroom: {}", BackupError::Interrupted(name));
+                    std::process::exit(1);
+                }
+                Err(error) => drop(installed.send(Err(error))),
+            }
+        };
+        std::thread::Builder::new().name("signals".to_owned()).spawn(wait)?;
+        is_installed.recv().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+    }
 }
 
 impl Drop for WorkFolder {
@@ -56,21 +82,13 @@ pub async fn verify(
     prompt: &mut dyn Prompt,
     advance: &mut dyn FnMut(u64),
 ) -> Result<Verified, ServeError> {
-    // A signal in between would leave the folder behind.
-    let mut signals = Signals::install()?;
     let folder = WorkFolder::make()?;
+    folder.goes_at_a_signal()?;
     let database = folder.0.join("strongroom.db");
     let header = extract(backup, identities, &database, advance)?;
     let (keyring, _) = authenticate(backup, &header, &database, with, home, prompt)?;
-    let examined = async {
-        let (store, head) = examine(backup, &header.manifest, &database, keyring, clock).await?;
-        store.close().await.map_err(ServeError::store)?;
-        Ok::<_, ServeError>(head)
-    };
-    let head = tokio::select! {
-        examined = examined => examined?,
-        name = signals.stop() => return Err(BackupError::Interrupted(name).into()),
-    };
+    let (store, head) = examine(backup, &header.manifest, &database, keyring, clock).await?;
+    store.close().await.map_err(ServeError::store)?;
     let objects = kinds::KINDS.iter().filter_map(|kind| {
         let count = *head.counts.get(kind.stored_name())?;
         (count > 0).then_some((kind.plural, count))
@@ -122,7 +140,7 @@ pub async fn examine(
     let reading = store.clone();
     let counts = head.counts.clone();
     let found = tokio::task::spawn_blocking(move || findings(&reading, &counts, &keyring));
-    let found = found.await.map_err(|error| std::io::Error::other(error.to_string()))?;
+    let found = found.await.map_err(|error| io::Error::other(error.to_string()))?;
     if found.is_empty() {
         return Ok((store, head));
     }
@@ -160,6 +178,6 @@ fn findings(store: &Store, counts: &std::collections::BTreeMap<String, u64>, key
 }
 
 /// Says that a file cannot be used, as the system puts it.
-pub fn unusable(path: &Path, error: std::io::Error) -> ServeError {
+pub fn unusable(path: &Path, error: io::Error) -> ServeError {
     FileError::io(path, error).into()
 }

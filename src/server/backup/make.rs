@@ -121,11 +121,20 @@ fn digest(file: &mut File) -> std::io::Result<(u64, [u8; 32])> {
     }
 }
 
-/// Takes away what a process that was killed has left of a copy. The caller holds the home's lock.
+/// Takes away what a process that was killed has left of a copy, and nothing else. The caller holds the home's lock.
 pub fn clean(paths: &HomePaths) {
     for entry in fs::read_dir(paths.backup_work()).into_iter().flatten().flatten() {
-        let _ = fs::remove_file(entry.path());
+        if entry.file_name().to_str().is_some_and(is_copy) {
+            let _ = fs::remove_file(entry.path());
+        }
     }
+}
+
+/// Whether a file has the name of a copy, or of what SQLite puts beside one.
+fn is_copy(name: &str) -> bool {
+    let Some((stem, ending)) = name.split_once('.') else { return false };
+    let is_random = stem.len() == 16 && stem.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    is_random && matches!(ending, "db" | "db-journal" | "db-wal" | "db-shm")
 }
 
 /// Writes what `content` gives into a new file, encrypted to `recipients` if there are any.
@@ -182,4 +191,23 @@ pub async fn create(
 pub fn recipients(texts: &[String]) -> Result<Vec<Recipient>, BackupError> {
     let parse = |text: &String| text.parse().map_err(|source| BackupError::Recipient { text: text.clone(), source });
     texts.iter().map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_left_of_a_copy_is_removed_and_what_somebody_has_put_there_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = HomePaths::in_directory(folder.path().to_owned());
+        fs::create_dir(paths.backup_work()).unwrap();
+        let kept = ["monday.strongroom-backup", "0123456789abcde.db", "0123456789abcdef.db.old", "0123456789ABCDEF.db"];
+        for name in ["0123456789abcdef.db", "0123456789abcdef.db-wal"].iter().chain(&kept) {
+            fs::write(paths.backup_work().join(name), name).unwrap();
+        }
+        clean(&paths);
+        assert_eq!(fs::read_dir(paths.backup_work()).unwrap().count(), kept.len());
+        assert!(kept.iter().all(|name| paths.backup_work().join(name).exists()));
+    }
 }

@@ -39,8 +39,10 @@ pub struct Online {
     keyring: Arc<Keyring>,
     clock: SharedClock,
     runtime: tokio::runtime::Handle,
-    /// Held while one is made or sent.
+    /// Held while one is made.
     gate: Arc<Semaphore>,
+    /// Held while one is made for whoever asks, and sent. The schedule does not wait for who reads slowly.
+    sending: Arc<Semaphore>,
     scheduled: Option<Scheduled>,
     status: Mutex<Status>,
 }
@@ -119,8 +121,9 @@ impl Online {
         let last = store.read_state(LAST_KEY).map_err(ServeError::store)?;
         let last = last.and_then(|value| Last::read(value.expose()));
         let status = Mutex::new(Status { last, ..Status::default() });
-        let (runtime, gate) = (tokio::runtime::Handle::current(), Arc::new(Semaphore::new(1)));
-        Ok(Arc::new(Self { paths: paths.clone(), store, keyring, clock, runtime, gate, scheduled, status }))
+        let (gate, sending) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(1)));
+        let runtime = tokio::runtime::Handle::current();
+        Ok(Arc::new(Self { paths: paths.clone(), store, keyring, clock, runtime, gate, sending, scheduled, status }))
     }
 
     /// Whether there is a schedule to be [run](Online::run).
@@ -188,7 +191,12 @@ impl Online {
         Ok(())
     }
 
+    /// Where there is a schedule, that alone is what is looked after: somebody's download is no backup that is kept.
     fn note_success(&self, last: Last) {
+        if self.is_scheduled() && !last.is_scheduled {
+            self.status().made += 1;
+            return;
+        }
         let value = SecretBytes::new(last.to_value().to_string().into_bytes());
         {
             let mut status = self.status();
@@ -212,13 +220,15 @@ impl Online {
 
 impl Backups for Arc<Online> {
     fn make(&self, keep_passphrase_slots: bool) -> Result<Backup, BackupRefused> {
-        let permit = Arc::clone(&self.gate).try_acquire_owned().map_err(|_| BackupRefused::Busy)?;
+        let permit = Arc::clone(&self.sending).try_acquire_owned().map_err(|_| BackupRefused::Busy)?;
+        let making = self.gate.try_acquire().map_err(|_| BackupRefused::Busy)?;
         let now = self.clock.unix_seconds();
         let made = make(&self.paths, &self.keyring, keep_passphrase_slots, now).map_err(|error| {
             tracing::error!(%error, "a backup was not made");
             self.status().failures += 1;
             BackupRefused::Failed
         })?;
+        drop(making);
         let name = BackupName { store_id: made.manifest.store_id, created_unix_seconds: now, is_encrypted: false };
         let (length, last) = (made.length(), Last::of(&made.manifest, made.length(), false));
         let own = Arc::clone(self);

@@ -17,13 +17,14 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, StatxAttributes, StatxFlags};
 use serde_json::{Value, json};
 
 use super::examine::{authenticate, examine, unusable};
 use super::{BackupError, OpenWith, extract, keys};
 use crate::audit::{self, RequestFacts, anchor};
 use crate::auth::ADMIN_STATE_KEY;
-use crate::backup::{Identity, Manifest, compact_time};
+use crate::backup::{Identity, Manifest, compact_time, is_compact_time};
 use crate::clock::SharedClock;
 use crate::config::HomePaths;
 use crate::crypto::Head;
@@ -131,6 +132,9 @@ async fn prepare(
     advance: &mut dyn FnMut(u64),
 ) -> Result<(Manifest, u64), ServeError> {
     let RestoreOptions { backup, identities, with, accept_rollback } = options;
+    if is_mount_point(&paths.audit()) {
+        return Err(BackupError::MountedLog(paths.audit()).into());
+    }
     let is_there = |path: PathBuf| fs::symlink_metadata(path).is_ok();
     let has_store = is_there(paths.database()) || is_there(paths.write_ahead_log());
     let header = extract(backup, identities, place, advance)?;
@@ -298,7 +302,9 @@ fn pending(paths: &HomePaths) -> io::Result<Option<(PathBuf, String)>> {
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
-        if let Some(time) = name.to_str().and_then(|name| name.strip_prefix(HomePaths::RESTORED_PREFIX)) {
+        let time = name.to_str().and_then(|name| name.strip_prefix(HomePaths::RESTORED_PREFIX));
+        // Not a copy that somebody has made, under a name of their own.
+        if let Some(time) = time.filter(|time| is_compact_time(time)) {
             return Ok(Some((entry.path(), time.to_owned())));
         }
     }
@@ -308,7 +314,14 @@ fn pending(paths: &HomePaths) -> io::Result<Option<(PathBuf, String)>> {
 /// Finishes a restore that was decided: moves what is there aside and puts the database in its place. May be cut off anywhere
 /// and called again. Returns where what was there is. The caller holds the home's lock.
 pub fn finish(paths: &HomePaths) -> Result<Option<PathBuf>, ServeError> {
-    finish_in(paths, usize::MAX).map_err(|error| unusable(paths.root(), error))
+    finish_in(paths, usize::MAX)
+        .map_err(|error| BackupError::Unfinished { path: paths.root().to_owned(), source: error }.into())
+}
+
+/// Nothing that is mounted can be renamed, nor anything moved to another file system.
+fn is_mount_point(path: &Path) -> bool {
+    let facts = rustix::fs::statx(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS);
+    facts.is_ok_and(|facts| facts.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 /// At most so many steps, for the tests.

@@ -93,9 +93,9 @@ fn a_server_that_is_killed_while_it_makes_a_backup_leaves_nothing_and_makes_the_
         std::thread::sleep(kill.moment(0, 2));
         app.begin_kill();
         let home = app.kill();
-        were_there += usize::from(!names(&home.path().join("backup")).is_empty());
+        were_there += usize::from(!names(&home.path().join(".backup-work")).is_empty());
         app = App::start_in(home, &[]);
-        let work = names(&app.home().join("backup"));
+        let work = names(&app.home().join(".backup-work"));
         assert!(work.is_empty(), "seed {seed}, round {round}: {work:?} was left");
         let mut admin = Client::admin(&app);
         assert_eq!(value(&mut admin, "large-0").map(|value| value.len()), Some(LARGE));
@@ -132,7 +132,7 @@ fn a_command_that_is_killed_leaves_no_file_that_looks_whole_and_its_next_run_tak
         println!("offline {is_offline}: {killed} kills, seed {seed}");
     }
     let app = App::start_in(app.kill(), &[]);
-    assert!(names(&app.home().join("backup")).is_empty());
+    assert!(names(&app.home().join(".backup-work")).is_empty());
 }
 
 /// What a home holds: the value of `which`, as the server started on it tells.
@@ -250,7 +250,7 @@ fn a_backup_that_ends_at_a_failpoint_has_no_file_or_a_whole_one() {
             fs::remove_file(&file).unwrap();
         }
     }
-    assert!(names(&home.path().join("backup")).is_empty());
+    assert!(names(&home.path().join(".backup-work")).is_empty());
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn a_backup_is_of_one_moment_while_writes_go_on_and_none_of_them_waits_for_it() 
         }
         is_over.store(true, Ordering::Relaxed);
     });
-    assert_eq!(names(&app.home().join("backup")), [] as [&str; 0], "a copy was left");
+    assert_eq!(names(&app.home().join(".backup-work")), [] as [&str; 0], "a copy was left");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn who_was_not_given_the_right_gets_none_and_one_is_made_at_a_time() {
         })
     };
     assert!(recorded("operator", 200) && recorded("nobody", 403) && recorded("admin", 429));
-    assert!(names(&app.home().join("backup")).is_empty());
+    assert!(names(&app.home().join(".backup-work")).is_empty());
 }
 
 /// Adds slots to a stopped home, as `strongroom keys slot add` does: one of a passphrase, one of a recovery key. Returns the
@@ -309,6 +309,42 @@ fn the_folder_that_a_backup_is_checked_in_is_closed_to_others_and_gone_afterward
     let wrong = folder.path().join("wrong");
     ended(command(&["verify", text(&wrong), "--key-file", text(&key)]).env("TMPDIR", &work)).not_done();
     assert!(names(&work).is_empty());
+}
+
+#[test]
+fn a_check_that_waits_for_what_it_reads_ends_at_a_signal_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pipe, work) = (folder.path().join("pipe"), folder.path().join("work"));
+    fs::create_dir(&work).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // Held open, so that the reader waits for what is never written.
+    let _writer = fs::File::options().read(true).write(true).open(&pipe).unwrap();
+    let mut checking = command(&["verify", text(&pipe), "--key-file", "/nonexistent"]);
+    let mut checking = checking.env("TMPDIR", &work).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    assert!(eventually(super::LIMIT, || (!names(&work).is_empty()).then_some(())).is_some());
+    // The folder is made a moment before signals are heeded.
+    let ended = eventually(super::LIMIT, || {
+        let pid = rustix::process::Pid::from_child(&checking);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        checking.try_wait().unwrap()
+    });
+    let code = ended.map(|status| status.code());
+    assert!(matches!(code, Some(Some(1) | None)), "{code:?}");
+    let is_heeded = code == Some(Some(1));
+    assert!(!is_heeded || names(&work).is_empty(), "{:?}", names(&work));
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_is_an_error_and_leaves_no_half_a_backup() {
+    let app = App::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("b");
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "ulimit -f 100; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_strongroom"), "backup", "create"]);
+    limited.args(["-o", text(&file), "--home", text(app.home())]);
+    let refused = ended(&mut limited).not_done();
+    assert!(refused.contains(text(&file)) && refused.contains("too large"), "{refused}");
+    assert!(names(folder.path()).is_empty(), "{:?}", names(folder.path()));
 }
 
 #[test]

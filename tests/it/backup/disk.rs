@@ -36,7 +36,7 @@ fn a_server_that_may_write_no_file_of_that_size_makes_none_and_goes_on() {
     assert_eq!(refused.status, 503, "{}", refused.text());
     assert!(refused.text().contains("the backup was not made: see the server's log"), "{}", refused.text());
     assert!(app.log().contains("a backup was not made"), "{}", app.log());
-    assert!(names(&app.home().join("backup")).is_empty());
+    assert!(names(&app.home().join(".backup-work")).is_empty());
     assert_eq!(value(&mut admin, "large-0").map(|value| value.len()), Some(LARGE));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("b");

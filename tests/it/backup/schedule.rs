@@ -115,6 +115,50 @@ fn a_directory_that_cannot_be_written_is_told_and_keeps_nobody_from_being_served
     assert!(app.log().contains("the backup that is due was not made"), "{}", app.log());
     let report: Value = admin.get(BACKUPS).ok().json();
     assert_eq!(report["failing"], true);
+    // Somebody's download is none that the schedule keeps.
+    assert_eq!(admin.send("POST", BACKUPS, &[], b"").unwrap().status, 200);
+    assert!(ready(&mut admin).contains("there is none yet, and the last try failed"), "{}", ready(&mut admin));
+    assert_eq!(metric(&mut admin, "strongroom_backup_age_seconds"), None);
+}
+
+#[test]
+fn who_reads_slowly_does_not_keep_the_schedule_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("backups");
+    let arguments = ["--backup-directory", text(&directory), "--backup-every", "1s", "--backup-keep", "100"];
+    let app = App::start_in(tempfile::tempdir().unwrap(), &arguments);
+    let mut admin = Client::admin(&app);
+    // More than lies in the buffers of a connection.
+    for number in 0..24 {
+        put(&mut admin, &format!("large-{number}"), &"x".repeat(700_000));
+    }
+    let mut slow = eventually(LIMIT, || {
+        let mut slow = admin.connect().unwrap();
+        slow.write(admin.head("POST", BACKUPS, &[("Content-Length", "0")]).as_bytes()).unwrap();
+        (slow.head().unwrap().status == 200).then_some(slow)
+    });
+    let before = names(&directory).len();
+    let more = eventually(LIMIT, || (names(&directory).len() > before + 2).then_some(()));
+    assert!(more.is_some(), "{}", app.log());
+    drop(slow.take());
+}
+
+#[test]
+fn a_folder_of_backups_in_the_home_is_left_alone() {
+    let mut app = App::start();
+    let folder = app.home().join("backup");
+    fs::create_dir(&folder).unwrap();
+    let home = app.home().to_owned();
+    let monday = folder.join("monday");
+    backup(&["create", "-o", text(&monday), "--home", text(&home)]).done();
+    assert_eq!(app.stop(), Some(0));
+    let tuesday = folder.join("tuesday");
+    backup(&["create", "-o", text(&tuesday), "--home", text(&home)]).done();
+    let mut app = App::start_in(app.kill(), &[]);
+    assert_eq!(app.stop(), Some(0));
+    assert_eq!(names(&folder), ["monday", "tuesday"]);
+    backup(&["restore", text(&monday), "--home", text(&home), "--accept-rollback"]).done();
+    assert_eq!(names(&folder), ["monday", "tuesday"]);
 }
 
 #[test]

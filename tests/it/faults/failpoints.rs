@@ -158,7 +158,7 @@ fn a_backup_that_is_cut_off_loses_nothing_and_leaves_no_copy() {
     for _ in 0..rounds() {
         for name in COPIES {
             app = rounds_made.try_at(app, &mut model, name, 1, &[&make]);
-            let left: Vec<_> = fs::read_dir(app.home().join("backup")).unwrap().collect();
+            let left: Vec<_> = fs::read_dir(app.home().join(".backup-work")).unwrap().collect();
             assert!(left.is_empty(), "{name}: {left:?}");
         }
     }
