@@ -39,6 +39,8 @@ pub(super) const LABEL_OFFLINE_NAME: &[u8] = b"strongroom/v1/offline-name";
 
 /// HKDF `info` by which the seed of a KMSKey's term becomes the key that encrypts.
 pub(super) const LABEL_KMS: &[u8] = b"strongroom/v1/kms";
+/// HKDF `info` by which it becomes the tag in the term's key id, which everybody may see.
+pub(super) const LABEL_KMS_TAG: &[u8] = b"strongroom/v1/kms-tag";
 
 /// First bytes of a row's associated data.
 pub(super) const AAD_RECORD: &[u8] = b"strongroom/rec/v1\0";
@@ -126,6 +128,13 @@ pub(super) fn derive_key(input: &[u8], salt: &[u8], info: &[&[u8]]) -> KeyBytes 
     key
 }
 
+/// HKDF-SHA-256 to a few bytes that are no secret: they name the input, and say nothing of it.
+pub(super) fn derive_tag<const N: usize>(input: &[u8], info: &[&[u8]]) -> [u8; N] {
+    let mut tag = [0; N];
+    expand(input, &[], info, &mut tag);
+    tag
+}
+
 /// HKDF-SHA-256 to 64 bytes: a wrapping key, then its commitment.
 ///
 /// Poly1305 does not commit to a key: one ciphertext can be made to open under many. Where a key comes from
@@ -140,7 +149,7 @@ pub(super) fn derive_committed(input: &[u8], salt: &[u8], info: &[&[u8]]) -> Com
     Committed { key: wrapping, commitment: *commitment }
 }
 
-#[expect(clippy::expect_used, reason = "HKDF refuses only outputs above 8160 bytes; the callers ask for 32 or 64")]
+#[expect(clippy::expect_used, reason = "HKDF refuses only outputs above 8160 bytes; the callers ask for 64 at most")]
 fn expand(input: &[u8], salt: &[u8], info: &[&[u8]], output: &mut [u8]) {
     Hkdf::<Sha256>::new(Some(salt), input).expand_multi_info(info, output).expect("at most 64 bytes");
 }

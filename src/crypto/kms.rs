@@ -5,25 +5,38 @@
 //! ciphertext  01 ver ‖ 01 alg ‖ term u32 ‖ nonce 24 ‖ ciphertext ‖ tag 16
 //! ```
 //!
-//! A term's key is `HKDF(seed, "strongroom/v1/kms")`. The associated data of a ciphertext is `"strongroom/kms/v1\0" ‖
+//! A term's key is `HKDF(seed, "strongroom/v1/kms")`. Its tag is the first 8 bytes of `HKDF(seed, "strongroom/v1/kms-tag")`: it
+//! stands in the key id, so that two terms that were given one number, after a restore say, have different key ids. The associated data of a ciphertext is `"strongroom/kms/v1\0" ‖
 //! 01 ver ‖ 01 alg ‖ LP(store id) ‖ LP(uid of the KMSKey) ‖ LP(key id) ‖ term u32`: it opens for no other store, key or
 //! key id.
 
 use chacha20poly1305::XChaCha20Poly1305;
 
 use super::bytes::{Reader, put_prefixed};
-use super::derive::{AAD_KMS, KEY_BYTES, KeyBytes, LABEL_KMS, derive_key, make_array};
+use super::derive::{AAD_KMS, KEY_BYTES, KeyBytes, LABEL_KMS, LABEL_KMS_TAG, derive_key, derive_tag, make_array};
 use super::envelope::{ALGORITHM, NONCE_BYTES, Nonce, TAG_BYTES, VERSION, decrypt_into, encrypt_onto, versioned};
 use super::errors::{OpenError, OpenFailure, RandomError, SealError, TermError};
-use super::terms::{TermInfo, TermState};
 use crate::sensitive::SecretBytes;
 
 /// Bytes of a ciphertext besides those of the plaintext.
 pub const KMS_OVERHEAD_BYTES: usize = 2 + 4 + NONCE_BYTES + TAG_BYTES;
 
 const SUBJECT: &str = "what a KMSKey encrypted";
+/// Bytes of what tells a term from any other of its number.
+pub const KMS_TAG_BYTES: usize = 8;
 /// `term u32 ‖ created i64 ‖ seed 32`
 const TERM_BYTES: usize = 4 + 8 + KEY_BYTES;
+
+/// A term as others may know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KmsTermInfo {
+    /// Its number, from 1.
+    pub number: u32,
+    /// What tells it from any other of that number.
+    pub tag: [u8; KMS_TAG_BYTES],
+    /// When it was made.
+    pub created_unix_seconds: i64,
+}
 
 /// What a ciphertext is bound to besides its term.
 #[derive(Debug, Clone, Copy)]
@@ -37,8 +50,7 @@ pub struct KmsBinding<'a> {
 }
 
 struct KmsTerm {
-    number: u32,
-    created_unix_seconds: i64,
+    info: KmsTermInfo,
     seed: KeyBytes,
     cipher: Box<XChaCha20Poly1305>,
 }
@@ -46,7 +58,8 @@ struct KmsTerm {
 impl KmsTerm {
     fn new(number: u32, created_unix_seconds: i64, seed: KeyBytes) -> Self {
         let cipher = Box::new(derive_key(seed.bytes(), &[], &[LABEL_KMS]).cipher());
-        Self { number, created_unix_seconds, seed, cipher }
+        let tag = derive_tag(seed.bytes(), &[LABEL_KMS_TAG]);
+        Self { info: KmsTermInfo { number, tag, created_unix_seconds }, seed, cipher }
     }
 }
 
@@ -62,25 +75,19 @@ impl KmsRing {
         Ok(Self { older: Vec::new(), current: KmsTerm::new(1, now_unix_seconds, KeyBytes::make()?) })
     }
 
-    /// The number of the term that encrypts.
-    pub fn current(&self) -> u32 {
-        self.current.number
+    /// The term that encrypts.
+    pub fn current(&self) -> KmsTermInfo {
+        self.current.info
     }
 
-    /// Every term, oldest first.
-    pub fn terms(&self) -> impl Iterator<Item = TermInfo> + '_ {
-        let info = |term: &KmsTerm, state| TermInfo {
-            id: term.number,
-            state,
-            created_unix_seconds: term.created_unix_seconds,
-        };
-        let older = self.older.iter().map(move |term| info(term, TermState::DecryptOnly));
-        older.chain([info(&self.current, TermState::Active)])
+    /// Every term, oldest first; the last is the current one.
+    pub fn terms(&self) -> impl Iterator<Item = KmsTermInfo> + '_ {
+        self.older.iter().chain([&self.current]).map(|term| term.info)
     }
 
     /// Makes a new term, which encrypts from now on, and returns its number.
     pub fn rotate(&mut self, now_unix_seconds: i64) -> Result<u32, SealError> {
-        let number = self.current.number.checked_add(1).ok_or(SealError::TermsExhausted)?;
+        let number = self.current.info.number.checked_add(1).ok_or(SealError::TermsExhausted)?;
         let next = KmsTerm::new(number, now_unix_seconds, KeyBytes::make()?);
         self.older.push(std::mem::replace(&mut self.current, next));
         Ok(number)
@@ -88,10 +95,10 @@ impl KmsRing {
 
     /// Forgets a term for good: what it encrypted can never be read again.
     pub fn forget(&mut self, number: u32) -> Result<(), TermError> {
-        if number == self.current.number {
+        if number == self.current.info.number {
             return Err(TermError::Active(number));
         }
-        let place = self.older.iter().position(|term| term.number == number).ok_or(TermError::Unknown(number))?;
+        let place = self.older.iter().position(|term| term.info.number == number).ok_or(TermError::Unknown(number))?;
         self.older.remove(place);
         Ok(())
     }
@@ -104,8 +111,8 @@ impl KmsRing {
         content.push(VERSION);
         content.extend_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes());
         for term in self.older.iter().chain([&self.current]) {
-            content.extend_from_slice(&term.number.to_be_bytes());
-            content.extend_from_slice(&term.created_unix_seconds.to_be_bytes());
+            content.extend_from_slice(&term.info.number.to_be_bytes());
+            content.extend_from_slice(&term.info.created_unix_seconds.to_be_bytes());
             content.extend_from_slice(term.seed.bytes());
         }
         SecretBytes::new(content)
@@ -122,7 +129,7 @@ impl KmsRing {
         let mut terms: Vec<KmsTerm> = Vec::new();
         for _ in 0..count {
             let (number, created, seed) = (reader.u32()?, reader.i64()?, reader.array::<KEY_BYTES>()?);
-            if terms.last().map_or(0, |before| before.number) >= number {
+            if terms.last().map_or(0, |before| before.info.number) >= number {
                 return None;
             }
             terms.push(KmsTerm::new(number, created, KeyBytes::copied_from(seed)?));
@@ -146,9 +153,9 @@ impl KmsRing {
         let term = &self.current;
         let mut sealed = Vec::with_capacity(KMS_OVERHEAD_BYTES + plain.len());
         sealed.extend_from_slice(&[VERSION, ALGORITHM]);
-        sealed.extend_from_slice(&term.number.to_be_bytes());
+        sealed.extend_from_slice(&term.info.number.to_be_bytes());
         sealed.extend_from_slice(nonce);
-        encrypt_onto(&mut sealed, &term.cipher, nonce, &associated(binding, term.number), plain)?;
+        encrypt_onto(&mut sealed, &term.cipher, nonce, &associated(binding, term.info.number), plain)?;
         Ok(sealed)
     }
 
@@ -164,7 +171,7 @@ impl KmsRing {
             return Err(OpenFailure::TermMismatch { row: number, envelope });
         }
         let nonce = reader.array().ok_or(OpenFailure::Truncated)?;
-        let term = self.older.iter().chain([&self.current]).find(|term| term.number == number);
+        let term = self.older.iter().chain([&self.current]).find(|term| term.info.number == number);
         let term = term.ok_or(OpenFailure::UnknownTerm(number))?;
         let mut plain = zeroize::Zeroizing::default();
         decrypt_into(&mut plain, &term.cipher, nonce, &associated(binding, number), reader.rest())?;
@@ -206,8 +213,8 @@ mod tests {
         assert_eq!(ring.rotate(20), Ok(2));
         let second = ring.seal(&bound("two"), &secret(b"seed")).unwrap();
         let mut ring = KmsRing::decode(&ring.encode()).unwrap();
-        let terms: Vec<_> = ring.terms().map(|term| (term.id, term.state, term.created_unix_seconds)).collect();
-        assert_eq!(terms, [(1, TermState::DecryptOnly, 10), (2, TermState::Active, 20)]);
+        let terms: Vec<_> = ring.terms().map(|term| (term.number, term.created_unix_seconds)).collect();
+        assert_eq!((terms, ring.current().number), (vec![(1, 10), (2, 20)], 2));
         assert_eq!(ring.open(&bound("one"), 1, &first).unwrap().expose(), b"seed");
         assert_eq!(ring.open(&bound("two"), 2, &second).unwrap().expose(), b"seed");
         assert_eq!(ring.forget(2), Err(TermError::Active(2)));
@@ -217,6 +224,16 @@ mod tests {
         assert_eq!(failure, OpenFailure::UnknownTerm(1));
         // A number is never used twice.
         assert_eq!(ring.rotate(30), Ok(3));
+    }
+
+    #[test]
+    fn terms_of_one_number_have_different_tags() {
+        let mut ring = KmsRing::make(0).unwrap();
+        let mut restored = KmsRing::decode(&ring.encode()).unwrap();
+        assert_eq!(ring.current(), restored.current());
+        assert_eq!((ring.rotate(1), restored.rotate(1)), (Ok(2), Ok(2)));
+        assert_ne!(ring.current().tag, restored.current().tag);
+        assert_eq!(KmsRing::decode(&ring.encode()).unwrap().current(), ring.current());
     }
 
     #[test]

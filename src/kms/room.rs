@@ -62,27 +62,24 @@ impl Room {
             .ring
             .seal(&binding, plain)
             .map_err(|_| Failure::new(FailureKind::Unavailable, "the operating system gave no randomness"))?;
-        self.usage.note(key.uid, permit.name(), key.ring.current(), Done::Encrypted, self.clock.unix_seconds());
+        self.usage.note(key.uid, permit.name(), key.ring.current().number, Done::Encrypted, self.clock.unix_seconds());
         Ok(Encrypted { ciphertext, key_id: key.current_key_id.clone() })
     }
 
     /// Decrypts with the key that the permit to `decrypt` names what was encrypted under `key_id`.
     pub fn open(&self, permit: &Permit, ciphertext: &[u8], key_id: &str) -> Result<SecretBytes, Failure> {
-        let unknown = || Failure::new(FailureKind::NoTerm, "the key has no term of this key id");
         let key = self.key(permit)?;
-        let id = KeyId::parse(key_id).filter(|id| id.uid == key.uid).ok_or_else(unknown)?;
-        if !key.ring.terms().any(|term| term.id == id.term) {
-            return Err(unknown());
-        }
+        let id = KeyId::parse(key_id).ok_or("this is no key id of a KMSKey");
+        let term = id.and_then(|id| key.term(id)).map_err(|why| Failure::new(FailureKind::NoTerm, why))?;
         if ciphertext.len() > CIPHERTEXT_MAX_BYTES {
             let text = format!("a ciphertext has {CIPHERTEXT_MAX_BYTES} bytes at most");
             return Err(Failure::new(FailureKind::Invalid, text));
         }
         let binding = KmsBinding { store_id: self.objects.store_id(), uid: &key.uid, key_id };
-        let plain = key.ring.open(&binding, id.term, ciphertext).map_err(|_| {
+        let plain = key.ring.open(&binding, term, ciphertext).map_err(|_| {
             Failure::new(FailureKind::Invalid, "the ciphertext was not encrypted under this key id, or was changed")
         })?;
-        self.usage.note(key.uid, permit.name(), id.term, Done::Decrypted, self.clock.unix_seconds());
+        self.usage.note(key.uid, permit.name(), term, Done::Decrypted, self.clock.unix_seconds());
         Ok(plain)
     }
 

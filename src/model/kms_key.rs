@@ -26,27 +26,38 @@ pub fn kms_key_state_key(uid: &str) -> String {
     format!("kmskey/{uid}")
 }
 
-/// What a cluster keeps beside what a KMSKey encrypted: `sr1:UID:TERM`.
+/// Bytes of a term's tag.
+pub const TAG_BYTES: usize = 8;
+
+/// What a cluster keeps beside what a KMSKey encrypted: `sr1:UID:TERM:TAG`.
+///
+/// A cluster judges by it alone whether the key is still the same. Numbers come again when a backup is restored that is older
+/// than a rotation; the tag, which is made of the term's seed, does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyId {
     /// `metadata.uid` of the KMSKey.
     pub uid: [u8; 16],
     /// Number of its term.
     pub term: u32,
+    /// What tells the term from any other of that number.
+    pub tag: [u8; TAG_BYTES],
 }
 
 impl KeyId {
     /// Reads one; `None` of any text but the one that [`KeyId`] is shown as.
     pub fn parse(text: &str) -> Option<Self> {
         let (uid, term) = text.strip_prefix(PREFIX)?.split_once(':')?;
-        let id = Self { uid: uuid::Uuid::try_parse(uid).ok()?.into_bytes(), term: term.parse().ok()? };
+        let (term, written) = term.split_once(':')?;
+        let mut tag = [0; TAG_BYTES];
+        hex::decode_to_slice(written, &mut tag).ok()?;
+        let id = Self { uid: uuid::Uuid::try_parse(uid).ok()?.into_bytes(), term: term.parse().ok()?, tag };
         (id.to_string() == text).then_some(id)
     }
 }
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{PREFIX}{}:{}", uuid::Uuid::from_bytes(self.uid), self.term)
+        write!(f, "{PREFIX}{}:{}:{}", uuid::Uuid::from_bytes(self.uid), self.term, hex::encode(self.tag))
     }
 }
 
@@ -125,6 +136,8 @@ pub struct TermUse {
 pub struct Term {
     /// Its number.
     pub number: u32,
+    /// Its tag.
+    pub tag: [u8; TAG_BYTES],
     /// When it was made, seconds since the epoch.
     pub created: i64,
 }
@@ -141,10 +154,10 @@ pub fn status(
     rfc3339: fn(i64) -> String,
 ) -> Value {
     let Some((current, older)) = terms.split_last() else { return Value::Null };
-    let current_id = KeyId { uid, term: current.number }.to_string();
+    let current_id = KeyId { uid, term: current.number, tag: current.tag }.to_string();
     let mut written = Vec::with_capacity(terms.len());
     for (at, term) in older.iter().chain([current]).enumerate() {
-        let key_id = KeyId { uid, term: term.number }.to_string();
+        let key_id = KeyId { uid, term: term.number, tag: term.tag }.to_string();
         let before = list(former, "terms").iter().find(|before| text(before, "keyID") == key_id);
         let before = before.unwrap_or(&Value::Null);
         let used = used.get(&term.number).copied().unwrap_or_default();
@@ -211,6 +224,8 @@ mod tests {
     use super::*;
 
     const UID: &str = "0b6f0c3e-52f4-4f2b-9d3c-0d6c3f1d8a11";
+    const TAG: [u8; TAG_BYTES] = [0xab, 1, 2, 3, 4, 5, 6, 7];
+    const SHOWN: &str = "ab01020304050607";
 
     fn uid() -> [u8; 16] {
         uuid::Uuid::try_parse(UID).unwrap().into_bytes()
@@ -218,20 +233,25 @@ mod tests {
 
     #[test]
     fn a_key_id_is_read_in_one_form_alone() {
-        let id = KeyId { uid: uid(), term: 7 };
-        assert_eq!(id.to_string(), format!("sr1:{UID}:7"));
+        let id = KeyId { uid: uid(), term: 7, tag: TAG };
+        assert_eq!(id.to_string(), format!("sr1:{UID}:7:{SHOWN}"));
         assert_eq!(KeyId::parse(&id.to_string()), Some(id));
         let upper = UID.to_uppercase();
         for wrong in [
             String::new(),
             UID.to_owned(),
             format!("sr1:{UID}"),
-            format!("sr1:{UID}:07"),
-            format!("sr1:{UID}:+7"),
-            format!("sr1:{upper}:7"),
-            format!("sr2:{UID}:7"),
-            format!("sr1:{UID}:4294967296"),
-            format!("sr1:{UID}:7:1"),
+            format!("sr1:{UID}:7"),
+            format!("sr1:{UID}:7:"),
+            format!("sr1:{UID}:07:{SHOWN}"),
+            format!("sr1:{UID}:+7:{SHOWN}"),
+            format!("sr1:{upper}:7:{SHOWN}"),
+            format!("sr2:{UID}:7:{SHOWN}"),
+            format!("sr1:{UID}:4294967296:{SHOWN}"),
+            format!("sr1:{UID}:7:{}", SHOWN.to_uppercase()),
+            format!("sr1:{UID}:7:{}", &SHOWN[2..]),
+            format!("sr1:{UID}:7:{SHOWN}00"),
+            format!("sr1:{UID}:7:{SHOWN}:1"),
         ] {
             assert_eq!(KeyId::parse(&wrong), None, "{wrong}");
         }
@@ -250,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_retirement_names_a_term_and_how_long_it_was_not_seen() {
-        let id = KeyId { uid: uid(), term: 1 };
+        let id = KeyId { uid: uid(), term: 1, tag: TAG };
         let parse = |spec: Value| {
             Retirement::parse(&json!({"spec": spec}))
                 .map_err(|errors| errors.iter().map(|error| error.field.clone()).collect::<Vec<_>>())
@@ -268,16 +288,16 @@ mod tests {
     #[test]
     fn use_adds_up_and_times_only_rise() {
         let shown = |seconds: i64| format!("1970-01-01T00:{:02}:{:02}Z", seconds / 60, seconds % 60);
-        let terms = [Term { number: 1, created: 100 }, Term { number: 3, created: 200 }];
+        let terms = [Term { number: 1, tag: TAG, created: 100 }, Term { number: 3, tag: [9; TAG_BYTES], created: 200 }];
         let used = |encryptions, last| TermUse { encryptions, last_encryption: last, ..TermUse::default() };
         let first = status(uid(), 1, &terms[..1], &Value::Null, &BTreeMap::from([(1, used(2, Some(150)))]), 150, shown);
-        let first_id = format!("sr1:{UID}:1");
+        let first_id = format!("sr1:{UID}:1:{SHOWN}");
         assert_eq!(first["currentKeyID"], first_id.as_str());
         assert_eq!(first["terms"][0]["encryptions"], 2);
         assert_eq!(last_seen(&first, &first_id), None, "the current term cannot be retired");
         let later = BTreeMap::from([(1, used(1, Some(120))), (9, used(1, Some(999)))]);
         let second = status(uid(), 2, &terms, &first, &later, 300, shown);
-        assert_eq!(second["currentKeyID"], format!("sr1:{UID}:3"));
+        assert_eq!(second["currentKeyID"], format!("sr1:{UID}:3:{}", "09".repeat(TAG_BYTES)));
         assert_eq!(second["terms"].as_array().unwrap().len(), 2);
         assert_eq!(second["terms"][0]["encryptions"], 3);
         assert_eq!(second["terms"][0]["lastEncryptionTime"], shown(150));

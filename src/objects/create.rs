@@ -58,8 +58,8 @@ impl Objects {
             if !errors.is_empty() {
                 return Err(Error::Invalid(Resource::new(kind, &name), errors));
             }
-            self.begin_kms_key(kind, object);
-            let change = Change::create(kind, request.namespace(), object);
+            let terms = self.begin_kms_key(kind, object)?;
+            let change = Change::create(kind, request.namespace(), object).with_state(terms);
             let change = self.chronicled(request, change, None, Some(object))?;
             match self.commit(request, change, options.dry_run).await {
                 Ok(Outcome::Stored(loaded)) => return Ok(Created::Stored(loaded)),

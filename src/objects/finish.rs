@@ -12,6 +12,7 @@ use super::{Error, Objects, Request, Resource, record};
 use crate::audit;
 use crate::model::age::parse_rfc3339;
 use crate::model::kinds::{self, Kind};
+use crate::model::kms_key::kms_key_state_key;
 use crate::model::user::password_state_key;
 use crate::store::{CommitError, Expect, Flags, Group, Mutation, StateChange};
 
@@ -172,8 +173,8 @@ impl Objects {
         if kind.id == kinds::USER.id && change.plain.is_none() {
             state.push(StateChange::remove(password_state_key(&uid_text(&change.uid))));
         }
-        if kind.id == kinds::KMS_KEY.id && (change.plain.is_none() || matches!(change.expect, Expect::Absent)) {
-            state.push(self.kms_key_state(&uid_text(&change.uid), change.plain.is_none())?);
+        if kind.id == kinds::KMS_KEY.id && change.plain.is_none() {
+            state.push(StateChange::remove(kms_key_state_key(&uid_text(&change.uid))));
         }
         state.extend(self.record_of_deletion(kind, &namespace, &name, change.expect, change.plain.is_none()));
         let mut mutations = vec![change.mutation()];

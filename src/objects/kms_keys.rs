@@ -13,11 +13,10 @@ use super::live::{Loaded, read_error};
 use super::update::MODIFIED;
 use super::{Error, Objects, Request, Resource};
 use crate::clock::rfc3339;
-use crate::crypto::KmsRing;
+use crate::crypto::{KmsRing, KmsTermInfo};
 use crate::model::kinds::{KMS_KEY, Kind, SERVICE_ACCOUNT};
 use crate::model::kms_key::{KeyId, Retirement, Spec, Term, TermUse, kms_key_state_key, last_seen, status};
 use crate::rbac::Permit;
-use crate::sensitive::SecretBytes;
 use crate::store::StateChange;
 
 /// Attempts at a change of an object that changes under it.
@@ -66,7 +65,7 @@ impl Objects {
         let loaded = self.load(&KMS_KEY, name, entry.revision)?;
         let ring = self.kms_ring(&loaded)?;
         let (uid, uid_text) = (loaded.row_uid(), loaded.uid());
-        let current_key_id = KeyId { uid, term: ring.current() }.to_string();
+        let current_key_id = key_id(uid, ring.current()).to_string();
         Ok(KmsKey { uid, uid_text, current_key_id, ring })
     }
 
@@ -176,28 +175,40 @@ impl Objects {
         stored.as_ref().and_then(KmsRing::decode).ok_or_else(damaged)
     }
 
-    /// What a new KMSKey says of its first term. The term itself is made when it is committed.
-    pub(super) fn begin_kms_key(&self, kind: &'static Kind, object: &mut Value) {
+    /// Makes the first term of a new KMSKey and says so in its status; the store's own value that comes with it.
+    pub(super) fn begin_kms_key(&self, kind: &'static Kind, object: &mut Value) -> Result<Vec<StateChange>, Error> {
         if kind.id != KMS_KEY.id {
-            return;
+            return Ok(Vec::new());
         }
-        let (now, uid) = (self.clock.unix_seconds(), text(object, "uid").and_then(parse_uid).unwrap_or_default());
-        let terms = [Term { number: 1, created: now }];
-        let status = status(uid, generation(object), &terms, &Value::Null, &BTreeMap::new(), now, rfc3339);
+        let uid = text(object, "uid").unwrap_or_default().to_owned();
+        let (now, row_uid) = (self.clock.unix_seconds(), parse_uid(&uid).unwrap_or_default());
+        let ring = KmsRing::make(now).map_err(|_| Error::Internal("no randomness"))?;
+        let status = kms_status(row_uid, object, &ring, &Value::Null, &BTreeMap::new(), now);
         if let Some(fields) = object.as_object_mut() {
             fields.insert("status".to_owned(), status);
         }
+        Ok(vec![StateChange::put(kms_key_state_key(&uid), ring.encode())])
     }
+}
 
-    /// The store's own value that comes or goes with a KMSKey.
-    pub(super) fn kms_key_state(&self, uid: &str, is_deletion: bool) -> Result<StateChange, Error> {
-        let key = kms_key_state_key(uid);
-        if is_deletion {
-            return Ok(StateChange::remove(key));
+/// The key id of a term.
+fn key_id(uid: [u8; 16], term: KmsTermInfo) -> KeyId {
+    KeyId { uid, term: term.number, tag: term.tag }
+}
+
+impl KmsKey {
+    /// The term of a key id. An error says why there is none.
+    pub fn term(&self, id: KeyId) -> Result<u32, &'static str> {
+        if id.uid != self.uid {
+            return Err("the key has no term of this key id");
         }
-        let ring = KmsRing::make(self.clock.unix_seconds()).map_err(|_| Error::Internal("no randomness"))?;
-        let content: SecretBytes = ring.encode();
-        Ok(StateChange::put(key, content))
+        match self.ring.terms().find(|term| term.number == id.term) {
+            Some(term) if term.tag == id.tag => Ok(term.number),
+            None if id.term <= self.ring.current().number => Err("the key has no term of this key id: it was retired"),
+            _ => Err(
+                "the key id is of another key, a term that a lost copy of this room has made: restore the backup or the database that has it",
+            ),
+        }
     }
 }
 
@@ -220,10 +231,10 @@ fn retire(
 ) -> Result<(), Error> {
     let key_id = retirement.key_id.to_string();
     let refuse = |why: String| Err(Error::Conflict(request.resource()?, why));
-    if retirement.key_id.uid != uid || !ring.terms().any(|term| term.id == retirement.key_id.term) {
+    if !ring.terms().any(|term| self::key_id(uid, term) == retirement.key_id) {
         return refuse(format!("it has no term {key_id}"));
     }
-    if retirement.key_id.term == ring.current() {
+    if retirement.key_id.term == ring.current().number {
         return refuse(format!("{key_id} is its current term: rotate the key first"));
     }
     let seen = last_seen(status, &key_id).unwrap_or(now);
@@ -249,8 +260,10 @@ fn kms_status(
     used: &BTreeMap<u32, TermUse>,
     now: i64,
 ) -> Value {
-    let terms: Vec<Term> =
-        ring.terms().map(|term| Term { number: term.id, created: term.created_unix_seconds }).collect();
+    let terms: Vec<Term> = ring
+        .terms()
+        .map(|term| Term { number: term.number, tag: term.tag, created: term.created_unix_seconds })
+        .collect();
     status(uid, generation(object), &terms, former, used, now, rfc3339)
 }
 

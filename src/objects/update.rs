@@ -219,8 +219,8 @@ impl Objects {
         if !errors.is_empty() {
             return Err(Error::Invalid(Resource::new(kind, &name_of(object)), errors));
         }
-        self.begin_kms_key(kind, object);
-        let change = Change::create(kind, create.namespace(), object);
+        let terms = self.begin_kms_key(kind, object)?;
+        let change = Change::create(kind, create.namespace(), object).with_state(terms);
         let change = self.chronicled(create, change, None, Some(object))?;
         Ok(match self.commit(create, change, options.dry_run).await? {
             Outcome::Stored(object) => Updated::Stored { object, created: true },

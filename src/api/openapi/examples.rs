@@ -18,7 +18,8 @@ const UID: &str = "4e8a7b52-6d3c-4f19-9a0b-2c1d5e7f8a90";
 const SERIAL: &str = "4f0c6d1e2b7a4938a5d2c1b0e9f86734";
 const CREATED: &str = "2026-01-15T09:30:00Z";
 /// A key id of a KMSKey.
-const KMS_KEY_ID: &str = "sr1:0d1c7f52-3f86-4c1c-9c54-4e8a7b52a6f0:1";
+const KMS_KEY_ID: &str = "sr1:0d1c7f52-3f86-4c1c-9c54-4e8a7b52a6f0:1:3f9a61c20b7de845";
+const KMS_NEXT_KEY_ID: &str = "sr1:0d1c7f52-3f86-4c1c-9c54-4e8a7b52a6f0:2:c41be7023a95d86f";
 /// What was encrypted under it.
 const KMS_CIPHERTEXT: &str = "AQEAAAABd2VsbCwgdGhpcyBpcyBhbiBleGFtcGxlIGFuZCBkb2VzIG5vdCBvcGVu";
 /// Two hours later.
@@ -241,7 +242,7 @@ fn answered(kind: &Kind) -> Value {
         }
         "KMSKeyRetirement" => {
             metadata = json!({"name": "etcd", "creationTimestamp": CREATED});
-            (input(kind).get("spec").cloned(), json!({"keyIDs": ["sr1:0d1c7f52-3f86-4c1c-9c54-4e8a7b52a6f0:2"]}))
+            (input(kind).get("spec").cloned(), json!({"keyIDs": [KMS_NEXT_KEY_ID]}))
         }
         "KMSEncryption" => {
             metadata = json!({"name": "etcd", "creationTimestamp": CREATED});

@@ -52,6 +52,8 @@ impl Restore {
             "{}{home} goes on from it, behind revision {}.\n{kept}\
              Tokens and sessions of before have ended; watches and lists that go on from before are answered 410, and begin anew.\n\
              Passwords, roles, and certificates that were revoked since, are those of the backup: look them over.\n\
+             What clusters encrypted with terms of KMSKeys that were made since cannot be read with it: restart none of their API \
+             servers before every Secret there was written anew.\n\
              Start the server with what opens the backup. Where Secrets are sent to clusters, start it with --no-sync, and see \
              `strongroom sync plan` first: the backup's values would replace newer ones there.\n",
             described(&restored.manifest),

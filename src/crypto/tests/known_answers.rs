@@ -91,9 +91,11 @@ fn what_a_kms_key_encrypts_matches_its_known_answers() {
     for case in Case::all(include_str!("../../../tests/it/crypto/kms-v1.txt")) {
         let ring = KmsRing::decode(&secret(&case.bytes("ring"))).unwrap();
         assert_eq!(plain(&ring.encode()), case.bytes("ring"));
-        let (uid, term) = (case.array("uid"), case.number("term"));
+        let (uid, term): (_, u32) = (case.array("uid"), case.number("term"));
         let binding = KmsBinding { store_id: case.array("store_id"), uid: &uid, key_id: case.text("key_id") };
-        assert_eq!(ring.current(), term);
+        assert_eq!(ring.current().number, term);
+        assert_eq!(hex::encode(ring.current().tag), case.value("tag"));
+        assert!(case.text("key_id").ends_with(&format!(":{term}:{}", case.value("tag"))));
         let (plain_bytes, sealed) = (case.bytes("plain"), case.bytes("sealed"));
         assert_eq!(ring.seal_with(&binding, &plain_bytes, &case.array("nonce")).unwrap(), sealed);
         assert_eq!(plain(&ring.open(&binding, term, &sealed).unwrap()), plain_bytes);

@@ -36,7 +36,7 @@ fn a_key_is_rotated_reported_and_its_terms_are_retired_by_command() {
     let mut plugin = lender.plugin();
     let first = plugin.encrypt(b"seed").unwrap().key_id;
     let (printed, code) = strongroom(&["kms", "rotate", "etcd", "--home", &home]);
-    assert!(code == 0 && printed.contains(":2 from now on"), "{code} {printed}");
+    assert!(code == 0 && printed.contains(":2:") && printed.contains(" from now on"), "{code} {printed}");
     lender.until_terms(|terms| terms[0]["encryptions"] == 1);
     let (printed, code) = strongroom(&["kms", "report", "etcd", "--home", &home]);
     assert_eq!(code, 0, "{printed}");

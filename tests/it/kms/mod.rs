@@ -4,6 +4,7 @@ mod cluster;
 mod commands;
 mod keys;
 mod plugin;
+mod restored;
 
 use std::path::PathBuf;
 

@@ -54,8 +54,11 @@ fn what_is_encrypted_is_decrypted_under_its_own_key_id_alone() {
     assert_eq!(plugin.decrypt(&second.ciphertext, &second_id).unwrap(), seed);
     assert_eq!(code(plugin.decrypt(&first.ciphertext, &second_id)), INVALID);
     assert_eq!(code(plugin.decrypt(&second.ciphertext, &first.key_id)), INVALID);
-    let unknown = first.key_id.replace(":1", ":9");
-    for wrong in ["", "sr1:x:1", &unknown, "sr1:00000000-0000-4000-8000-000000000000:1"] {
+    let unknown = first.key_id.replace(":1:", ":9:");
+    let untagged = first.key_id.rsplit_once(':').unwrap().0.to_owned();
+    let other_tag = format!("{untagged}:0123456789abcdef");
+    let other_key = "sr1:00000000-0000-4000-8000-000000000000:1:0123456789abcdef";
+    for wrong in ["", "sr1:x:1", &unknown, &untagged, &other_tag, other_key] {
         assert_eq!(code(plugin.decrypt(&first.ciphertext, wrong)), NOT_FOUND, "{wrong}");
     }
     let mut changed = first.ciphertext.clone();
