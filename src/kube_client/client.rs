@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use kube::Config;
 use kube::client::Body;
 use secrecy::SecretString;
@@ -27,7 +28,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 /// For what the server makes first.
 const MAKING_TIMEOUT: Duration = Duration::from_hours(1);
-const ANSWER_MAX_BYTES: u64 = 64 * 1024 * 1024;
+const ANSWER_MAX_BYTES: usize = 64 * 1024 * 1024;
 const LINE_MAX_BYTES: u64 = 1024 * 1024;
 const USER_AGENT: &str = concat!("strongroom/", env!("CARGO_PKG_VERSION"));
 
@@ -198,13 +199,19 @@ impl Client {
         let response = response.map_err(|error| ConnectError::of_kube(&self.server, &error))?;
         // From here on there is an answer.
         let head = Head::of(&response);
-        if head.length.is_some_and(|length| length > ANSWER_MAX_BYTES) {
+        if head.length.is_some_and(|length| length > ANSWER_MAX_BYTES as u64) {
             return Err(ConnectError::TooLong(server));
         }
-        let Ok(bytes) = tokio::time::timeout_at(end, response.into_body().collect_bytes()).await else {
+        // What comes in chunks has no length that could be looked at before.
+        let bounded = Limited::new(response.into_body(), ANSWER_MAX_BYTES);
+        let Ok(collected) = tokio::time::timeout_at(end, bounded.collect()).await else {
             return Err(ConnectError::Stalled { server, seconds });
         };
-        let bytes = bytes.map_err(|error| ConnectError::broken_off(&self.server, &error))?;
+        let bytes = match collected {
+            Ok(collected) => collected.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => return Err(ConnectError::TooLong(server)),
+            Err(error) => return Err(ConnectError::broken_off(&self.server, &*error)),
+        };
         let Head { code, retry_after_seconds, warnings, .. } = head;
         Ok(Answer { code, retry_after_seconds, warnings, body: take(bytes) })
     }
@@ -350,6 +357,35 @@ mod tests {
             let error = bearer(&SecretBytes::new(token.to_vec())).err().unwrap().to_string();
             assert!(error.contains("the token") && !error.contains("sr"), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_answer_in_chunks_without_end_is_given_up_at_the_bound() {
+        use std::io::{BufRead as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let sending = std::thread::spawn(move || {
+            let mut stream = std::io::BufReader::new(listener.accept().unwrap().0);
+            let mut line = String::new();
+            while stream.read_line(&mut line).unwrap() > 2 {
+                line.clear();
+            }
+            let stream = stream.get_mut();
+            write!(stream, "HTTP/1.1 200 x\r\ntransfer-encoding: chunked\r\n\r\n").unwrap();
+            let chunk = [b"100000\r\n".as_slice(), &[b' '; 1 << 20], b"\r\n"].concat();
+            let mut sent = 0;
+            while stream.write_all(&chunk).is_ok() {
+                sent += 1 << 20;
+            }
+            sent
+        });
+        let client = Client::of_loopback(address).unwrap();
+        let refused = client.request(Request::get("/".to_owned())).await.err().unwrap();
+        assert!(matches!(refused, ConnectError::TooLong(_)), "{refused}");
+        drop(client);
+        // What was on its way is more than what was taken, but not by much. The connection ends while this waits.
+        let sent = tokio::task::spawn_blocking(|| sending.join().unwrap()).await.unwrap();
+        assert!(sent < 2 * ANSWER_MAX_BYTES);
     }
 
     #[test]

@@ -18,11 +18,11 @@ use crate::cli::output::{Table, list_at, print, text_at};
 use crate::config::{ConfigError, ServerUrl};
 use crate::kms::Stored;
 use crate::kms::etcd::{Found, read_snapshot};
-use crate::kube_client::{Certificate, Client, Endpoint, Request};
+use crate::kube_client::{Certificate, Client, ConnectError, Endpoint, Request};
 use crate::sensitive::Document;
 
 const RANGE: &str = "/v3/kv/range";
-/// Objects of one answer.
+/// Objects of one answer at most; fewer where they are so long that it would be too long.
 const PAGE: u32 = 250;
 const FILE_MAX_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -139,13 +139,19 @@ impl Check {
     async fn pages(&self, client: &Client) -> Result<Found, CliError> {
         let mut found = Found::default();
         let end = STANDARD.encode(after(self.prefix.as_bytes()));
-        let (mut from, mut revision) = (self.prefix.clone().into_bytes(), String::new());
+        let (mut from, mut revision, mut limit) = (self.prefix.clone().into_bytes(), String::new(), PAGE);
         loop {
-            let mut asked = json!({"key": STANDARD.encode(&from), "range_end": end, "limit": PAGE});
+            let mut asked = json!({"key": STANDARD.encode(&from), "range_end": end, "limit": limit});
             if let (false, Some(fields)) = (revision.is_empty(), asked.as_object_mut()) {
                 fields.insert("revision".to_owned(), revision.clone().into());
             }
-            let answer = client.request(Request::post(RANGE, body(&Document::new(asked)))).await?;
+            let answer = match client.request(Request::post(RANGE, body(&Document::new(asked)))).await {
+                Err(ConnectError::TooLong(_)) if limit > 1 => {
+                    limit /= 2;
+                    continue;
+                }
+                answer => answer?,
+            };
             if answer.code != 200 {
                 let text = format!("the etcd answered with {}: is this its client address?", answer.code);
                 return Err(CliError::NotDone(text));

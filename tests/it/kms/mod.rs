@@ -1,5 +1,6 @@
 //! Keys that are lent to clusters: KMSKeys, the plugin's socket, and a genuine API server that encrypts with it.
 
+mod check;
 mod cluster;
 mod commands;
 mod keys;
