@@ -17,7 +17,6 @@ use super::validation::{list, text};
 const PREFIX: &str = "sr1:";
 const ROTATE_AFTER_MIN: Duration = Duration::from_hours(1);
 const UNSEEN_MIN: Duration = Duration::from_mins(1);
-const UNSEEN: Duration = Duration::from_hours(24);
 const CURRENT: &str = "Current";
 const DECRYPT_ONLY: &str = "DecryptOnly";
 
@@ -25,6 +24,10 @@ const DECRYPT_ONLY: &str = "DecryptOnly";
 pub fn kms_key_state_key(uid: &str) -> String {
     format!("kmskey/{uid}")
 }
+
+/// For how long a term must not have been seen, where nothing else is said. kube-apiserver keeps what it has decrypted for 24
+/// hours, and a write renews that: a term in full use may be unseen for a day. Two of them, and an hour for its clock.
+pub const UNSEEN: Duration = Duration::from_hours(49);
 
 /// Bytes of a term's tag.
 pub const TAG_BYTES: usize = 8;
@@ -276,7 +279,7 @@ mod tests {
                 .map_err(|errors| errors.iter().map(|error| error.field.clone()).collect::<Vec<_>>())
         };
         let parsed = parse(json!({"keyID": id.to_string()})).unwrap();
-        assert_eq!(parsed, Retirement { key_id: id, unseen_for: Duration::from_hours(24) });
+        assert_eq!(parsed, Retirement { key_id: id, unseen_for: Duration::from_hours(49) });
         assert_eq!(parse(json!({"keyID": id.to_string(), "unseenFor": "90m"})).unwrap().unseen_for.as_secs(), 5_400);
         assert_eq!(parse(json!({})), Err(vec!["spec.keyID".to_owned()]));
         assert_eq!(

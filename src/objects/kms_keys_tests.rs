@@ -93,7 +93,7 @@ impl Home {
 
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "the test looks at what it encrypted")]
-async fn a_term_that_was_not_seen_for_a_day_is_retired_and_its_ciphertexts_with_it() {
+async fn a_term_that_was_not_seen_for_two_days_is_retired_and_its_ciphertexts_with_it() {
     let home = Home::make(json!({})).await;
     let key = home.open();
     let first = key.current_key_id.clone();
@@ -104,9 +104,9 @@ async fn a_term_that_was_not_seen_for_a_day_is_retired_and_its_ciphertexts_with_
     let second = home.rotate().await;
     // When it was superseded counts, not when it was made.
     assert!(home.retire(&first).await.unwrap_err().contains("not long enough ago"));
-    home.pass(23);
+    home.pass(25);
     home.note(&key.uid, 1).await.unwrap();
-    home.pass(23);
+    home.pass(48);
     assert!(home.retire(&first).await.unwrap_err().contains("not long enough ago"));
     assert_eq!(home.open().ring.open(&id(&first), 1, &sealed).unwrap().expose(), b"seed");
     home.pass(1);

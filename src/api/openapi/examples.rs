@@ -122,7 +122,7 @@ pub fn input(kind: &Kind) -> Value {
             "firstTimestamp": CREATED, "lastTimestamp": CREATED, "count": 1, "type": "Normal",
         }),
         "KMSKey" => json!({"spec": {"rotateAfter": "2160h"}}),
-        "KMSKeyRetirement" => json!({"spec": {"keyID": KMS_KEY_ID, "unseenFor": "24h"}}),
+        "KMSKeyRetirement" => json!({"spec": {"keyID": KMS_KEY_ID, "unseenFor": "49h"}}),
         "KMSEncryption" => json!({"spec": {"plaintext": "c2VlZA=="}}),
         "KMSDecryption" => json!({"spec": {"ciphertext": KMS_CIPHERTEXT, "keyID": KMS_KEY_ID}}),
         "SecretSyncRendering" => json!({"spec": {"cluster": name(&kinds::CLUSTER)}}),

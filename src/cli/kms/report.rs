@@ -10,10 +10,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::Environment;
 use crate::kube_client::{Request, encode_segment};
 use crate::model::age::parse_rfc3339;
-use crate::model::kms_key::last_seen;
-
-/// What a retirement asks for where nothing is said.
-const UNSEEN_SECONDS: i64 = 24 * 3600;
+use crate::model::kms_key::{UNSEEN, last_seen};
 
 /// Options of `kms report`.
 #[derive(Args)]
@@ -31,6 +28,8 @@ impl Report {
         let key = connection.object(Request::get(format!("{KEYS}/{}", encode_segment(&self.key))))?;
         let status = key.expose().get("status").cloned().unwrap_or_default();
         let now = SystemClock.unix_seconds();
+        let unseen = i64::try_from(UNSEEN.as_secs()).unwrap_or(i64::MAX);
+        let in_use = format!("no: in use within {} h", UNSEEN.as_secs() / 3600);
         let mut table = Table::new(&["KEY ID", "STATE", "CREATED", "ENCRYPTIONS", "DECRYPTIONS", "SEEN", "RETIRE"]);
         for term in list_at(&status, "/terms") {
             let count = |pointer: &str| term.pointer(pointer).and_then(serde_json::Value::as_u64).unwrap_or_default();
@@ -40,7 +39,7 @@ impl Report {
             let id = text_at(term, "/keyID");
             let may_retire = match last_seen(&status, id) {
                 None => "no: it encrypts",
-                Some(seen) if now.saturating_sub(seen) < UNSEEN_SECONDS => "no: in use within a day",
+                Some(seen) if now.saturating_sub(seen) < unseen => in_use.as_str(),
                 Some(_) => "yes, if nothing is left under it",
             };
             table.row([

@@ -27,7 +27,7 @@ pub struct Retire {
     key: String,
     /// Key id of the term, as `kms report` shows it
     key_id: String,
-    /// For how long it must not have been seen, as Go writes a length of time [default: 24h]
+    /// For how long it must not have been seen, as Go writes a length of time [default: 49h]
     #[arg(long, value_name = "DURATION")]
     unseen_for: Option<String>,
     #[command(flatten)]

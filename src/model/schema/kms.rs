@@ -143,7 +143,7 @@ pub static KMS_KEY_RETIREMENT_SPEC: Message = Message {
             2,
             Type::String,
             "string",
-            "For how long it must have been neither current nor used, as Go writes a length of time: 24h if nothing is given; 1m at least.",
+            "For how long it must have been neither current nor used, as Go writes a length of time: 49h if nothing is given; 1m at least.",
         ),
     ],
     atomic: false,

@@ -48,7 +48,7 @@ fn a_key_is_rotated_reported_and_its_terms_are_retired_by_command() {
     assert_eq!(rows[0], ["KEY ID", "STATE", "CREATED", "ENCRYPTIONS", "DECRYPTIONS", "SEEN", "RETIRE"]);
     assert_eq!(
         (rows[1][0], rows[1][1], rows[1][3], rows[1][6]),
-        (first.as_str(), "DecryptOnly", "1", "no: in use within a day")
+        (first.as_str(), "DecryptOnly", "1", "no: in use within 49 h")
     );
     assert_eq!((rows[2][1], rows[2][5], rows[2][6]), ("Current", "never", "no: it encrypts"));
     let (printed, code) = strongroom(&["kms", "retire", "etcd", &first, "--home", &home]);
