@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::admission::names_values;
 use super::create::{Created, name_of, remove, set, text};
 use super::finish::{Change, Outcome};
+use super::kms_keys::may_delete;
 use super::live::Loaded;
 use super::patch::{self, PatchError};
 use super::{Error, Objects, Request, Resource, fields};
@@ -297,6 +298,8 @@ impl Objects {
         }
         let finalized = text(object, "deletionTimestamp").is_some() && finalizers_left(kind, object) == 0;
         let change = if finalized {
+            // It may have become forbidden while finalizers held the object.
+            may_delete(kind, request.permit.name(), object)?;
             Change::finalize(kind, request.namespace(), object, live.loaded.row_revision())
         } else {
             Change::replace(kind, request.namespace(), object, live.loaded.row_revision())

@@ -48,6 +48,31 @@ fn a_key_is_deleted_only_if_it_says_so() {
 }
 
 #[test]
+fn a_key_whose_finalizers_go_is_not_destroyed_once_that_is_forbidden_again() {
+    let mut lender = Lender::start();
+    let made = lender.plugin().encrypt(b"seed").unwrap();
+    let path = format!("{KEYS}/etcd");
+    let mut patch = |body: &serde_json::Value| {
+        let body = body.to_string();
+        lender.admin.typed("PATCH", &path, "application/merge-patch+json", body.as_bytes())
+    };
+    patch(&json!({"metadata": {"finalizers": ["example.com/held"]}, "spec": {"allowDeletion": true}})).ok();
+    lender.admin.delete(&path).ok();
+    let mut patch = |body: &serde_json::Value| {
+        let body = body.to_string();
+        lender.admin.typed("PATCH", &path, "application/merge-patch+json", body.as_bytes())
+    };
+    patch(&json!({"spec": {"allowDeletion": false}})).ok();
+    let refused = patch(&json!({"metadata": {"finalizers": null}}));
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    assert!(refused.text().contains("set spec.allowDeletion"), "{}", refused.text());
+    assert_eq!(lender.plugin().decrypt(&made.ciphertext, &made.key_id).unwrap(), b"seed");
+    let both = json!({"metadata": {"finalizers": null}, "spec": {"allowDeletion": true}}).to_string();
+    lender.admin.typed("PATCH", &path, "application/merge-patch+json", both.as_bytes()).ok();
+    assert_eq!(lender.admin.get(&path).status, 404);
+}
+
+#[test]
 fn a_term_is_retired_only_when_it_was_not_seen_for_long() {
     let mut lender = Lender::start();
     let mut plugin = lender.plugin();
