@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
@@ -26,6 +26,10 @@ use crate::server::unix_socket::bind_for;
 
 /// A refused credential is read anew so often: it may have been renewed in its file.
 const RENEW: Duration = Duration::from_secs(5);
+
+/// What an account that may was found to be allowed is believed for so long.
+const RIGHTS: Duration = Duration::from_mins(1);
+const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
 
 /// Options of `kms serve`.
 #[derive(Args)]
@@ -77,8 +81,11 @@ struct Remote(Arc<Inner>);
 
 struct Inner {
     options: ConnectionOptions,
+    key: String,
     path: String,
     client: Mutex<(Arc<Client>, Instant)>,
+    /// When the account was last seen to have all rights that it needs.
+    may_since: Mutex<Option<Instant>>,
 }
 
 impl Remote {
@@ -86,7 +93,8 @@ impl Remote {
     fn new(options: ConnectionOptions, key: &str) -> Result<Self, CliError> {
         let client = Arc::new(options.client(&Environment::of_process())?);
         let path = format!("{KEYS}/{}", encode_segment(key));
-        Ok(Self(Arc::new(Inner { options, path, client: Mutex::new((client, Instant::now())) })))
+        let client = Mutex::new((client, Instant::now()));
+        Ok(Self(Arc::new(Inner { options, key: key.to_owned(), path, client, may_since: Mutex::default() })))
     }
 
     async fn client(&self) -> Arc<Client> {
@@ -134,6 +142,47 @@ impl Remote {
         Err(Failure::new(FailureKind::Denied, "the server does not accept the credential"))
     }
 
+    /// Whether the account may encrypt and decrypt. Reading the key, which is another right, says nothing of that.
+    #[expect(clippy::disallowed_methods, reason = "a review holds no secret")]
+    async fn rights(&self) -> Result<(), Failure> {
+        let mut since = self.0.may_since.lock().await;
+        if since.is_some_and(|since| since.elapsed() < RIGHTS) {
+            return Ok(());
+        }
+        let key = &self.0.key;
+        for verb in ["encrypt", "decrypt"] {
+            // The right to the key, and that to ask for it over HTTP.
+            for (verb, subresource) in [(verb, ""), ("create", verb)] {
+                let wanted = json!({
+                    "group": "strongroom.dev", "resource": "kmskeys", "subresource": subresource, "name": key, "verb": verb,
+                });
+                let review = json!({
+                    "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+                    "spec": {"resourceAttributes": wanted},
+                });
+                let answer = self.ask(|| Request::post(REVIEWS, body(&Document::new(review.clone())))).await?;
+                if answer.expose().pointer("/status/allowed").and_then(Value::as_bool) != Some(true) {
+                    let of =
+                        if subresource.is_empty() { "kmskeys".to_owned() } else { format!("kmskeys/{subresource}") };
+                    let text =
+                        format!("the account of `kms serve` cannot {verb} resource \"{of}\" of the name {key:?}");
+                    return Err(Failure::new(FailureKind::Denied, text));
+                }
+            }
+        }
+        *since = Some(Instant::now());
+        Ok(())
+    }
+
+    /// What was asked of the key. A refusal means that its rights are others now.
+    async fn ask_of_key(&self, request: impl Fn() -> Request) -> Result<Document, Failure> {
+        let answer = self.ask(request).await;
+        if matches!(&answer, Err(failure) if failure.kind == FailureKind::Denied) {
+            *self.0.may_since.lock().await = None;
+        }
+        answer
+    }
+
     fn post(&self, call: &str, object: &Document) -> Request {
         Request::post(format!("{}/{call}", self.0.path), body(object))
     }
@@ -143,6 +192,7 @@ impl Provider for Remote {
     #[expect(clippy::disallowed_methods, reason = "a KMSKey's object holds no secret")]
     async fn status(&self) -> Result<String, Failure> {
         let key = self.ask(|| Request::get(self.0.path.as_str())).await?;
+        self.rights().await?;
         let id = text_at(key.expose(), "/status/currentKeyID").to_owned();
         if id.is_empty() { Err(Failure::new(FailureKind::Internal, "the key has no key id")) } else { Ok(id) }
     }
@@ -154,7 +204,7 @@ impl Provider for Remote {
             let object = json!({"spec": {"plaintext": plaintext.as_str(), "uid": origin.request_uid}});
             self.post("encrypt", &Document::new(object))
         };
-        let answer = self.ask(request).await?;
+        let answer = self.ask_of_key(request).await?;
         let ciphertext = STANDARD.decode(text_at(answer.expose(), "/status/ciphertext"));
         let ciphertext = ciphertext.map_err(|_| Failure::new(FailureKind::Internal, "no ciphertext was answered"))?;
         Ok(Encrypted { ciphertext, key_id: text_at(answer.expose(), "/status/keyID").to_owned() })
@@ -167,7 +217,7 @@ impl Provider for Remote {
             let object = json!({"spec": {"ciphertext": ciphertext, "keyID": key_id, "uid": origin.request_uid}});
             self.post("decrypt", &Document::new(object))
         };
-        let answer = self.ask(request).await?;
+        let answer = self.ask_of_key(request).await?;
         let told = text_at(answer.expose(), "/status/plaintext");
         let mut plain = Zeroizing::new(Vec::with_capacity(told.len()));
         STANDARD

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::Lender;
-use crate::support::actors::{bind, token_of};
+use crate::support::actors::{bind, role, rule, token_of};
 use crate::support::clients::{eventually, run, wait};
 use crate::support::kms::Plugin;
 
@@ -137,6 +137,18 @@ fn a_plugin_somewhere_else_encrypts_as_its_account_and_outlives_the_server() {
     assert!(plugin.status().healthz.contains("kmskeys"), "{:?}", plugin.status());
     bind(&mut admin, "", "kms", "ClusterRole/system:strongroom:kms-plugin", "ServiceAccount/lent/kms");
     plugin.encrypt(b"seed").unwrap();
+
+    // Reading the key is not using it, and using it takes the right to ask for that.
+    admin.delete("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/kms").ok();
+    role(&mut admin, "", "reads", &[rule(&["get"], "strongroom.dev", &["kmskeys"])]);
+    bind(&mut admin, "", "reads", "ClusterRole/reads", "ServiceAccount/lent/kms");
+    assert_eq!(plugin.encrypt(b"seed").unwrap_err().code, 7);
+    assert!(plugin.status().healthz.contains("cannot encrypt resource \"kmskeys\""), "{:?}", plugin.status());
+    role(&mut admin, "", "uses", &[rule(&["encrypt", "decrypt"], "strongroom.dev", &["kmskeys"])]);
+    bind(&mut admin, "", "uses", "ClusterRole/uses", "ServiceAccount/lent/kms");
+    assert!(plugin.status().healthz.contains("cannot create resource \"kmskeys/encrypt\""), "{:?}", plugin.status());
+    bind(&mut admin, "", "kms", "ClusterRole/system:strongroom:kms-plugin", "ServiceAccount/lent/kms");
+    assert_eq!(plugin.status().healthz, "ok");
 
     let pid = process.0.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
