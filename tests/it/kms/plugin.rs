@@ -1,6 +1,8 @@
 //! The socket: who may connect, as whom it acts, what is recorded, and that nothing is lost by a restart.
 
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -132,6 +134,22 @@ fn it_acts_as_its_account_and_every_use_is_recorded() {
     assert_eq!(event["annotations"]["strongroom.dev/kms-key-id"], made.key_id.as_str());
     assert_eq!(event["annotations"]["strongroom.dev/kms-request-uid"], "a-request");
     assert!(event["sourceIPs"][0].as_str().unwrap().starts_with("unix:"));
+}
+
+#[test]
+fn connections_that_say_nothing_keep_nobody_out() {
+    let lender = Lender::start();
+    let mut silent: Vec<UnixStream> = (0..64).map(|_| UnixStream::connect(lender.socket()).unwrap()).collect();
+    for stream in &mut silent {
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        // Closed, or reset: not kept.
+        let read = stream.read(&mut [0]);
+        assert!(
+            read.as_ref().map_or_else(|error| error.kind() == ErrorKind::ConnectionReset, |read| *read == 0),
+            "{read:?}"
+        );
+    }
+    assert_eq!(lender.plugin().status().healthz, "ok");
 }
 
 #[test]
