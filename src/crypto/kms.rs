@@ -21,6 +21,9 @@ use crate::sensitive::SecretBytes;
 /// Bytes of a ciphertext besides those of the plaintext.
 pub const KMS_OVERHEAD_BYTES: usize = 2 + 4 + NONCE_BYTES + TAG_BYTES;
 
+/// Terms of one KMSKey at a time.
+pub const KMS_TERMS_MAX: usize = 256;
+
 const SUBJECT: &str = "what a KMSKey encrypted";
 /// Bytes of what tells a term from any other of its number.
 pub const KMS_TAG_BYTES: usize = 8;
@@ -87,6 +90,9 @@ impl KmsRing {
 
     /// Makes a new term, which encrypts from now on, and returns its number.
     pub fn rotate(&mut self, now_unix_seconds: i64) -> Result<u32, SealError> {
+        if self.older.len() + 1 >= KMS_TERMS_MAX {
+            return Err(SealError::TermsExhausted);
+        }
         let number = self.current.info.number.checked_add(1).ok_or(SealError::TermsExhausted)?;
         let next = KmsTerm::new(number, now_unix_seconds, KeyBytes::make()?);
         self.older.push(std::mem::replace(&mut self.current, next));
@@ -234,6 +240,18 @@ mod tests {
         assert_eq!((ring.rotate(1), restored.rotate(1)), (Ok(2), Ok(2)));
         assert_ne!(ring.current().tag, restored.current().tag);
         assert_eq!(KmsRing::decode(&ring.encode()).unwrap().current(), ring.current());
+    }
+
+    #[test]
+    fn a_key_has_so_many_terms_until_some_are_forgotten() {
+        let mut ring = KmsRing::make(0).unwrap();
+        for _ in 1..KMS_TERMS_MAX {
+            ring.rotate(1).unwrap();
+        }
+        assert_eq!(ring.rotate(2), Err(SealError::TermsExhausted));
+        assert_eq!(KmsRing::decode(&ring.encode()).unwrap().terms().count(), KMS_TERMS_MAX);
+        ring.forget(1).unwrap();
+        assert_eq!(ring.rotate(2), Ok(257));
     }
 
     #[test]

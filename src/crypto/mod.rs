@@ -62,7 +62,7 @@ pub use ephemeral::EphemeralMac;
 pub use errors::{OpenError, OpenFailure, RandomError, ResealError, RingError, SealError, TermError, UnlockError};
 pub use head::{Accumulators, BUCKETS, Head, HeadFormatError};
 pub use keyring::Keyring;
-pub use kms::{KMS_OVERHEAD_BYTES, KMS_TAG_BYTES, KmsBinding, KmsRing, KmsTermInfo};
+pub use kms::{KMS_OVERHEAD_BYTES, KMS_TAG_BYTES, KMS_TERMS_MAX, KmsBinding, KmsRing, KmsTermInfo};
 pub use offline::OfflineKey;
 pub use password::{PasswordError, Verified, hash_of_nothing, hash_password, password_limits, verify_password};
 pub use scan::{SCAN_WINDOW, SCAN_WINDOW_BITS, ScanKey};

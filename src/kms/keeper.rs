@@ -1,6 +1,6 @@
 //! What is done for KMSKeys by the clock: new terms where they are due, and how terms were used is written down.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,15 +19,33 @@ const LOOK: Duration = Duration::from_secs(5);
 /// All others are after so many looks.
 const LOOKS: u32 = 12;
 
+/// What cannot be done is told again after so many seconds.
+const AGAIN: i64 = 24 * 3600;
+
+/// When it was last told of each KMSKey that it could not be rotated.
+#[derive(Default)]
+struct Told(HashMap<String, i64>);
+
+impl Told {
+    /// Whether it is to be told now.
+    fn is_due(&mut self, name: &str, now: i64) -> bool {
+        if self.0.get(name).is_some_and(|told| (*told..told.saturating_add(AGAIN)).contains(&now)) {
+            return false;
+        }
+        self.0.insert(name.to_owned(), now);
+        true
+    }
+}
+
 /// Goes on until it is dropped.
 pub async fn run(room: Room) {
-    let mut looks: u32 = 0;
+    let (mut looks, mut told): (u32, _) = (0, Told::default());
     loop {
         tokio::time::sleep(LOOK).await;
         looks = (looks + 1) % LOOKS;
         room.write_usage(looks != 0).await;
         if looks == 0 {
-            room.rotate_what_is_due().await;
+            room.rotate_what_is_due(&mut told).await;
             room.observe().await;
         }
     }
@@ -68,7 +86,7 @@ impl Room {
     }
 
     /// Makes new terms of keys whose current one is as old as they allow.
-    pub async fn rotate_what_is_due(&self) {
+    async fn rotate_what_is_due(&self, told: &mut Told) {
         for (_, name) in self.objects.names_of(&KMS_KEY) {
             let Some((created, after)) = self.objects.kms_key_rotation(&name) else { continue };
             if self.clock.unix_seconds().saturating_sub(created) < after {
@@ -79,10 +97,16 @@ impl Room {
                 let facts = RequestFacts::own(self.clock.unix_millis());
                 self.objects.rotate_kms_key(Request { permit: &permit, facts: &facts }, false).await
             };
-            if rotated.await.is_ok() {
-                tracing::info!(kms.key = name, "a KMSKey has a new term, because the former one was old enough");
-            } else {
-                tracing::warn!(kms.key = name, "a KMSKey whose term is old could not be rotated");
+            match rotated.await {
+                Ok(_) => {
+                    told.0.remove(&name);
+                    tracing::info!(kms.key = name, "a KMSKey has a new term, because the former one was old enough");
+                }
+                Err(_) if !told.is_due(&name, self.clock.unix_seconds()) => {}
+                Err(Error::Conflict(_, why)) => {
+                    tracing::warn!(kms.key = name, why, "a KMSKey whose term is old could not be rotated");
+                }
+                Err(_) => tracing::warn!(kms.key = name, "a KMSKey whose term is old could not be rotated"),
             }
         }
     }
@@ -93,4 +117,19 @@ fn own_permit(verb: &str, subresource: &str, name: &str) -> Result<rbac::Permit,
     subresource.clone_into(&mut attributes.subresource);
     rbac::authorize(&Policy::empty(), &Arc::new(User::system(COMPONENT)), attributes)
         .map_err(|denial| Error::Denied(Box::new(denial)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_done_is_told_once_a_day() {
+        let mut told = Told::default();
+        assert!(told.is_due("etcd", 1_000) && told.is_due("other", 1_000));
+        assert!(!told.is_due("etcd", 1_060) && !told.is_due("etcd", 1_000 + AGAIN - 1));
+        assert!(told.is_due("etcd", 1_000 + AGAIN));
+        // Also where the clock was set back.
+        assert!(told.is_due("other", 999));
+    }
 }

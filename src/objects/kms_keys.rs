@@ -13,7 +13,7 @@ use super::live::{Loaded, read_error};
 use super::update::MODIFIED;
 use super::{Error, Objects, Request, Resource};
 use crate::clock::rfc3339;
-use crate::crypto::{KmsRing, KmsTermInfo};
+use crate::crypto::{KMS_TERMS_MAX, KmsRing, KmsTermInfo, SealError};
 use crate::model::kinds::{KMS_KEY, Kind, SERVICE_ACCOUNT};
 use crate::model::kms_key::{KeyId, Retirement, Spec, Term, TermUse, kms_key_state_key, last_seen, status};
 use crate::rbac::Permit;
@@ -151,7 +151,7 @@ impl Objects {
         let mut used = &BTreeMap::new();
         let mut changes_ring = true;
         match step {
-            Step::Rotate => drop(ring.rotate(now).map_err(|_| Error::Internal("no further term can be made"))?),
+            Step::Rotate => rotate(request, &mut ring, now)?,
             Step::Retire(retirement) => retire(request, &mut ring, &former, loaded.row_uid(), retirement, now)?,
             Step::Note(more) => (used, changes_ring) = (more, false),
         }
@@ -219,6 +219,17 @@ pub(super) fn may_delete(kind: &'static Kind, name: &str, object: &Value) -> Res
     }
     let why = "what it encrypted can never be read again; set spec.allowDeletion to true first";
     Err(Error::Forbidden(Resource::new(kind, name), why.to_owned()))
+}
+
+fn rotate(request: Request<'_>, ring: &mut KmsRing, now: i64) -> Result<(), Error> {
+    match ring.rotate(now) {
+        Ok(_) => Ok(()),
+        Err(SealError::TermsExhausted) => {
+            let why = format!("it has {KMS_TERMS_MAX} terms, and may have no more: retire some that nothing uses");
+            Err(Error::Conflict(request.resource()?, why))
+        }
+        Err(_) => Err(Error::Internal("no further term can be made")),
+    }
 }
 
 fn retire(

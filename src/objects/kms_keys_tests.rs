@@ -121,6 +121,18 @@ async fn a_term_that_was_not_seen_for_two_days_is_retired_and_its_ciphertexts_wi
 }
 
 #[tokio::test]
+async fn a_key_has_no_terms_without_end() {
+    let home = Home::make(json!({})).await;
+    for _ in 1..KMS_TERMS_MAX {
+        home.rotate().await;
+    }
+    let (permit, facts) = (permit("create", "rotate"), RequestFacts::own(home.clock.unix_millis()));
+    let refused = home.objects.rotate_kms_key(Request { permit: &permit, facts: &facts }, false).await;
+    assert!(matches!(&refused, Err(Error::Conflict(_, why)) if why.contains("retire some")), "{:?}", refused.err());
+    assert_eq!(home.open().ring.terms().count(), KMS_TERMS_MAX);
+}
+
+#[tokio::test]
 async fn a_new_term_is_due_when_the_current_one_is_as_old_as_is_allowed() {
     let home = Home::make(json!({"rotateAfter": "720h"})).await;
     assert_eq!(home.objects.kms_key_rotation("etcd"), Some((START, 720 * HOUR)));
