@@ -31,6 +31,12 @@ pub struct Config {
 impl Config {
     pub(super) fn run(self) -> Result<(), CliError> {
         let socket = UnixSocket::of_path("--socket", &self.socket, 0o600)?;
+        // The endpoint is read as a URL, in which others have a meaning or are written differently.
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
+        if !socket.path.to_str().is_some_and(|path| path.chars().all(is_plain)) {
+            let text = "give a path of letters, digits, dots, dashes and underscores: kube-apiserver reads it as a URL";
+            return Err(ConfigError::new("--socket", text).into());
+        }
         if !names::dns1123_label(&self.name).is_empty() {
             return Err(ConfigError::new("--name", "give lower-case letters, digits and dashes").into());
         }

@@ -18,7 +18,7 @@ use crate::cli::CliError;
 use crate::cli::connection::{ConnectionOptions, body, document};
 use crate::cli::output::{print, text_at};
 use crate::cli::run::Signals;
-use crate::config::{Environment, KmsConfig};
+use crate::config::{ConfigError, Environment, KmsConfig};
 use crate::kms::{AllowedPeers, Encrypted, Failure, FailureKind, Origin, Provider, Stop, serve};
 use crate::kube_client::{Client, Failure as Refused, Request, encode_segment};
 use crate::sensitive::{Document, SecretBytes};
@@ -50,6 +50,9 @@ pub struct Serve {
 impl Serve {
     pub(super) fn run(self) -> Result<(), CliError> {
         let socket = KmsConfig::socket("--socket", &self.socket)?;
+        if self.key.is_empty() {
+            return Err(ConfigError::new("--key", "name the KMSKey that --socket is for").into());
+        }
         let not_started = |error: std::io::Error| CliError::NotDone(format!("the plugin cannot be started: {error}"));
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(not_started)?;
         let served = runtime.block_on(async {

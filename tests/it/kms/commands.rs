@@ -84,6 +84,12 @@ fn what_is_printed_for_an_api_server_is_checked_first() {
     for wrong in [["--name", "A:b"].as_slice(), &["--resource", "secrets,"], &["--resource", "Secrets"]] {
         assert_eq!(strongroom(&[&["kms", "config", "--socket", "/run/kms.sock"], wrong].concat()).1, 2);
     }
+    for wrong in ["/run/a b", "/run/a%20b", "/run/a#b", "/run/a?b", "/run/\u{e4}"] {
+        let (printed, code) = strongroom(&["kms", "config", "--socket", wrong]);
+        assert!(code == 2 && printed.contains("--socket"), "{wrong}: {code} {printed}");
+    }
+    let (printed, code) = strongroom(&["kms", "serve", "--socket", "/run/kms.sock", "--key", ""]);
+    assert!(code == 2 && printed.contains("--key"), "{code} {printed}");
     assert_eq!(strongroom(&["kms", "check"]).1, 2);
     assert_eq!(strongroom(&["kms", "check", "--etcd", "http://example.com:2379"]).1, 2);
     let (printed, code) = strongroom(&["kms", "check", "--snapshot", env!("CARGO_BIN_EXE_strongroom")]);
