@@ -372,7 +372,7 @@ mod tests {
             }
             let stream = stream.get_mut();
             write!(stream, "HTTP/1.1 200 x\r\ntransfer-encoding: chunked\r\n\r\n").unwrap();
-            let chunk = [b"100000\r\n".as_slice(), &[b' '; 1 << 20], b"\r\n"].concat();
+            let chunk = [b"100000\r\n".as_slice(), &vec![b' '; 1 << 20], b"\r\n"].concat();
             let mut sent = 0;
             while stream.write_all(&chunk).is_ok() {
                 sent += 1 << 20;
