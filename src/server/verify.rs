@@ -54,7 +54,11 @@ async fn verify_and_accept(
     let unlocked = offline::unlock(paths, unlock, clock, &mut Terminal, false).await?;
     let keyring = Arc::new(unlocked.keys.keyring);
     let database = paths.database();
-    let found = store::examine(&database, &keyring).await.map_err(ServeError::store)?;
+    let examined = match &accept {
+        Some(_) => store::examine_to_accept(&database, &keyring).await,
+        None => store::examine(&database, &keyring).await,
+    };
+    let found = examined.map_err(ServeError::store)?;
     let is_wanted = !found.is_intact() && found.is_acceptable() && accept.is_some_and(|accept| accept(&found));
     if !is_wanted {
         return Ok(Verified { found, accepted: None });

@@ -16,7 +16,7 @@ use super::schema::{self, Difference, SchemaObject};
 use super::state::{AUDIT_REMOVED, COMPACTED, state_id};
 use super::statements::NewAudit;
 use super::verify::{Scan, scan_over};
-use super::{Flags, StoreError};
+use super::{Flags, StoreError, fingerprint};
 use crate::crypto::{ChainEnd, Head, Keyring};
 use crate::model::kinds::{self, Kind};
 use crate::sensitive::SecretBytes;
@@ -32,7 +32,7 @@ pub struct Acceptance<'a> {
     pub path: &'a Path,
     /// Its keys.
     pub keyring: &'a Keyring,
-    /// What was found. The database must not have changed since.
+    /// What was found, of [`super::examine_to_accept`]. Where the database has changed since, nothing is accepted.
     pub examination: &'a Examination,
     /// The last audit record that the audit log has a copy of.
     pub copied: u64,
@@ -78,7 +78,12 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
 fn accept_in(transaction: &Transaction<'_>, acceptance: &Acceptance<'_>) -> Result<Option<u64>, StoreError> {
     let Acceptance { keyring, examination, .. } = acceptance;
     let facts = &examination.facts;
-    // First of all: what is foreign would do its work with every statement below.
+    // Nothing is made the truth that nobody was told of.
+    let now = fingerprint::take(transaction, &facts.expected).map_err(failed)?;
+    if facts.fingerprint != Some(now) {
+        return Err(StoreError::ChangedSince);
+    }
+    // What is foreign would do its work with every statement below.
     let objects = put_schema_right(transaction, &facts.differences, &facts.expected)?;
     for revision in &facts.damaged {
         transaction.execute("DELETE FROM versions WHERE revision = ?1", [revision.cast_signed()]).map_err(failed)?;
@@ -106,7 +111,7 @@ fn accept_in(transaction: &Transaction<'_>, acceptance: &Acceptance<'_>) -> Resu
     put_state(transaction, keyring, &head, COMPACTED, &line_value(head.revision, cleaned))?;
     let kept = scan_over(transaction, keyring, 0, i64::MAX.cast_unsigned())?;
     if !kept.damaged.is_empty() {
-        return Err(StoreError::Integrity("the database was changed since it was looked at".to_owned()));
+        return Err(StoreError::ChangedSince);
     }
     head.counts = counts(&kept);
     head.accumulators = kept.accumulators;
@@ -251,3 +256,7 @@ fn counts(kept: &Scan) -> BTreeMap<String, u64> {
     }
     counts
 }
+
+#[cfg(test)]
+#[path = "accept_tests.rs"]
+mod tests;

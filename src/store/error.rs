@@ -35,6 +35,9 @@ pub enum StoreError {
         "the database is no home: {0} is missing; `strongroom verify` says whether something can be done, or restore a backup"
     )]
     Incomplete(&'static str),
+    /// Another process wrote to the database between its examination and the change that was to follow from it.
+    #[error("the database was changed since it was examined, and nothing was accepted: run `strongroom verify` again")]
+    ChangedSince,
     /// There is a database already.
     #[error("there is a database already")]
     Exists,

@@ -16,7 +16,7 @@ use super::reader::connect_at_rest;
 use super::schema::{self, Difference, SchemaObject};
 use super::state::{StateRow, StateRows};
 use super::verify::{Findings, Scan, compare, scan};
-use super::{Flags, StoreError};
+use super::{Flags, StoreError, fingerprint};
 use crate::crypto::{ChainEnd, Head, Keyring, Sealed, Slot};
 use crate::model::kinds::{self, Kind};
 
@@ -87,6 +87,8 @@ pub struct Examination {
 pub(super) struct Facts {
     pub differences: Vec<Difference>,
     pub expected: Vec<SchemaObject>,
+    /// What the database held before anything was looked at, where something is to follow from what is found.
+    pub fingerprint: Option<[u8; 32]>,
     pub damaged: Vec<u64>,
     pub damaged_state: Vec<String>,
     pub damaged_slots: Vec<i64>,
@@ -136,6 +138,15 @@ impl Examination {
 /// Examines a database that this process owns and nobody serves. An error is what keeps from examining it: a newer
 /// release's database, or a file that cannot be opened.
 pub async fn examine(path: &Path, keyring: &Arc<Keyring>) -> Result<Examination, StoreError> {
+    examine_for(path, keyring, false).await
+}
+
+/// As [`examine`], so that what is found can be accepted: reads everything once more.
+pub async fn examine_to_accept(path: &Path, keyring: &Arc<Keyring>) -> Result<Examination, StoreError> {
+    examine_for(path, keyring, true).await
+}
+
+async fn examine_for(path: &Path, keyring: &Arc<Keyring>, to_accept: bool) -> Result<Examination, StoreError> {
     if !path.exists() {
         return Err(StoreError::Incomplete("the database file"));
     }
@@ -146,13 +157,21 @@ pub async fn examine(path: &Path, keyring: &Arc<Keyring>) -> Result<Examination,
     };
     let expected = schema::of_release(applied).await?;
     let (path, keyring) = (path.to_owned(), Arc::clone(keyring));
-    tokio::task::spawn_blocking(move || examine_now(&path, &keyring, expected))
+    tokio::task::spawn_blocking(move || examine_now(&path, &keyring, expected, to_accept))
         .await
         .map_err(|_| StoreError::Incomplete("a part of its rows"))?
 }
 
-fn examine_now(path: &Path, keyring: &Arc<Keyring>, expected: Vec<SchemaObject>) -> Result<Examination, StoreError> {
+fn examine_now(
+    path: &Path,
+    keyring: &Arc<Keyring>,
+    expected: Vec<SchemaObject>,
+    to_accept: bool,
+) -> Result<Examination, StoreError> {
     let connection = connect_at_rest(path)?;
+    // Before anything is looked at: a change in the midst of it is seen too. Where it cannot be taken, a row cannot be
+    // read, and what is found says so.
+    let fingerprint = to_accept.then(|| fingerprint::take(&connection, &expected).ok()).flatten();
     let mut found = Examination {
         versions: 0,
         objects: 0,
@@ -161,7 +180,7 @@ fn examine_now(path: &Path, keyring: &Arc<Keyring>, expected: Vec<SchemaObject>)
         slots: 0,
         findings: Vec::new(),
         not_served: Vec::new(),
-        facts: Facts { expected, ..Facts::default() },
+        facts: Facts { expected, fingerprint, ..Facts::default() },
     };
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let (checked, scanned) = std::thread::scope(|scope| {
