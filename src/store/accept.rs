@@ -22,7 +22,7 @@ use crate::model::kinds::{self, Kind};
 use crate::sensitive::SecretBytes;
 
 const FAILED: &str = "what is left was not made the truth, and nothing was changed";
-/// Where the head is lost, revisions and commits that were made and are not known any more are left out by so much.
+/// Where the head is lost or an older one, revisions and commits that were made and are not known any more are left out by so much.
 const UNKNOWN_REVISIONS: u64 = 1 << 20;
 const UNKNOWN_COMMITS: u64 = 1 << 32;
 
@@ -96,12 +96,14 @@ fn accept_in(transaction: &Transaction<'_>, acceptance: &Acceptance<'_>) -> Resu
     }
     let mut head = next_head(transaction, acceptance, schema::hash(&objects))?;
 
-    let (mut last, mut lost) = (facts.last_audit, None);
-    if facts.is_audit_broken {
+    let (last, lost) = if let Some(end) = facts.last_audit.filter(|_| !facts.is_audit_broken) {
+        // An older head has the link of an older record.
+        head.audit_chain_head = end.link;
+        (end.sequence, None)
+    } else {
         let base = acceptance.copied.max(acceptance.named).max(facts.audit_removed.map_or(0, |end| end.sequence));
-        last = seal_records_anew(transaction, keyring, &mut head, base, acceptance.copied)?;
-        lost = Some(base);
-    }
+        (seal_records_anew(transaction, keyring, &mut head, base, acceptance.copied)?, Some(base))
+    };
     let record = link(keyring, &head, last, acceptance.record.clone()).map_err(|_| StoreError::Random)?;
     head.audit_chain_head = record.link;
     insert_audit(transaction, &record)?;
@@ -165,16 +167,20 @@ fn next_head(
 ) -> Result<Head, StoreError> {
     let facts = &acceptance.examination.facts;
     let now = acceptance.now_unix_seconds;
-    let mut head = if let Some(head) = &facts.head {
-        Head { policy_generation: head.policy_generation + 1, ..head.clone() }
-    } else {
+    let mut head = match &facts.head {
+        Some(head) if !facts.is_head_older => Head { policy_generation: head.policy_generation + 1, ..head.clone() },
         // What was issued before is void: a number that no restore has come to.
-        let (start, unknown) = (acceptance.keyring.audit_start(AUDIT_CHAIN), now.max(0).cast_unsigned());
-        let states = read_state(transaction).map_err(failed)?;
-        let sequence = states.values().map(|row| row.sequence).max().unwrap_or(0) + UNKNOWN_COMMITS;
-        let revision = facts.last_revision + UNKNOWN_REVISIONS;
-        let empty = Head::empty(schema_hash, start);
-        Head { sequence, revision, policy_generation: unknown, restore_epoch: unknown, ..empty }
+        older => {
+            let start = acceptance.keyring.audit_start(AUDIT_CHAIN);
+            let older = older.clone().unwrap_or_else(|| Head::empty(schema_hash, start));
+            let unknown = now.max(0).cast_unsigned();
+            let states = read_state(transaction).map_err(failed)?;
+            let sequence = states.values().map(|row| row.sequence).fold(older.sequence, u64::max) + UNKNOWN_COMMITS;
+            let revision = facts.last_revision.max(older.revision) + UNKNOWN_REVISIONS;
+            let policy_generation = unknown.max(older.policy_generation + 1);
+            let restore_epoch = unknown.max(older.restore_epoch + 1);
+            Head { sequence, revision, policy_generation, restore_epoch, ..older }
+        }
     };
     head.sequence += 1;
     head.revision = head.revision.max(facts.last_revision) + 1;

@@ -2,8 +2,11 @@
 
 use super::super::examine::{Examination, examine, examine_to_accept};
 use super::super::tamper_tests::written;
-use super::super::tests::Home;
+use super::super::tests::{Home, put};
+use super::super::{Expect, StateChange};
 use super::{Acceptance, StoreError, accept};
+use crate::model::kinds::SECRET;
+use crate::sensitive::SecretBytes;
 
 fn accepted(home: &Home, examination: &Examination) -> Result<Option<u64>, StoreError> {
     let path = home.path();
@@ -48,4 +51,41 @@ async fn what_was_found_and_did_not_change_is_accepted() {
     // Of a mere look nothing follows.
     let looked = examine(&home.path(), &home.keyring).await.unwrap();
     assert!(matches!(accepted(&home, &looked), Err(StoreError::ChangedSince)));
+}
+
+fn sealed_head(home: &Home) -> Vec<u8> {
+    let connection = rusqlite::Connection::open(home.path()).unwrap();
+    connection.query_row("SELECT sealed FROM head", [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test]
+async fn an_older_head_takes_no_newer_row_with_it() {
+    let home = written().await;
+    let older = sealed_head(&home);
+    let store = home.open().await;
+    for name in ["d", "e", "f"] {
+        put(&store, name, Expect::Absent).await.unwrap();
+    }
+    let value = SecretBytes::new(b"v2".to_vec());
+    store.write_state(vec![StateChange::put("k", value)], Some(b"{}".to_vec())).await.unwrap();
+    store.close().await.unwrap();
+    let connection = rusqlite::Connection::open(home.path()).unwrap();
+    connection.execute("UPDATE head SET sealed = ?1", [older]).unwrap();
+    drop(connection);
+
+    let found = examine_to_accept(&home.path(), &home.keyring).await.unwrap();
+    let said = |area: &str| {
+        let of_area = found.findings.iter().filter(|finding| finding.area == area);
+        of_area.map(|finding| &*finding.problem).collect::<Vec<_>>().join("; ")
+    };
+    assert!(said("head").contains("is an older one") && said("head").contains("3 rows and 1"), "{}", said("head"));
+    assert!(said("audit").contains("is an older one"), "{}", said("audit"));
+    assert_eq!((said("versions"), found.consequences()), (String::new(), &[][..]));
+    assert_eq!(accepted(&home, &found).unwrap(), None, "no audit record is lost");
+    assert!(examine(&home.path(), &home.keyring).await.unwrap().is_intact());
+    let store = home.open().await;
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        assert!(store.find(SECRET.id, "n", name).unwrap().is_some(), "{name}");
+    }
+    assert!(put(&store, "g", Expect::Absent).await.is_ok());
 }

@@ -98,8 +98,10 @@ pub(super) struct Facts {
     pub line: Option<(u64, u64)>,
     pub audit_removed: Option<ChainEnd>,
     pub is_audit_broken: bool,
-    /// The number of the last audit record there is.
-    pub last_audit: u64,
+    /// The last audit record there is.
+    pub last_audit: Option<ChainEnd>,
+    /// Rows that pass authentication are newer than the head.
+    pub is_head_older: bool,
     /// What becomes of objects whose rows are removed.
     pub consequences: Vec<String>,
 }
@@ -348,8 +350,8 @@ fn look_at_versions(found: &mut Examination, scanned: &Scan, state: &StateRows, 
     found.versions = (scanned.known.len() + scanned.damaged.len()) as u64;
     let does_not_open = |known: &Known| scanned.damaged.contains_key(&known.revision);
     found.versions -= scanned.known.iter().filter(|known| does_not_open(known)).count() as u64;
-    let behind = found.facts.head.as_ref().map_or(u64::MAX, |head| head.revision);
-    let is_damaged = |known: &Known| does_not_open(known) || known.revision > behind;
+    // What opens was written by a commit, however old the head is that lies there.
+    let is_damaged = does_not_open;
 
     let mut latest: BTreeMap<(u8, &str, &str), (&Known, Option<&Known>)> = BTreeMap::new();
     for known in &scanned.known {
@@ -387,11 +389,7 @@ fn look_at_versions(found: &mut Examination, scanned: &Scan, state: &StateRows, 
         found.find("versions", Effect::Withheld, true, row.clone());
         found.facts.damaged.push(*revision);
     }
-    for known in scanned.known.iter().filter(|known| known.revision > behind && !does_not_open(known)) {
-        let problem = format!("row of versions, {}, revision {}: is behind the head", shown(known), known.revision);
-        found.find("versions", Effect::Withheld, true, problem);
-        found.facts.damaged.push(known.revision);
-    }
+    look_for_newer(found, scanned, state, keyring);
     let Some(sums) = sums else { return };
     if sums.refuses_state() {
         let problem = "one of the store's own values is missing, an older one or foreign";
@@ -410,6 +408,23 @@ fn look_at_versions(found: &mut Examination, scanned: &Scan, state: &StateRows, 
             let problem = format!("kind {kind:?}: the head counts {sealed} objects, and there are {there}");
             found.find("counts", Effect::Served, true, problem);
         }
+    }
+}
+
+/// Rows that open and are newer than the head tell that an older head was put back, whose rows they outlast.
+fn look_for_newer(found: &mut Examination, scanned: &Scan, state: &StateRows, keyring: &Keyring) {
+    let Some(Head { revision, sequence, .. }) = found.facts.head else { return };
+    let opens = |known: &&Known| !scanned.damaged.contains_key(&known.revision);
+    let rows = scanned.known.iter().filter(|known| known.revision > revision).filter(opens).count();
+    let is_newer = |(key, row): &(&String, &StateRow)| row.sequence > sequence && row.verify(key, keyring).is_ok();
+    let values = state.iter().filter(is_newer).count();
+    if rows + values > 0 {
+        let problem = format!(
+            "the head is an older one: it ends with revision {revision}, and {rows} rows and {values} of the store's own \
+             values are newer; they are kept"
+        );
+        found.find("head", Effect::ReadOnly, true, problem);
+        found.facts.is_head_older = true;
     }
 }
 
@@ -435,6 +450,9 @@ fn look_at_audit(found: &mut Examination, connection: &Connection, state: &State
     // Without the place where it goes on from, the first link cannot be judged.
     let mut is_known = end.is_some();
     let mut broken = !is_known;
+    // An older head ends in the midst of the chain.
+    let sealed_end = found.facts.head.as_ref().map(|head| head.audit_chain_head);
+    let mut at_head = (is_known && sealed_end == Some(link)).then_some(last);
     let walked = each_audit(connection, |row| {
         found.audit += 1;
         let (number, problem) = match &row {
@@ -468,21 +486,28 @@ fn look_at_audit(found: &mut Examination, connection: &Connection, state: &State
         is_known = row.is_ok();
         if let Ok(row) = row {
             link = row.link;
+            if sealed_end == Some(link) {
+                at_head = Some(last);
+            }
         }
     });
     if let Err(error) = walked {
         found.fail("audit", &StoreError::sqlite(UNREADABLE_AUDIT)(error));
         return;
     }
-    if let Some(head) = &found.facts.head
-        && link != head.audit_chain_head
-    {
-        let problem =
-            format!("the audit records end with {last}, and not as was sealed: records are missing behind it");
-        found.find("audit", Effect::ReadOnly, true, problem);
-        broken = true;
+    if sealed_end.is_some_and(|sealed| sealed != link) {
+        if let Some(at_head) = at_head.filter(|_| !broken) {
+            let problem = format!("the head is an older one: the audit records go on from {at_head} to {last}");
+            found.find("audit", Effect::ReadOnly, true, problem);
+            found.facts.is_head_older = true;
+        } else {
+            let problem =
+                format!("the audit records end with {last}, and not as was sealed: records are missing behind it");
+            found.find("audit", Effect::ReadOnly, true, problem);
+            broken = true;
+        }
     }
-    found.facts.last_audit = last;
+    found.facts.last_audit = Some(ChainEnd { sequence: last, link });
     found.facts.is_audit_broken = broken || found.facts.head.is_none();
 }
 
