@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 use super::audit::{AUDIT_CHAIN, audit_id, link};
 use super::compaction::line_value;
-use super::examine::{Examination, each_audit, read_state};
+use super::examine::{Examination, Facts, each_audit, read_state};
 use super::schema::{self, Difference, SchemaObject};
 use super::state::{AUDIT_REMOVED, COMPACTED, state_id};
 use super::statements::NewAudit;
@@ -84,7 +84,7 @@ fn accept_in(transaction: &Transaction<'_>, acceptance: &Acceptance<'_>) -> Resu
         return Err(StoreError::ChangedSince);
     }
     // What is foreign would do its work with every statement below.
-    let objects = put_schema_right(transaction, &facts.differences, &facts.expected)?;
+    let objects = put_schema_right(transaction, facts)?;
     for revision in &facts.damaged {
         transaction.execute("DELETE FROM versions WHERE revision = ?1", [revision.cast_signed()]).map_err(failed)?;
     }
@@ -126,11 +126,8 @@ fn accept_in(transaction: &Transaction<'_>, acceptance: &Acceptance<'_>) -> Resu
 }
 
 /// Drops what is not ours, and makes anew what of ours holds no rows. What the schema is then.
-fn put_schema_right(
-    transaction: &Transaction<'_>,
-    differences: &[Difference],
-    expected: &[SchemaObject],
-) -> Result<Vec<SchemaObject>, StoreError> {
+fn put_schema_right(transaction: &Transaction<'_>, facts: &Facts) -> Result<Vec<SchemaObject>, StoreError> {
+    let Facts { differences, expected, .. } = facts;
     // Triggers before what they are on, views before tables.
     for kind in ["trigger", "view", "index", "table"] {
         for difference in differences {
@@ -140,6 +137,9 @@ fn put_schema_right(
                 transaction.execute_batch(&format!("DROP {kind} IF EXISTS \"{name}\"")).map_err(failed)?;
             }
         }
+    }
+    if let Some(migration) = facts.migration_to_write {
+        schema::rewrite_migrations(transaction, expected, migration).map_err(failed)?;
     }
     // With a view its triggers go as well: whatever is not there is made.
     for kind in ["view", "trigger"] {

@@ -1,10 +1,11 @@
 //! What is accepted is what was found, and nothing besides.
 
-use super::super::examine::{Examination, examine, examine_to_accept};
+use super::super::examine::{Effect, Examination, examine, examine_to_accept};
 use super::super::tamper_tests::written;
 use super::super::tests::{Home, put};
-use super::super::{Expect, StateChange};
+use super::super::{Expect, StateChange, schema};
 use super::{Acceptance, StoreError, accept};
+use crate::crypto::Head;
 use crate::model::kinds::SECRET;
 use crate::sensitive::SecretBytes;
 
@@ -88,4 +89,49 @@ async fn an_older_head_takes_no_newer_row_with_it() {
         assert!(store.find(SECRET.id, "n", name).unwrap().is_some(), "{name}");
     }
     assert!(put(&store, "g", Expect::Absent).await.is_ok());
+}
+
+/// The start is refused, what is wrong is accepted, and then everything is well.
+async fn is_put_right(home: &Home, change: &str) -> String {
+    let refused = home.try_open().await.err().unwrap();
+    assert!(refused.to_string().contains("strongroom verify"), "{change}: {refused}");
+    let found = examine_to_accept(&home.path(), &home.keyring).await.unwrap();
+    assert!(found.is_acceptable() && found.effect() == Effect::NoStart, "{change}: {:?}", found.findings);
+    accepted(home, &found).unwrap();
+    let left = examine(&home.path(), &home.keyring).await.unwrap();
+    assert!(left.is_intact(), "{change}: {:?}", left.findings);
+    let store = home.open().await;
+    for name in ["a", "b", "c"] {
+        assert!(store.find(SECRET.id, "n", name).unwrap().is_some(), "{change}: {name}");
+    }
+    found.findings.into_iter().map(|finding| finding.problem).collect::<Vec<_>>().join("; ")
+}
+
+#[tokio::test]
+async fn a_table_of_migrations_that_keeps_from_starting_is_named_and_made_anew() {
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+        VALUES (99, 'x', TRUE, x'00', 0)";
+    for (change, said) in [
+        ("UPDATE _sqlx_migrations SET checksum = x'00'", "migration 1 is another one"),
+        ("UPDATE _sqlx_migrations SET success = 0", "migration 1 is not marked as done"),
+        ("DELETE FROM _sqlx_migrations", "migration 1 is missing"),
+        (newer, "migration 99 is none of this database's"),
+        ("DROP TABLE _sqlx_migrations", "\"_sqlx_migrations\" is missing"),
+    ] {
+        let home = written().await;
+        home.sql_batch(change);
+        let found = is_put_right(&home, change).await;
+        assert!(found.contains(said), "{change}: {found}");
+    }
+    // Where a schema was sealed that is none of ours, a newer release made it.
+    let home = written().await;
+    home.sql_batch(newer);
+    home.sql_batch("CREATE TABLE next (id INTEGER)");
+    let connection = rusqlite::Connection::open(home.path()).unwrap();
+    let mut head = Head::decode(&home.keyring.open_head(&sealed_head(&home)).unwrap()).unwrap();
+    head.schema_hash = schema::hash(&schema::read_now(&connection).unwrap());
+    let sealed = home.keyring.seal_head(&head.encode()).unwrap();
+    connection.execute("UPDATE head SET sealed = ?1", [sealed]).unwrap();
+    assert!(matches!(home.try_open().await, Err(StoreError::Newer(_))));
+    assert!(matches!(examine(&home.path(), &home.keyring).await, Err(StoreError::Newer(_))));
 }

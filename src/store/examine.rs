@@ -87,6 +87,12 @@ pub struct Examination {
 pub(super) struct Facts {
     pub differences: Vec<Difference>,
     pub expected: Vec<SchemaObject>,
+    /// The migration whose schema is expected.
+    pub migration: i64,
+    /// The sealed head says so, or there is none to say another.
+    pub is_migration_sure: bool,
+    /// The table of migrations is not as a start needs it, and is to be made for this one.
+    pub migration_to_write: Option<i64>,
     /// What the database held before anything was looked at, where something is to follow from what is found.
     pub fingerprint: Option<[u8; 32]>,
     pub damaged: Vec<u64>,
@@ -152,14 +158,31 @@ async fn examine_for(path: &Path, keyring: &Arc<Keyring>, to_accept: bool) -> Re
     if !path.exists() {
         return Err(StoreError::Incomplete("the database file"));
     }
-    let applied = {
-        let path = path.to_owned();
-        let read = move || connect_at_rest(&path).map(|connection| schema::applied_now(&connection));
+    let (applied, sealed, there) = {
+        let (path, keyring) = (path.to_owned(), Arc::clone(keyring));
+        let read = move || {
+            let connection = connect_at_rest(&path)?;
+            let sealed = read_head(&connection, &keyring).ok().map(|head| head.schema_hash);
+            // What cannot be read is told of when it is looked at.
+            let there = schema::read_now(&connection).unwrap_or_default();
+            Ok::<_, StoreError>((schema::applied_now(&connection), sealed, there))
+        };
         tokio::task::spawn_blocking(read).await.map_err(|_| StoreError::Incomplete("its schema"))??
     };
-    let expected = schema::of_release(applied).await?;
+    // The head decides: the table of migrations is not authenticated.
+    let of_head = match sealed {
+        Some(sealed) => schema::migration_of(sealed, &there).await?,
+        None => None,
+    };
+    let migration = of_head.map_or_else(|| schema::known_migration(applied), Ok)?;
+    let facts = Facts {
+        expected: schema::of_release(Some(migration)).await?,
+        migration,
+        is_migration_sure: of_head.is_some() || sealed.is_none(),
+        ..Facts::default()
+    };
     let (path, keyring) = (path.to_owned(), Arc::clone(keyring));
-    tokio::task::spawn_blocking(move || examine_now(&path, &keyring, expected, to_accept))
+    tokio::task::spawn_blocking(move || examine_now(&path, &keyring, facts, to_accept))
         .await
         .map_err(|_| StoreError::Incomplete("a part of its rows"))?
 }
@@ -167,13 +190,13 @@ async fn examine_for(path: &Path, keyring: &Arc<Keyring>, to_accept: bool) -> Re
 fn examine_now(
     path: &Path,
     keyring: &Arc<Keyring>,
-    expected: Vec<SchemaObject>,
+    mut facts: Facts,
     to_accept: bool,
 ) -> Result<Examination, StoreError> {
     let connection = connect_at_rest(path)?;
     // Before anything is looked at: a change in the midst of it is seen too. Where it cannot be taken, a row cannot be
     // read, and what is found says so.
-    let fingerprint = to_accept.then(|| fingerprint::take(&connection, &expected).ok()).flatten();
+    facts.fingerprint = to_accept.then(|| fingerprint::take(&connection, &facts.expected).ok()).flatten();
     let mut found = Examination {
         versions: 0,
         objects: 0,
@@ -182,7 +205,7 @@ fn examine_now(
         slots: 0,
         findings: Vec::new(),
         not_served: Vec::new(),
-        facts: Facts { expected, fingerprint, ..Facts::default() },
+        facts,
     };
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let (checked, scanned) = std::thread::scope(|scope| {
@@ -238,7 +261,21 @@ fn look_at_schema(found: &mut Examination, connection: &Connection) -> Option<[u
         found.find("schema", Effect::NoStart, is_acceptable, difference.to_string());
     }
     found.facts.differences = differences;
+    let wrong = schema::wrong_migrations(connection, found.facts.migration);
+    found.facts.migration_to_write = (!wrong.is_empty()).then_some(found.facts.migration);
+    for problem in wrong {
+        found.find("schema", Effect::NoStart, found.facts.is_migration_sure, problem);
+    }
     Some(schema::hash(&objects))
+}
+
+fn read_head(connection: &Connection, keyring: &Keyring) -> Result<Head, StoreError> {
+    let sealed = connection.query_row("SELECT sealed FROM head WHERE id = 1", [], |row| row.get::<_, Vec<u8>>(0));
+    match sealed {
+        Ok(sealed) => open_head(&sealed, keyring),
+        Err(rusqlite::Error::QueryReturnedNoRows) => Err(StoreError::Incomplete("its head")),
+        Err(error) => Err(StoreError::sqlite("the head cannot be read")(error)),
+    }
 }
 
 fn look_at_head(
@@ -247,13 +284,7 @@ fn look_at_head(
     keyring: &Keyring,
     schema: Option<[u8; 32]>,
 ) -> Result<(), StoreError> {
-    let sealed = connection.query_row("SELECT sealed FROM head WHERE id = 1", [], |row| row.get::<_, Vec<u8>>(0));
-    let head = match sealed {
-        Ok(sealed) => open_head(&sealed, keyring),
-        Err(rusqlite::Error::QueryReturnedNoRows) => Err(StoreError::Incomplete("its head")),
-        Err(error) => Err(StoreError::sqlite("the head cannot be read")(error)),
-    };
-    match head {
+    match read_head(connection, keyring) {
         Ok(head) => {
             if found.facts.differences.is_empty() && schema.is_some_and(|schema| schema != head.schema_hash) {
                 found.find("schema", Effect::NoStart, true, "the schema is another one than was sealed");

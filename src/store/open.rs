@@ -41,11 +41,17 @@ pub(super) async fn open(options: OpenOptions) -> Result<(Store, Feed), StoreErr
     let mut head = read_head(&mut connection, &keyring).await?;
     let found = schema::read(&mut connection).await?;
     if schema::hash(&found) != head.schema_hash {
-        let applied = applied(&mut connection).await;
-        let expected = schema::of_release(applied).await?;
+        let expected = match schema::migration_of(head.schema_hash, &found).await? {
+            Some(migration) => schema::of_release(Some(migration)).await?,
+            None => schema::of_release(applied(&mut connection).await).await?,
+        };
         return Err(StoreError::ForeignSchema(schema::describe(&schema::differences(&found, &expected))));
     }
-    let migrated = bring_up(&mut connection, &mut head, &keyring).await?;
+    let sealed_schema = head.schema_hash;
+    let migrated = match bring_up(&mut connection, &mut head, &keyring).await {
+        Ok(migrated) => migrated,
+        Err(error) => return Err(why_not_brought_up(&path, sealed_schema, &found, error).await),
+    };
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let sentry = Sentry::post(&path, migrated)?;
     let mut scanned = {
@@ -136,6 +142,16 @@ async fn bring_up(
     transaction.commit().await.map_err(StoreError::sqlite(failed))?;
     failpoint::reached("migrate.after-commit");
     Ok(migrated)
+}
+
+/// With a schema of ours it was the table of migrations that kept it from being brought up, if something is wrong there.
+async fn why_not_brought_up(path: &Path, sealed: [u8; 32], found: &[SchemaObject], error: StoreError) -> StoreError {
+    let Ok(Some(migration)) = schema::migration_of(sealed, found).await else { return error };
+    let wrong = connect_at_rest(path).map(|connection| schema::wrong_migrations(&connection, migration));
+    match wrong {
+        Ok(wrong) if !wrong.is_empty() => StoreError::Integrity(wrong.join("; ")),
+        _ => error,
+    }
 }
 
 async fn read_head(connection: &mut SqliteConnection, keyring: &Keyring) -> Result<Head, StoreError> {

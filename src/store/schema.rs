@@ -14,6 +14,8 @@ const UNREADABLE: &str = "the schema cannot be read";
 const LISTING: &str = "SELECT type, name, tbl_name, COALESCE(sql, '') FROM sqlite_schema ORDER BY type, name";
 /// Kept by the library that migrates; its text is not ours to hold against it.
 const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
+/// Rows of it that are looked at.
+const LISTED_MIGRATIONS: u32 = 1024;
 /// A name is told up to this length.
 const SHOWN_CHARS: usize = 64;
 
@@ -35,9 +37,9 @@ impl SchemaObject {
         self.kind == other.kind && self.name == other.name
     }
 
-    /// Whether it can be made anew without touching a row.
+    /// Whether it can be made anew without touching a row of ours.
     pub fn holds_no_rows(&self) -> bool {
-        matches!(self.kind.as_str(), "trigger" | "view")
+        matches!(self.kind.as_str(), "trigger" | "view") || self.table == MIGRATIONS_TABLE
     }
 }
 
@@ -128,13 +130,93 @@ pub fn applied_now(connection: &Connection) -> Option<i64> {
     connection.query_row(newest, [], |row| row.get(0)).ok().flatten()
 }
 
+/// The migration of ours that a database has come to which says that it is `applied`; the newest where it says nothing.
+pub fn known_migration(applied: Option<i64>) -> Result<i64, StoreError> {
+    match applied {
+        Some(applied) if MIGRATIONS.version_exists(applied) => Ok(applied),
+        Some(applied) if applied > newest_migration() => Err(StoreError::newer_migration(applied)),
+        Some(_) | None => Ok(newest_migration()),
+    }
+}
+
+/// The migration of ours that makes the schema which was sealed as `sealed`, whatever the table of migrations says. So every
+/// migration must change the schema: one that changes rows alone would be taken for damage by releases before it.
+pub async fn migration_of(sealed: [u8; 32], found: &[SchemaObject]) -> Result<Option<i64>, StoreError> {
+    let is_table = |object: &&SchemaObject| object.kind == "table" && object.name == MIGRATIONS_TABLE;
+    let table = found.iter().find(is_table);
+    let mut versions: Vec<i64> = MIGRATIONS.iter().map(|migration| migration.version).collect();
+    versions.sort_unstable();
+    for version in versions.into_iter().rev() {
+        let mut objects = of_release(Some(version)).await?;
+        if hash(&objects) == sealed {
+            return Ok(Some(version));
+        }
+        // Another version of the library that migrates has words of its own for its table.
+        if let (Some(own), Some(table)) = (objects.iter_mut().find(|object| is_table(&&**object)), table) {
+            *own = table.clone();
+        }
+        if hash(&objects) == sealed {
+            return Ok(Some(version));
+        }
+    }
+    Ok(None)
+}
+
+/// What is wrong with the table of migrations of a database that has come to `migration`: what would keep it from starting.
+pub fn wrong_migrations(connection: &Connection, migration: i64) -> Vec<String> {
+    let listing = format!("SELECT version, success, checksum FROM {MIGRATIONS_TABLE} LIMIT {LISTED_MIGRATIONS}");
+    let rows = connection.prepare(&listing).and_then(|mut statement| {
+        // A column of another type is not what it must be either.
+        let row = |row: &rusqlite::Row<'_>| {
+            Ok((row.get::<_, i64>(0).ok(), row.get::<_, i64>(1).ok(), row.get::<_, Vec<u8>>(2).ok()))
+        };
+        statement.query_map([], row)?.collect::<Result<Vec<_>, _>>()
+    });
+    let Ok(rows) = rows else { return vec![format!("table {MIGRATIONS_TABLE:?} cannot be read")] };
+    let mut wrong = Vec::new();
+    let own = || MIGRATIONS.iter().filter(|own| own.version <= migration);
+    for own in own() {
+        let row = rows.iter().find(|(version, ..)| *version == Some(own.version));
+        let problem = match row {
+            None => "is missing",
+            Some((_, success, _)) if *success != Some(1) => "is not marked as done",
+            Some((_, _, checksum)) if checksum.as_deref() != Some(&*own.checksum) => "is another one",
+            Some(_) => continue,
+        };
+        wrong.push(format!("table {MIGRATIONS_TABLE:?}: migration {} {problem}", own.version));
+    }
+    for (version, ..) in &rows {
+        if !own().any(|own| *version == Some(own.version)) {
+            let version = version.map_or_else(|| "without a number".to_owned(), |version| version.to_string());
+            wrong.push(format!("table {MIGRATIONS_TABLE:?}: migration {version} is none of this database's"));
+        }
+    }
+    wrong
+}
+
+/// Makes the table of migrations anew, for a database that has come to `migration`.
+pub fn rewrite_migrations(
+    connection: &Connection,
+    expected: &[SchemaObject],
+    migration: i64,
+) -> Result<(), rusqlite::Error> {
+    connection.execute_batch(&format!("DROP TABLE IF EXISTS {MIGRATIONS_TABLE}"))?;
+    for object in expected.iter().filter(|object| object.table == MIGRATIONS_TABLE && !object.sql.is_empty()) {
+        connection.execute_batch(&object.sql)?;
+    }
+    let insert = format!(
+        "INSERT INTO {MIGRATIONS_TABLE} (version, description, success, checksum, execution_time) \
+         VALUES (?1, ?2, TRUE, ?3, 0)"
+    );
+    for own in MIGRATIONS.iter().filter(|own| own.version <= migration) {
+        connection.execute(&insert, rusqlite::params![own.version, &*own.description, &*own.checksum])?;
+    }
+    Ok(())
+}
+
 /// The schema that this release gives a database by its migration `applied`, or by the newest.
 pub async fn of_release(applied: Option<i64>) -> Result<Vec<SchemaObject>, StoreError> {
-    let target = match applied {
-        Some(applied) if MIGRATIONS.version_exists(applied) => applied,
-        Some(applied) if applied > newest_migration() => return Err(StoreError::newer_migration(applied)),
-        Some(_) | None => newest_migration(),
-    };
+    let target = known_migration(applied)?;
     let options = SqliteConnectOptions::new().in_memory(true).disable_statement_logging();
     let mut connection = options.connect().await.map_err(StoreError::sqlite(UNREADABLE))?;
     MIGRATIONS.run_to(target, &mut connection).await.map_err(StoreError::sqlite(UNREADABLE))?;

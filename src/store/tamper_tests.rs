@@ -118,14 +118,6 @@ async fn a_missing_audit_record_makes_the_store_read_only() {
 }
 
 #[tokio::test]
-async fn a_database_of_a_newer_release_is_refused_in_clear_words() {
-    let home = written().await;
-    home.sql("INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (99, 'later', TRUE, x'00', 0)");
-    let error = home.try_open().await.err().unwrap().to_string();
-    assert!(error.contains("newer release"), "{error}");
-}
-
-#[tokio::test]
 async fn a_row_with_an_impossible_revision_is_told_in_words_and_takes_no_revision_away() {
     let home = written().await;
     home.sql("UPDATE versions SET revision = -1 WHERE revision = 1");
