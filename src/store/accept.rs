@@ -132,9 +132,10 @@ fn put_schema_right(transaction: &Transaction<'_>, facts: &Facts) -> Result<Vec<
     for kind in ["trigger", "view", "index", "table"] {
         for difference in differences {
             let (Difference::Foreign(object) | Difference::Changed(object)) = difference else { continue };
-            if object.kind == kind {
-                let name = object.name.replace('"', "\"\"");
-                transaction.execute_batch(&format!("DROP {kind} IF EXISTS \"{name}\"")).map_err(failed)?;
+            if object.kind == kind
+                && let Some(removal) = object.removal()
+            {
+                transaction.execute_batch(&removal).map_err(failed)?;
             }
         }
     }

@@ -135,3 +135,41 @@ async fn a_table_of_migrations_that_keeps_from_starting_is_named_and_made_anew()
     assert!(matches!(home.try_open().await, Err(StoreError::Newer(_))));
     assert!(matches!(examine(&home.path(), &home.keyring).await, Err(StoreError::Newer(_))));
 }
+
+#[tokio::test]
+async fn what_sqlite_makes_for_foreign_tables_goes_with_them() {
+    for change in [
+        "CREATE TABLE evil (a TEXT PRIMARY KEY, b UNIQUE)",
+        "CREATE TABLE x (a INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO x VALUES (7)",
+        "CREATE TABLE x (a INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO x VALUES (7); DROP TABLE x;
+         INSERT INTO sqlite_sequence VALUES ('x', 1)",
+        "ANALYZE",
+    ] {
+        let home = written().await;
+        home.sql_batch(change);
+        is_put_right(&home, change).await;
+    }
+    // Nobody can drop what is left of this.
+    let home = written().await;
+    home.sql_batch("CREATE TABLE x (a INTEGER PRIMARY KEY AUTOINCREMENT); DROP TABLE x");
+    let looked = examine(&home.path(), &home.keyring).await.unwrap();
+    // Slots are made up in these tests.
+    assert!(looked.findings.iter().all(|finding| finding.area == "slots"), "{:?}", looked.findings);
+    home.open().await;
+}
+
+#[tokio::test]
+async fn a_name_that_is_no_text_is_named() {
+    let home = written().await;
+    home.sql_batch("CREATE VIEW v AS SELECT 1");
+    home.sql_batch(
+        "PRAGMA writable_schema = ON;
+         UPDATE sqlite_schema SET name = CAST(x'76ff' AS TEXT), tbl_name = CAST(x'76ff' AS TEXT),
+         sql = 'CREATE VIEW ' || CAST(x'76ff' AS TEXT) || ' AS SELECT 1' WHERE name = 'v'",
+    );
+    let refused = home.try_open().await.err().unwrap().to_string();
+    assert!(refused.contains("view \"v\u{fffd}\""), "{refused}");
+    let found = examine(&home.path(), &home.keyring).await.unwrap();
+    let said = |text: &str| found.findings.iter().any(|finding| finding.problem.contains(text));
+    assert!(said("is no text: drop it") && !found.is_acceptable(), "{:?}", found.findings);
+}

@@ -255,10 +255,14 @@ fn look_at_schema(found: &mut Examination, connection: &Connection) -> Option<[u
     let differences = schema::differences(&objects, &found.facts.expected);
     for difference in &differences {
         let is_acceptable = match difference {
-            Difference::Foreign(_) => true,
+            Difference::Foreign(object) => object.can_be_named(),
             Difference::Missing(object) | Difference::Changed(object) => object.holds_no_rows(),
         };
-        found.find("schema", Effect::NoStart, is_acceptable, difference.to_string());
+        let mut problem = difference.to_string();
+        if matches!(difference, Difference::Foreign(object) if !object.can_be_named()) {
+            problem.push_str("; its name is no text: drop it with SQLite's own shell, or restore a backup");
+        }
+        found.find("schema", Effect::NoStart, is_acceptable, problem);
     }
     found.facts.differences = differences;
     let wrong = schema::wrong_migrations(connection, found.facts.migration);

@@ -11,7 +11,13 @@ use super::StoreError;
 use super::connection::{MIGRATIONS, newest_migration};
 
 const UNREADABLE: &str = "the schema cannot be read";
-const LISTING: &str = "SELECT type, name, tbl_name, COALESCE(sql, '') FROM sqlite_schema ORDER BY type, name";
+/// As bytes: a name that is no text must not keep it from being named.
+const LISTING: &str = "SELECT CAST(COALESCE(type, '') AS BLOB), CAST(COALESCE(name, '') AS BLOB), \
+     CAST(COALESCE(tbl_name, '') AS BLOB), CAST(COALESCE(sql, '') AS BLOB) FROM sqlite_schema ORDER BY type, name";
+/// SQLite makes this table for somebody's AUTOINCREMENT, and lets nobody drop it. None of ours needs it.
+const SEQUENCE_TABLE: &str = "sqlite_sequence";
+const SEQUENCE_SQL: &str = "CREATE TABLE sqlite_sequence(name,seq)";
+const IS_SEQUENCE_USED: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_sequence)";
 /// Kept by the library that migrates; its text is not ours to hold against it.
 const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
 /// Rows of it that are looked at.
@@ -35,6 +41,27 @@ pub struct SchemaObject {
 impl SchemaObject {
     fn is_same(&self, other: &Self) -> bool {
         self.kind == other.kind && self.name == other.name
+    }
+
+    /// The table that SQLite counts for AUTOINCREMENT in.
+    fn is_sequence(&self) -> bool {
+        self.kind == "table" && self.name == SEQUENCE_TABLE && self.sql == SEQUENCE_SQL
+    }
+
+    /// Whether its name is text, so that a statement can have it.
+    pub fn can_be_named(&self) -> bool {
+        !self.name.contains(char::REPLACEMENT_CHARACTER)
+    }
+
+    /// The statement that takes it away; none for what goes with its table.
+    pub fn removal(&self) -> Option<String> {
+        if self.kind == "index" && self.sql.is_empty() {
+            return None;
+        }
+        if self.is_sequence() {
+            return Some(format!("DELETE FROM {SEQUENCE_TABLE}"));
+        }
+        Some(format!("DROP {} IF EXISTS \"{}\"", self.kind, self.name.replace('"', "\"\"")))
     }
 
     /// Whether it can be made anew without touching a row of ours.
@@ -106,22 +133,41 @@ pub fn hash(objects: &[SchemaObject]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// The schema of an open database.
+/// The schema of an open database, without what SQLite has left of a foreign one and nobody can drop.
 pub async fn read(connection: &mut SqliteConnection) -> Result<Vec<SchemaObject>, StoreError> {
-    let rows = sqlx::query(LISTING).fetch_all(connection).await.map_err(StoreError::sqlite(UNREADABLE))?;
+    let rows = sqlx::query(LISTING).fetch_all(&mut *connection).await.map_err(StoreError::sqlite(UNREADABLE))?;
     let object = |row: &sqlx::sqlite::SqliteRow| {
-        Ok(SchemaObject { kind: row.try_get(0)?, name: row.try_get(1)?, table: row.try_get(2)?, sql: row.try_get(3)? })
+        let text = |column: usize| row.try_get::<Vec<u8>, _>(column).map(|bytes| lossy(&bytes));
+        Ok(SchemaObject { kind: text(0)?, name: text(1)?, table: text(2)?, sql: text(3)? })
     };
-    rows.iter().map(object).collect::<Result<_, sqlx::Error>>().map_err(StoreError::sqlite(UNREADABLE))
+    let mut objects: Vec<SchemaObject> =
+        rows.iter().map(object).collect::<Result<_, sqlx::Error>>().map_err(StoreError::sqlite(UNREADABLE))?;
+    if objects.iter().any(SchemaObject::is_sequence) {
+        let is_used: bool =
+            sqlx::query_scalar(IS_SEQUENCE_USED).fetch_one(connection).await.map_err(StoreError::sqlite(UNREADABLE))?;
+        objects.retain(|object| is_used || !object.is_sequence());
+    }
+    Ok(objects)
 }
 
 /// As [`read`], over a connection of the other library.
 pub fn read_now(connection: &Connection) -> Result<Vec<SchemaObject>, rusqlite::Error> {
     let mut statement = connection.prepare_cached(LISTING)?;
     let rows = statement.query_map([], |row| {
-        Ok(SchemaObject { kind: row.get(0)?, name: row.get(1)?, table: row.get(2)?, sql: row.get(3)? })
+        let text = |column: usize| row.get::<_, Vec<u8>>(column).map(|bytes| lossy(&bytes));
+        Ok(SchemaObject { kind: text(0)?, name: text(1)?, table: text(2)?, sql: text(3)? })
     })?;
-    rows.collect()
+    let mut objects: Vec<SchemaObject> = rows.collect::<Result<_, _>>()?;
+    if objects.iter().any(SchemaObject::is_sequence) {
+        let is_used: bool = connection.query_row(IS_SEQUENCE_USED, [], |row| row.get(0))?;
+        objects.retain(|object| is_used || !object.is_sequence());
+    }
+    Ok(objects)
+}
+
+/// What is no text in it is replaced, by what none of ours has.
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// The migration that a database has come to; `None` where it does not say.
