@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use super::aad::{Field, RecordId};
+use super::envelope::{ALGORITHM, VERSION};
 use super::slots::SlotKind;
 
 /// Names come from clear columns, which a tampered file controls: longer ones are cut in error texts.
@@ -75,6 +76,17 @@ pub enum OpenFailure {
     ReservedFlag,
     /// The bytes, or what they are bound to, are not what was sealed.
     NotAuthentic,
+}
+
+impl OpenFailure {
+    /// Whether a newer release may have written it. No release has written a number below ours: that is damage.
+    pub fn may_be_newer(self) -> bool {
+        match self {
+            Self::UnknownVersion(version) => version > VERSION,
+            Self::UnknownAlgorithm(algorithm) => algorithm > ALGORITHM,
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for OpenFailure {

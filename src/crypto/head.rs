@@ -137,8 +137,8 @@ impl Head {
     pub fn decode(bytes: &[u8]) -> Result<Self, HeadFormatError> {
         match bytes.split_first() {
             Some((&VERSION, body)) => Self::decode_body(body).ok_or(HeadFormatError::Malformed),
-            Some((&version, _)) => Err(HeadFormatError::UnknownVersion(version)),
-            None => Err(HeadFormatError::Malformed),
+            Some((&version, _)) if version > VERSION => Err(HeadFormatError::UnknownVersion(version)),
+            Some(_) | None => Err(HeadFormatError::Malformed),
         }
     }
 

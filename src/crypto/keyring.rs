@@ -130,7 +130,8 @@ impl Keyring {
         let mut reader = Reader::new(blob);
         match reader.byte().ok_or(RingError::Truncated)? {
             VERSION => {}
-            version => return Err(RingError::UnknownVersion(version)),
+            version if version > VERSION => return Err(RingError::UnknownVersion(version)),
+            _ => return Err(RingError::Damaged),
         }
         match reader.byte().ok_or(RingError::Truncated)? {
             ALGORITHM => {}

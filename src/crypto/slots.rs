@@ -320,8 +320,9 @@ impl Slot {
         // The version comes before the check bytes: another version may have none, or others.
         match bytes.first() {
             Some(&VERSION) => {}
-            Some(&version) => return Err(UnlockError::UnknownVersion(version)),
-            None => return Err(UnlockError::Damaged),
+            Some(&version) if version > VERSION => return Err(UnlockError::UnknownVersion(version)),
+            // No release has written a version below ours.
+            Some(_) | None => return Err(UnlockError::Damaged),
         }
         let (body, check) = bytes.split_last_chunk::<CHECK_BYTES>().ok_or(UnlockError::Damaged)?;
         if check_bytes(body) != *check {

@@ -71,22 +71,22 @@ pub fn make(source: &UnlockSource, cost: Argon2Cost, now_unix_seconds: i64) -> R
     Ok(NewKeys { keyring, wrapped, opened: Opened { root, slots: vec![slot], with } })
 }
 
-/// Reads the slots of a home. One that this release does not know is an error, since it may be the one in use; one that is
-/// damaged is passed over where there is another.
+/// Reads the slots of a home. One that is damaged, or that this release does not know, is passed over where there is another.
 pub fn read_slots<'a>(encoded: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Slot>, RootKeyError> {
-    let (mut slots, mut damaged) = (Vec::new(), 0);
+    let (mut slots, mut unread) = (Vec::new(), Vec::new());
     for bytes in encoded {
         match Slot::decode(bytes) {
             Ok(slot) => slots.push(slot),
-            Err(UnlockError::Damaged) => damaged += 1,
-            Err(error) => return Err(error.into()),
+            Err(error) => unread.push(error),
         }
     }
-    if damaged > 0 && slots.is_empty() {
-        return Err(UnlockError::Damaged.into());
+    if slots.is_empty() {
+        // What a newer release may have written is no damage.
+        let newer = unread.iter().find(|error| **error != UnlockError::Damaged);
+        return newer.or(unread.first()).map_or(Ok(slots), |error| Err((*error).into()));
     }
-    if damaged > 0 {
-        tracing::warn!(slots.damaged = damaged, "a way to unlock the home is damaged: `strongroom verify` names it");
+    for error in unread {
+        tracing::warn!(%error, "a way to unlock the home is passed over: `strongroom verify` names it");
     }
     Ok(slots)
 }
@@ -232,6 +232,17 @@ mod tests {
         let keys = make(&source(Origin::SystemdCredential, Form::Passphrase, b"x"), cheap().0, NOW).unwrap();
         let slots = read_slots([encoded(&keys).as_slice()]).unwrap();
         assert_eq!(stage(&slots), Stage::Existing { takes_key: false, takes_passphrase: true });
-        assert!(matches!(read_slots([&[9_u8, 9][..]]), Err(RootKeyError::Unlock(UnlockError::UnknownVersion(9)))));
+        let (newer, zeros) = ([9_u8, 9], [0_u8; 99]);
+        let unread = |error| Err::<(), _>(Some(error));
+        let read = |slots: &[&[u8]]| match read_slots(slots.iter().copied()) {
+            Ok(_) => Ok(()),
+            Err(RootKeyError::Unlock(error)) => Err(Some(error)),
+            Err(_) => Err(None),
+        };
+        assert_eq!(read(&[&newer]), unread(UnlockError::UnknownVersion(9)));
+        assert_eq!(read(&[&zeros, &newer]), unread(UnlockError::UnknownVersion(9)));
+        assert_eq!(read(&[&zeros]), unread(UnlockError::Damaged));
+        // Another one opens.
+        assert_eq!(read(&[&zeros, &newer, &encoded(&keys)]), Ok(()));
     }
 }

@@ -173,3 +173,18 @@ async fn a_name_that_is_no_text_is_named() {
     let said = |text: &str| found.findings.iter().any(|finding| finding.problem.contains(text));
     assert!(said("is no text: drop it") && !found.is_acceptable(), "{:?}", found.findings);
 }
+
+#[tokio::test]
+async fn zeros_are_damage_and_no_newer_release() {
+    for change in [
+        "UPDATE head SET sealed = zeroblob(length(sealed))",
+        "UPDATE state SET data = zeroblob(length(data)) WHERE key = 'k'",
+        "UPDATE state SET data = CAST(x'0100' || substr(data, 3) AS BLOB) WHERE key = 'k'",
+    ] {
+        let home = written().await;
+        home.sql(change);
+        let refused = home.try_open().await.err().unwrap();
+        assert!(matches!(refused, StoreError::Integrity(_)), "{change}: {refused}");
+        is_put_right(&home, change).await;
+    }
+}

@@ -1,6 +1,6 @@
 //! What can go wrong. No text here holds content; each says what to do.
 
-use crate::crypto::{OpenError, OpenFailure};
+use crate::crypto::OpenError;
 
 /// Why a home's database was not opened, or a value of the store's own not read or written.
 #[derive(Debug, thiserror::Error)]
@@ -67,9 +67,7 @@ impl StoreError {
     /// whether they open once their first bytes say what this release writes.
     pub(super) fn of_opening(error: &OpenError, opens_with_own_header: impl Fn() -> bool) -> Self {
         match error.failure() {
-            OpenFailure::UnknownVersion(_) | OpenFailure::UnknownAlgorithm(_) if !opens_with_own_header() => {
-                Self::Newer(error.to_string())
-            }
+            failure if failure.may_be_newer() && !opens_with_own_header() => Self::Newer(error.to_string()),
             _ => Self::Integrity(error.to_string()),
         }
     }
