@@ -85,7 +85,13 @@ fn accept_in(transaction: &Transaction<'_>, acceptance: &Acceptance<'_>) -> Resu
     }
     // What is foreign would do its work with every statement below.
     let objects = put_schema_right(transaction, facts)?;
-    for revision in &facts.damaged {
+    let (of_nobody, damaged): (Vec<u64>, Vec<u64>) =
+        facts.damaged.iter().copied().partition(|revision| revision.cast_signed() < 0);
+    if !of_nobody.is_empty() {
+        // Not by their numbers: only so many are looked at.
+        transaction.execute("DELETE FROM versions WHERE revision < 0", []).map_err(failed)?;
+    }
+    for revision in damaged {
         transaction.execute("DELETE FROM versions WHERE revision = ?1", [revision.cast_signed()]).map_err(failed)?;
     }
     for key in &facts.damaged_state {

@@ -188,3 +188,16 @@ async fn zeros_are_damage_and_no_newer_release() {
         is_put_right(&home, change).await;
     }
 }
+
+#[tokio::test]
+async fn every_row_with_a_revision_that_none_of_ours_has_is_removed() {
+    let home = written().await;
+    let copies = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+        INSERT INTO versions SELECT -i, kind, namespace, name, uid, flags, created_at, term, meta, data
+        FROM versions, n WHERE revision = 1";
+    assert_eq!(home.sql(copies), 5000);
+    let found = examine_to_accept(&home.path(), &home.keyring).await.unwrap();
+    assert!(found.findings.len() > 1);
+    accepted(&home, &found).unwrap();
+    assert!(examine(&home.path(), &home.keyring).await.unwrap().is_intact());
+}
