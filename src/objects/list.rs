@@ -8,7 +8,7 @@ use super::live::Loaded;
 use super::{Error, Objects, Request};
 use crate::model::kinds::Kind;
 use crate::model::selector::{FieldSelector, LabelSelector};
-use crate::store::{Range, Snapshot, SnapshotError};
+use crate::store::{Range, SnapshotError};
 
 /// Which part of a collection, at which revision.
 #[derive(Debug, Default)]
@@ -75,15 +75,16 @@ impl Objects {
                 .store
                 .snapshot(kind.id, &Range { namespace, at, after, limit: page.limit, remaining, name: None })
                 .map_err(|error| snapshot_error(error, cursor.is_some()))?;
-            let more = snapshot.remaining.is_some_and(|count| count > 0);
-            let continue_token = if more {
-                Some(self.cursor_behind(request, page, kind, &snapshot, snapshot.revisions.last())?)
-            } else {
-                None
+            let remaining = snapshot.remaining.filter(|count| *count > 0);
+            let continue_token = match &snapshot.reached {
+                // As the index has them: the row's own columns are anybody's who can write to the file.
+                Some((namespace, name)) if remaining.is_some() => {
+                    Some(self.cursor_behind(request, page, snapshot.revision, (namespace, name), remaining)?)
+                }
+                _ => None,
             };
             let mut rows = snapshot.revisions;
             let withheld = self.store.withhold(&mut rows);
-            let remaining = snapshot.remaining.filter(|_| more);
             return Ok(Page { kind, revision: snapshot.revision, remaining, rows, continue_token, withheld });
         }
         self.list_selected(request, page, at, after, cursor.is_some())
@@ -103,34 +104,41 @@ impl Objects {
         let name = page.fields.exact("metadata.name");
         let range = Range { namespace, at, name, after, ..Range::default() };
         let mut snapshot = self.store.snapshot(kind.id, &range).map_err(|error| snapshot_error(error, continued))?;
-        let withheld = self.store.withhold(&mut snapshot.revisions);
+        let mut withheld = self.store.withhold(&mut snapshot.revisions);
         let limit = page.limit.unwrap_or(usize::MAX);
-        let mut rows = Vec::new();
-        let mut more = false;
-        for revision in &snapshot.revisions {
-            let matches = self.load_in_passing(kind, *revision).and_then(|loaded| {
-                if page.labels.needs().any(|key| !loaded.mentions(key)) {
-                    return Ok(false);
-                }
-                selected(&loaded, &page.labels, &page.fields)
+        let (mut rows, mut last, mut more) = (Vec::new(), None, false);
+        for row in snapshot.revisions {
+            let judged = self.load_in_passing(kind, row).and_then(|loaded| {
+                let mentions_all = page.labels.needs().all(|key| loaded.mentions(key));
+                let is_wanted = mentions_all && selected(&loaded, &page.labels, &page.fields)?;
+                Ok(is_wanted.then_some(loaded))
             });
-            // A row that cannot be judged stays in the page, where reading it reports why.
-            if !matches.unwrap_or(true) {
-                continue;
-            }
+            let loaded = match judged {
+                Ok(Some(loaded)) => Some(loaded),
+                Ok(None) => continue,
+                Err(Error::Integrity(_)) => {
+                    withheld += 1;
+                    continue;
+                }
+                // Another row that cannot be judged stays in the page, where reading it reports why.
+                Err(_) => None,
+            };
             if rows.len() == limit {
                 more = true;
                 break;
             }
-            rows.push(*revision);
+            rows.push(row);
+            last = loaded;
         }
-        snapshot.revisions = rows;
-        let continue_token = if more {
-            Some(self.cursor_behind(request, page, kind, &snapshot, snapshot.revisions.last())?)
-        } else {
-            None
+        let revision = snapshot.revision;
+        let continue_token = match &last {
+            // It was opened, and so these are what was sealed.
+            Some(last) if more => {
+                Some(self.cursor_behind(request, page, revision, (last.namespace(), last.name()), None)?)
+            }
+            None if more => return Err(Error::Unavailable("the store cannot be read")),
+            _ => None,
         };
-        let Snapshot { revision, revisions: rows, .. } = snapshot;
         Ok(Page { kind, revision, rows, continue_token, remaining: None, withheld })
     }
 
@@ -143,18 +151,12 @@ impl Objects {
         &self,
         request: Request<'_>,
         page: &PageRequest,
-        kind: &'static Kind,
-        snapshot: &Snapshot,
-        last: Option<&u64>,
+        revision: u64,
+        (namespace, name): (&str, &str),
+        remaining: Option<u64>,
     ) -> Result<String, Error> {
-        let last = last.ok_or(Error::Internal("a page without a last row"))?;
-        let row = self.store.row(*last).map_err(|error| super::live::read_error(&error, kind, ""))?;
-        let cursor = Cursor {
-            revision: Some(snapshot.revision),
-            namespace: row.namespace.to_string(),
-            name: row.name.to_string(),
-            remaining: snapshot.remaining,
-        };
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        let cursor = Cursor { revision: Some(revision), namespace, name, remaining };
         cursor.seal(&self.keyring, &scope(request, page), self.clock.unix_seconds())
     }
 

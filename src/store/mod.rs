@@ -277,6 +277,8 @@ pub struct Snapshot {
     pub revisions: Vec<u64>,
     /// How many objects follow these, where that was to be counted.
     pub remaining: Option<u64>,
+    /// Namespace and name behind which what follows begins; `None` where nothing does.
+    pub reached: Option<(Arc<str>, Box<str>)>,
 }
 
 /// What a snapshot is asked for.
@@ -446,7 +448,7 @@ impl Store {
                 (None, None) => self.count_behind(kind_id, range.namespace, revision, (namespace, name))?,
             }),
         };
-        Ok(Snapshot { revision, revisions, remaining })
+        Ok(Snapshot { revision, revisions, remaining, reached })
     }
 
     fn count_behind(

@@ -92,6 +92,41 @@ fn a_list_leaves_out_what_is_damaged_and_says_so_however_it_is_asked_for() {
     assert!(again.text().contains("k8s.io/initial-events-end") && !again.text().contains("\"ERROR\""));
 }
 
+/// The names in a list that is asked for page by page, and whether a page said that something is left out.
+fn in_pages_of_one(client: &mut Client, more: &str) -> (Vec<String>, bool) {
+    let (mut names, mut is_told, mut token) = (Vec::new(), false, String::new());
+    for _ in 0..50 {
+        let page = client.get(&format!("{SECRETS}?limit=1{more}&continue={token}")).ok();
+        is_told |= page.header("warning").is_some_and(|warning| warning.contains("1 of the objects are left out"));
+        let page = page.json();
+        let items = page["items"].as_array().unwrap().iter();
+        names.extend(items.map(|item| item["metadata"]["name"].as_str().unwrap().to_owned()));
+        let Some(next) = page["metadata"]["continue"].as_str() else { return (names, is_told) };
+        next.clone_into(&mut token);
+    }
+    panic!("the list does not end: {names:?}")
+}
+
+#[test]
+fn a_row_that_is_changed_between_two_pages_hides_nothing_behind_it() {
+    for sql in [
+        "UPDATE versions SET name = 'zzz' WHERE name = 'b'",
+        "UPDATE versions SET name = '0' WHERE name = 'b'",
+        "UPDATE versions SET namespace = 'z' WHERE name = 'b'",
+        "UPDATE versions SET kind = 'other' WHERE name = 'b'",
+        "DELETE FROM versions WHERE name = 'b'",
+    ] {
+        for more in ["", "&labelSelector=%21none"] {
+            let app = App::start_in(stopped(), &[]);
+            let mut client = Client::admin(&app);
+            run(app.home(), sql);
+            let (names, is_told) = in_pages_of_one(&mut client, more);
+            assert_eq!(names, ["a", "c", "other-0", "other-1", "other-2", "other-3"], "{sql} {more}");
+            assert!(is_told, "{sql} {more}");
+        }
+    }
+}
+
 #[test]
 fn a_long_list_in_which_damage_is_found_behind_its_beginning_is_cut_off_and_then_whole_but_for_that() {
     const ROWS: usize = 200;
