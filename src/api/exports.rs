@@ -140,7 +140,7 @@ async fn selected(context: &Context<'_>, permit: &Permit, labels: LabelSelector)
     let chosen = blocking(move || {
         let page = PageRequest { labels, ..PageRequest::default() };
         let page = objects.list(Request { permit: &list, facts: &facts }, &page)?;
-        if page.withheld > 0 {
+        if page.withheld > 0 || objects.may_lack_objects() {
             // Whoever exports all must not take a part for the whole.
             return Err(Failure::from(Error::Integrity(Resource::new(&SECRET, ""))));
         }

@@ -24,7 +24,7 @@ use crate::model::selector::{FieldSelector, LabelSelector};
 use crate::model::validation::names;
 use crate::model::validation::options::{self, ResourceVersionMatch};
 use crate::objects::record::Form;
-use crate::objects::{Error, Loaded, PageRequest, Request};
+use crate::objects::{Error, Loaded, Objects, PageRequest, Request};
 use crate::rbac::Permit;
 use crate::sensitive::Document;
 
@@ -107,11 +107,16 @@ pub(super) async fn route(
 /// Longer lists are written while they are sent.
 const STREAMED_ROWS: usize = 64;
 
-pub(super) fn withheld_warning(withheld: usize) -> Vec<String> {
-    match withheld {
-        0 => Vec::new(),
-        count => vec![format!("{count} of the objects are left out: their stored rows do not pass authentication")],
+/// What a list says of the objects that it leaves out, and of those that it may lack.
+pub(super) fn withheld_warning(objects: &Objects, withheld: usize) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if withheld > 0 {
+        warnings.push(format!("{withheld} of the objects are left out: their stored rows do not pass authentication"));
     }
+    if objects.may_lack_objects() {
+        warnings.push("rows are missing or were changed from outside: this list may be incomplete".to_owned());
+    }
+    warnings
 }
 
 /// An item of a list without its values: items do not repeat kind and apiVersion.
@@ -260,9 +265,14 @@ impl Call<'_> {
             let mut list = ListBody::new(objects, page, sight);
             if !style.is_compact_json() || !is_long {
                 let (text, left_out) = list.into_text()?;
-                return Ok(respond::json_text(&style, 200, text, &withheld_warning(withheld + left_out)));
+                return Ok(respond::json_text(
+                    &style,
+                    200,
+                    text,
+                    &withheld_warning(&state.objects, withheld + left_out),
+                ));
             }
-            let warnings = withheld_warning(withheld + list.begin()?);
+            let warnings = withheld_warning(&state.objects, withheld + list.begin()?);
             let mut head = respond::head(&style, 200, style.content_type(), &warnings);
             if !style.gzip {
                 return Ok(head.set_body(BoxBody::new(list)));
@@ -292,7 +302,7 @@ impl Call<'_> {
                 Err(failure) => return Err(failure),
             }
         }
-        let warnings = withheld_warning(withheld + left_out);
+        let warnings = withheld_warning(&state.objects, withheld + left_out);
         let body = match agreed.shape {
             Shape::Table(version) => table::table(version, metadata, Some(table::columns(self.kind)), shown),
             Shape::PartialList(version) | Shape::Partial(version) => json!({
@@ -376,7 +386,8 @@ impl Call<'_> {
             None
         };
         // As a list says it.
-        let warnings = withheld_warning(page.as_ref().map_or(0, |page| page.withheld));
+        let told = page.as_ref().map(|page| withheld_warning(&state.objects, page.withheld));
+        let warnings = told.unwrap_or_default();
         let mut jitter = [0];
         let _ = getrandom::fill(&mut jitter);
         let lifetime = options

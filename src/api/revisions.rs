@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
 use super::negotiate::{Negotiated, Offer, Shape};
-use super::objects::Call;
+use super::objects::{Call, withheld_warning};
 use super::respond::{self, Style};
 use super::sight::Sight;
 use super::status::Failure;
@@ -53,10 +53,7 @@ fn list(call: &Call<'_>) -> Result<HttpResponse, Failure> {
     if let (Some(token), Some(fields)) = (&page.continue_token, metadata.as_object_mut()) {
         fields.insert("continue".to_owned(), token.as_str().into());
     }
-    let warnings = match page.withheld {
-        0 => Vec::new(),
-        count => vec![format!("{count} of the objects are left out: their stored rows do not pass authentication")],
-    };
+    let warnings = withheld_warning(&call.context.state.objects, page.withheld);
     if agreed.shape != Shape::Plain {
         return shaped(call, agreed, &style, metadata, &page.items, &warnings);
     }

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::asked::Asked;
 use super::audit_log::blocking;
+use super::objects::withheld_warning;
 use super::status::Failure;
 use super::{Context, respond};
 use crate::clock::rfc3339;
@@ -68,6 +69,7 @@ pub(super) async fn create(
         }
         chosen.push(loaded);
     }
+    let warnings = [asked.warnings.clone(), withheld_warning(&context.state.objects, page.withheld)].concat();
     context.facts.annotate(SCANNED, chosen.len().to_string());
     let objects = Arc::clone(&context.state.objects);
     let made = {
@@ -84,7 +86,7 @@ pub(super) async fn create(
             "fingerprints": made.fingerprints, "skippedSecrets": skipped, "skippedValues": made.skipped,
         },
     }));
-    Ok(respond::value(&asked.style, 201, body.expose(), &asked.warnings))
+    Ok(respond::value(&asked.style, 201, body.expose(), &warnings))
 }
 
 struct Made {

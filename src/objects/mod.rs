@@ -130,6 +130,12 @@ impl Objects {
         self.store.findings().damaged.len() + self.store.findings().in_refused.len()
     }
 
+    /// Whether rows were missing or changed from outside when the store was opened. What is missing has no place in a list
+    /// that could be left out: a list may lack it without knowing.
+    pub fn may_lack_objects(&self) -> bool {
+        self.store.findings().refused_buckets() > 0
+    }
+
     /// Number of things that were found changed from outside since the store was opened.
     pub fn incidents(&self) -> usize {
         *self.store.incidents().borrow()

@@ -274,9 +274,9 @@ impl Reading<'_> {
             is_passing: true,
         };
         let listed = objects.list(Request { permit: &list, facts: &self.facts }, &request).map_err(unreadable)?;
-        if listed.withheld > 0 {
+        if listed.withheld > 0 || objects.may_lack_objects() {
             // A part must not be taken for the whole: what is missing would count as not wanted.
-            page.problems.push(problem("", "SourceUnreadable", "stored Secrets are damaged".to_owned()));
+            page.problems.push(problem("", "SourceUnreadable", "stored Secrets are damaged or missing".to_owned()));
         }
         for revision in &listed.rows {
             let Ok(loaded) = objects.open_page(&listed, *revision) else {

@@ -17,6 +17,8 @@ use crate::support::app::{App, copy_home};
 use crate::support::http::Client;
 
 pub const SECRETS: &str = "/api/v1/namespaces/default/secrets";
+/// What every list says while rows are missing.
+const INCOMPLETE: &str = "rows are missing or were changed from outside: this list may be incomplete";
 /// Objects that nothing is done to.
 const OTHERS: usize = 4;
 
@@ -157,6 +159,8 @@ fn check(home: TempDir, case: &Case) {
             let list = client.get(SECRETS);
             assert_eq!(list.status, 200, "{sql}");
             let is_writable = matches!(start, Start::But(_));
+            let may_lack = matches!(start, Start::ReadOnly([_, ..]));
+            assert_eq!(list.head().contains(INCOMPLETE), may_lack, "{sql}: {}", list.head());
             for name in *missing {
                 let answer = client.get(&format!("{SECRETS}/{name}"));
                 assert_eq!(answer.status, 500, "{sql}: {name}: {}", answer.text());
@@ -226,6 +230,40 @@ fn nothing_is_accepted_without_a_yes() {
     let (code, text) = verify(home.path(), &["--accept"]);
     assert_eq!(code, Some(1));
     assert!(text.contains("--yes"), "{text}");
+}
+
+#[test]
+fn a_list_says_that_it_may_lack_what_is_missing_or_was_made_an_end_at_rest() {
+    for sql in ["UPDATE versions SET flags = 2 WHERE name = 'a'", "DELETE FROM versions WHERE name = 'a'"] {
+        let home = stopped();
+        run(home.path(), sql);
+        let app = App::start_in(home, &[]);
+        let mut client = Client::admin(&app);
+        assert_eq!(client.get(&format!("{SECRETS}/a")).json()["reason"], "IntegrityFailure", "{sql}");
+        for accept in [
+            "application/json",
+            "application/json;as=Table;v=v1;g=meta.k8s.io",
+            "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io",
+        ] {
+            for path in [SECRETS, "/api/v1/secrets?limit=1", "/api/v1/secrets?labelSelector=%21none"] {
+                let list = client.with_header("Accept", accept).get(path);
+                assert!(list.head().contains(INCOMPLETE), "{sql}: {path}: {}", list.head());
+            }
+        }
+        let watch = "watch=1&timeoutSeconds=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+        let watch = client.get(&format!("{SECRETS}?{watch}")).ok();
+        assert!(watch.head().contains(INCOMPLETE), "{sql}: {}", watch.head());
+        let revisions = client.get("/apis/strongroom.dev/v1alpha1/namespaces/default/secretrevisions").ok();
+        assert!(revisions.head().contains(INCOMPLETE), "{sql}: {}", revisions.head());
+        // Who exports all must not take a part for the whole; what is named is there or is not.
+        let exports = "/apis/strongroom.dev/v1alpha1/namespaces/default/secretexports";
+        let all = json!({"spec": {"selector": {}, "format": "yaml"}});
+        let all = client.json("POST", exports, &all);
+        assert_eq!(all.json()["reason"], "IntegrityFailure", "{sql}: {}", all.text());
+    }
+    let app = App::start_in(stopped(), &[]);
+    let list = Client::admin(&app).get(SECRETS);
+    assert!(list.header("warning").is_none(), "{}", list.head());
 }
 
 #[test]
