@@ -79,6 +79,14 @@ pub enum ServeError {
         /// What is left of it.
         log: PathBuf,
     },
+    /// The database is gone, and what else a server leaves in a home is there.
+    #[error("the database {} is missing, but {} is there: restore a backup into this home (`strongroom backup restore`), or remove the rest to begin anew", .database.display(), .left.display())]
+    DatabaseGone {
+        /// The database.
+        database: PathBuf,
+        /// What is left of the home.
+        left: PathBuf,
+    },
     /// A file in the database's place holds no keys.
     #[error("{} is no database of strongroom, or its keys are gone: restore it from a backup, or choose another --home", .0.display())]
     NoKeys(PathBuf),

@@ -1,5 +1,6 @@
 //! The home's folders, made at a first start and checked at every one.
 
+use std::io;
 use std::path::Path;
 
 use crate::config::HomePaths;
@@ -15,7 +16,8 @@ pub fn prepare(paths: &HomePaths) -> Result<(), FileError> {
 }
 
 /// Whether there is no store yet. A database that has gone while its log stayed is an error: SQLite would carry the
-/// log's pages into a new one.
+/// log's pages into a new one. One that has gone out of a home that was used is an error too: an empty store in its place, with
+/// another administrator, would look as if all were well.
 pub fn is_new(paths: &HomePaths) -> Result<bool, ServeError> {
     let is_there = |path: &Path| path.try_exists().map_err(|error| FileError::io(path, error));
     let (database, log) = (paths.database(), paths.write_ahead_log());
@@ -26,7 +28,23 @@ pub fn is_new(paths: &HomePaths) -> Result<bool, ServeError> {
     if is_there(&log)? {
         return Err(ServeError::DatabaseMissing { database, log });
     }
-    Ok(true)
+    // A first start makes these once it has its database, which appears whole: whoever is cut off before begins anew.
+    let holds_file = |folder: &Path| match std::fs::read_dir(folder) {
+        // A mounted file system may bring folders of its own.
+        Ok(entries) => Ok(entries.flatten().any(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(FileError::io(folder, error)),
+    };
+    let left = if is_there(&paths.kubeconfig())? {
+        Some(paths.kubeconfig())
+    } else if holds_file(&paths.audit())? {
+        Some(paths.audit())
+    } else if holds_file(&paths.tls())? {
+        Some(paths.tls())
+    } else {
+        None
+    };
+    left.map_or(Ok(true), |left| Err(ServeError::DatabaseGone { database, left }))
 }
 
 /// Takes away what a process that was killed left half written, secrets among it. The caller holds the lock.
@@ -75,6 +93,28 @@ mod tests {
         assert!(error.contains("strongroom.db is missing, but ") && error.contains("put the database back"), "{error}");
         std::fs::write(paths.database(), b"pages").unwrap();
         assert!(!is_new(&paths).unwrap());
+    }
+
+    #[test]
+    fn a_home_that_was_used_and_whose_database_is_gone_is_not_taken_for_a_new_one() {
+        for left in ["admin.kubeconfig", "audit/audit-0000000001.jsonl", "tls/ca.crt"] {
+            let directory = tempfile::tempdir().unwrap();
+            let paths = HomePaths::in_directory(directory.path().join("home"));
+            prepare(&paths).unwrap();
+            // What is there before the database is, and what a mounted file system brings.
+            std::fs::create_dir_all(paths.root().join("keys")).unwrap();
+            std::fs::create_dir_all(paths.audit().join("lost+found")).unwrap();
+            for file in ["lock", "keys/unlock.key", "strongroom.db.new"] {
+                std::fs::write(paths.root().join(file), b"x").unwrap();
+            }
+            assert!(is_new(&paths).unwrap());
+            std::fs::write(paths.root().join(left), b"x").unwrap();
+            let error = is_new(&paths).unwrap_err().to_string();
+            assert!(error.contains("restore a backup into this home"), "{left}: {error}");
+            assert!(error.contains(left.split('/').next().unwrap()), "{left}: {error}");
+            std::fs::write(paths.database(), b"pages").unwrap();
+            assert!(!is_new(&paths).unwrap());
+        }
     }
 
     #[test]

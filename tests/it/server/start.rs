@@ -223,6 +223,25 @@ fn a_database_that_has_gone_without_its_log_is_not_made_anew() {
 }
 
 #[test]
+fn a_home_that_was_used_and_has_no_database_is_not_taken_for_a_first_start() {
+    let place = Place::new();
+    place.start(&[]).stop();
+    fs::remove_file(place.home().join("strongroom.db")).unwrap();
+    let before = place.content();
+    for arguments in [&[][..], &["--sealed"]] {
+        let error = Ended::of(place.serve(arguments)).not_done();
+        assert!(error.contains("restore a backup into this home") && error.contains("to begin anew"), "{error}");
+        assert_eq!(place.content(), before);
+    }
+    for left in ["audit", "tls"] {
+        fs::remove_dir_all(place.home().join(left)).unwrap();
+        assert!(Ended::of(place.serve(&[])).not_done().contains("admin.kubeconfig is there"));
+    }
+    fs::remove_file(place.home().join("admin.kubeconfig")).unwrap();
+    place.start(&[]).stop();
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn the_process_forbids_itself_what_could_spill_its_memory() {
     let place = Place::new();
