@@ -84,6 +84,21 @@ impl Report {
         self.findings.is_empty()
     }
 
+    /// What is wrong where more records are copied than a database has that ends with record `end`. Where a checkpoint names
+    /// one of them, [`verify_mutations`] says so.
+    pub fn copied_beyond(&self, end: u64) -> Option<Finding> {
+        let is_named = self.mutations.keys().next_back().is_some_and(|last| *last > end);
+        let copied = self.copied;
+        (copied > end && !is_named).then(|| Finding {
+            file: String::new(),
+            line: 0,
+            problem: format!(
+                "the log has copies of the records of mutations up to {copied}, but the database ends with {end}: the \
+                 database is an older one"
+            ),
+        })
+    }
+
     fn find(&mut self, file: &str, line: u64, problem: impl Into<String>) {
         if self.findings.len() < TOLD_FINDINGS {
             self.findings.push(Finding { file: file.to_owned(), line, problem: problem.into() });

@@ -290,6 +290,19 @@ fn a_database_that_was_rolled_back_as_a_whole_is_found_by_the_checkpoints_of_the
 }
 
 #[test]
+fn copies_of_records_that_the_database_has_not_are_found_without_a_checkpoint() {
+    let report = |copied, named: &[u64]| Report {
+        copied,
+        mutations: named.iter().map(|number| (*number, [0; 32])).collect(),
+        ..Report::default()
+    };
+    assert_eq!(report(44, &[40]).copied_beyond(44), None);
+    let found = report(45, &[40]).copied_beyond(44).unwrap().to_string();
+    assert!(found.contains("mutations up to 45, but the database ends with 44"), "{found}");
+    assert_eq!(report(45, &[45]).copied_beyond(44), None, "the checkpoint's is told");
+}
+
+#[test]
 fn records_that_were_removed_must_be_copied_and_the_rest_goes_on_from_the_last_of_them() {
     let keyring = Keyring::make(0).unwrap();
     let (rows, head) = mutations(&keyring, 6);

@@ -221,6 +221,7 @@ pub async fn verify(paths: &HomePaths, keyring: Keyring, clock: SharedClock) -> 
         };
         let (found, count) = verify_mutations(rows(&store), &chain, &keyring, &report);
         findings.extend(found);
+        findings.extend(report.copied_beyond(chain.head.sequence));
         records = Some(count);
         store.close().await.map_err(ServeError::store)?;
     }
@@ -254,6 +255,7 @@ pub fn verify_open(log: &AuditLog, store: &Store, keyring: &Keyring) -> Result<V
     let chain = KeptMutations { removed, removed_now: &|| store.audit_removed(), head: end };
     let (found, records) = verify_mutations(until, &chain, keyring, &report);
     report.findings.extend(found);
+    report.findings.extend(report.copied_beyond(chain.head.sequence));
     let problems: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
     Ok(json!({
         "intact": problems.is_empty(), "problems": problems, "moreProblems": report.more_findings,
