@@ -111,6 +111,10 @@ async fn unlock_owned(
     Ok(if !home::is_new(paths)? {
         let stored = assembly::read_keys(paths).await?;
         let slots = root_key::read_slots(stored.slots.iter().map(Vec::as_slice))?;
+        if slots.is_empty() {
+            // No recovery key opens it either: to wait for one, sealed, would be for nothing.
+            return Err(root_key::RootKeyError::NoSlot.into());
+        }
         let stage = root_key::stage(&slots);
         let source = unlock::resolve(&config, paths.root(), stage, &make_key, prompt)?;
         let limits = SlotLimits::default();
