@@ -322,6 +322,8 @@ fn records_that_were_removed_must_be_copied_and_the_rest_goes_on_from_the_last_o
     // The store goes on removing while it is checked.
     assert_eq!(check(&rows[4..], end(2), end(4), copied(4)), [""; 0]);
     assert_eq!(check(&[], end(2), end(6), copied(4)), [""; 0]);
+    let named = Report { copied: 6, mutations: [(6, rows[5].link)].into(), ..Report::default() };
+    assert_eq!(check(&[], end(2), end(6), named), [""; 0], "what a checkpoint names was there, too");
     assert_eq!(check(&rows[5..], end(2), end(4), copied(4)), ["records of mutations between 4 and 6 are missing"]);
 }
 
