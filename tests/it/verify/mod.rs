@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::app::{App, copy_home};
+use crate::support::clients::eventually;
 use crate::support::http::Client;
 
 pub const SECRETS: &str = "/api/v1/namespaces/default/secrets";
@@ -264,6 +265,32 @@ fn a_list_says_that_it_may_lack_what_is_missing_or_was_made_an_end_at_rest() {
     let app = App::start_in(stopped(), &[]);
     let list = Client::admin(&app).get(SECRETS);
     assert!(list.header("warning").is_none(), "{}", list.head());
+}
+
+#[test]
+fn the_audit_log_tells_of_a_database_whose_write_ahead_log_was_dropped() {
+    let app = App::start_in(stopped(), &[]);
+    let mut client = Client::admin(&app);
+    client.json("POST", SECRETS, &json!({"metadata": {"name": "late"}})).ok();
+    let copies = || -> String {
+        let files = std::fs::read_dir(app.home().join("audit")).unwrap();
+        files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap_or_default()).collect()
+    };
+    let is_copied =
+        || copies().lines().any(|line| line.contains("\"late\"") && line.contains("strongroom.dev/mutation"));
+    eventually(Duration::from_secs(20), || is_copied().then_some(())).expect("the record is copied");
+    let home = app.kill();
+    // Who opens the database carries the log over into it.
+    let whole = copy_home(home.path());
+    let audit = strongroom(whole.path(), &["audit", "verify"]);
+    assert!(audit.status.success(), "{}", String::from_utf8_lossy(&audit.stdout));
+    std::fs::remove_file(home.path().join("strongroom.db-wal")).unwrap();
+    let _ = std::fs::remove_file(home.path().join("strongroom.db-shm"));
+    let audit = strongroom(home.path(), &["audit", "verify"]);
+    let said = String::from_utf8_lossy(&audit.stdout);
+    assert_eq!(audit.status.code(), Some(1), "{said}");
+    assert!(said.contains("WRONG: the log has copies of the records of mutations up to "), "{said}");
+    assert!(said.contains("the database is an older one"), "{said}");
 }
 
 #[test]
