@@ -206,6 +206,11 @@ impl State {
     }
 }
 
+/// The answer to a `dryRun` that there is none of.
+fn wrong_trial() -> Failure {
+    Failure::bad_request("dryRun: All")
+}
+
 /// One authenticated request.
 struct Context<'a> {
     state: &'a State,
@@ -229,7 +234,7 @@ impl Context<'_> {
         match self.query.value("dryRun") {
             None => Ok(false),
             Some("All") => Ok(true),
-            Some(_) => Err(Failure::bad_request("dryRun: All")),
+            Some(_) => Err(wrong_trial()),
         }
     }
 

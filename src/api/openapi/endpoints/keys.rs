@@ -7,13 +7,13 @@ use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFo
 
 use super::credentials::{not_json, refused, secret, sent, with_status};
 use super::{Access, Listed, answered, operation};
-use crate::api::body;
 use crate::api::keys::{self, FIELDS, PATH, ROTATE_DATA, ROTATE_ROOT, SLOTS};
 use crate::api::openapi::ADMINISTRATION;
 use crate::api::openapi::failures::{self, Case};
 use crate::api::openapi::parameters::{dry_run, path as path_parameter, pretty, query};
 use crate::api::openapi::responses::{JSON, Shared};
 use crate::api::openapi::schemas::{Components, reference, text};
+use crate::api::{body, wrong_trial};
 use crate::crypto::{SlotKind, TermInfo, TermState};
 use crate::keys::{
     DATA_ROTATED, KeyStatus, KeysError, ROOT_ROTATED, Resealing, SLOT_CHANGED, SLOT_REMOVED, SlotStatus,
@@ -102,7 +102,8 @@ fn status(shared: &mut Shared) -> Listed {
 
 fn rotate_data(shared: &mut Shared) -> Listed {
     let id = "rotateDataKey";
-    let failures = with_a_body(vec![(409, vec![("busy", keys::failure(&KeysError::Busy))])]);
+    let busy = (409, vec![("busy", keys::failure(&KeysError::Busy))]);
+    let failures = with_a_body(vec![(400, vec![("dry-run", wrong_trial())]), busy]);
     let text = "What is written from now on is sealed with a new key. The rest follows in the background: no object changes by it, \
                 and no watch tells of it. The former key is destroyed when nothing needs it.";
     let summary = "Make a new data key";
@@ -159,7 +160,8 @@ fn remove_slot(shared: &mut Shared) -> Listed {
         ("in-use", keys::failure(&KeysError::InUse(SlotKind::KeyFile))),
     ];
     let none = keys::failure(&KeysError::NoSlot(SlotKind::Passphrase));
-    let failures = with_a_body(vec![(404, vec![("slot", none)]), (409, conflicts)]);
+    let trial = (400, vec![("dry-run", wrong_trial())]);
+    let failures = with_a_body(vec![trial, (404, vec![("slot", none)]), (409, conflicts)]);
     let summary = "Have a secret open the room no longer";
     let operation = operation(("delete", &path), id, ADMINISTRATION, summary, Access::Granted, failures, shared)
         .description(Some("The last slot stays."))
@@ -202,7 +204,7 @@ fn with_secrets() -> Vec<(u16, Vec<Case>)> {
         ("secret", keys::failure(&KeysError::WrongSecret(SlotKind::KeyFile))),
     ];
     with_a_body(vec![
-        (400, vec![("json", not_json())]),
+        (400, vec![("json", not_json()), ("dry-run", wrong_trial())]),
         (415, vec![("media-type", refused("text/csv", b"", |_| Ok(())))]),
         (422, wrong),
     ])
