@@ -85,10 +85,7 @@ pub(super) async fn route(
     context.confirm(permit)?;
     let fields = || Fields::read(context.header("content-type"), &bytes);
     let keys = &context.state.home.keys;
-    if matches!(asked, Asked::Status) {
-        return Ok(respond::value(&context.style, 200, &status(&keys.status()), &[]));
-    }
-    let is_trial = context.is_trial()?;
+    let is_trial = !matches!(asked, Asked::Status) && context.is_trial()?;
     let change = if is_trial {
         Change::Trial
     } else {
@@ -96,7 +93,7 @@ pub(super) async fn route(
     };
     let refused = |error: KeysError| failure(&error);
     let message = match asked {
-        Asked::Status => String::new(),
+        Asked::Status => return Ok(respond::value(&context.style, 200, &status(&keys.status()), &[])),
         Asked::RotateData => {
             let term = keys.rotate_data(change).await.map_err(refused)?;
             format!("data key {term}: {DATA_ROTATED}")

@@ -35,16 +35,16 @@ pub fn is_new(paths: &HomePaths) -> Result<bool, ServeError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(FileError::io(folder, error)),
     };
-    let left = if is_there(&paths.kubeconfig())? {
-        Some(paths.kubeconfig())
-    } else if holds_file(&paths.audit())? {
-        Some(paths.audit())
-    } else if holds_file(&paths.tls())? {
-        Some(paths.tls())
-    } else {
-        None
-    };
-    left.map_or(Ok(true), |left| Err(ServeError::DatabaseGone { database, left }))
+    // In tls/ somebody may have put certificates of their own, for the first start.
+    for left in [paths.kubeconfig(), paths.authority_certificate(), paths.server_pair()] {
+        if is_there(&left)? {
+            return Err(ServeError::DatabaseGone { database, left });
+        }
+    }
+    if holds_file(&paths.audit())? {
+        return Err(ServeError::DatabaseGone { database, left: paths.audit() });
+    }
+    Ok(true)
 }
 
 /// Takes away what a process that was killed left half written, secrets among it. The caller holds the lock.
@@ -104,7 +104,7 @@ mod tests {
             // What is there before the database is, and what a mounted file system brings.
             std::fs::create_dir_all(paths.root().join("keys")).unwrap();
             std::fs::create_dir_all(paths.audit().join("lost+found")).unwrap();
-            for file in ["lock", "keys/unlock.key", "strongroom.db.new"] {
+            for file in ["lock", "keys/unlock.key", "strongroom.db.new", "tls/own.pem"] {
                 std::fs::write(paths.root().join(file), b"x").unwrap();
             }
             assert!(is_new(&paths).unwrap());

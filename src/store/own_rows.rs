@@ -20,7 +20,7 @@ struct Found {
 impl Writer {
     /// See the module. What cannot be read is found by the next commit.
     pub(super) async fn mend_own_rows(&mut self) {
-        if self.is_uncertain() || self.reconnect_if_broken().await.is_err() {
+        if !self.may_mend() || self.reconnect_if_broken().await.is_err() {
             return;
         }
         let Ok((sealed_head, keyring, slots)) = read(&mut self.connection).await else { return };

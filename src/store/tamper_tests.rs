@@ -214,3 +214,16 @@ async fn a_row_in_the_way_of_the_next_one_is_told_as_what_it_is() {
     let again = put(&store, "y", Expect::Absent).await;
     assert!(matches!(again, Err(CommitError::Unavailable(why)) if why.contains("strongroom verify")), "{again:?}");
 }
+
+#[tokio::test]
+async fn nothing_is_put_back_where_something_foreign_would_do_its_work_with_it() {
+    let home = Home::make().await;
+    let store = home.open().await;
+    home.sql_batch(
+        "CREATE TABLE seen (slot BLOB); CREATE TRIGGER t AFTER INSERT ON slots BEGIN INSERT INTO seen VALUES (NEW.slot); END;
+         DELETE FROM keys",
+    );
+    store.close().await.unwrap();
+    let connection = rusqlite::Connection::open(home.path()).unwrap();
+    assert_eq!(connection.query_row("SELECT COUNT(*) FROM seen", [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+}

@@ -472,9 +472,10 @@ impl Writer {
         }
     }
 
-    /// Nothing may be written any more, because it is not known what the disk holds.
-    pub(super) fn is_uncertain(&self) -> bool {
-        self.closed_for_writing == Some(UNCERTAIN)
+    /// Whether own rows may be written whatever else was found: not where it is unknown what the disk holds, nor where something
+    /// foreign would do its work with it.
+    pub(super) fn may_mend(&mut self) -> bool {
+        self.closed_for_writing != Some(UNCERTAIN) && self.sentry.look().is_none()
     }
 
     /// Full disks and quotas are a matter of trying again later. Anything else leaves open what the disk holds.

@@ -86,6 +86,7 @@ impl Harden {
             (Some(path), None) => Ok(format!("{} was left where it is.", path.display())),
             (None, None) => Ok("The key file is not on this machine: do away with it where it is.".to_owned()),
         };
+        let is_left = done_away.is_err();
         let told = done_away.unwrap_or_else(|error| {
             warn(&format!("the key file could not be removed ({error}): do away with it by hand"));
             "The key file is still there.".to_owned()
@@ -97,7 +98,7 @@ impl Harden {
         ));
         rotated?;
         wait(&connection)?;
-        if told.ends_with("still there.") { Err(CliError::Partial) } else { Ok(()) }
+        if is_left { Err(CliError::Partial) } else { Ok(()) }
     }
 }
 

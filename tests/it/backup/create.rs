@@ -321,17 +321,20 @@ fn a_check_that_waits_for_what_it_reads_ends_at_a_signal_and_leaves_nothing() {
     let _writer = fs::File::options().read(true).write(true).open(&pipe).unwrap();
     let mut checking = command(&["verify", text(&pipe), "--key-file", "/nonexistent"]);
     let mut checking = checking.env("TMPDIR", &work).stderr(std::process::Stdio::piped()).spawn().unwrap();
-    assert!(eventually(super::LIMIT, || (!names(&work).is_empty()).then_some(())).is_some());
-    // The folder is made a moment before signals are heeded.
-    let ended = eventually(super::LIMIT, || {
-        let pid = rustix::process::Pid::from_child(&checking);
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        checking.try_wait().unwrap()
-    });
-    let code = ended.map(|status| status.code());
-    assert!(matches!(code, Some(Some(1) | None)), "{code:?}");
-    let is_heeded = code == Some(Some(1));
-    assert!(!is_heeded || names(&work).is_empty(), "{:?}", names(&work));
+    // It works in a folder, and heeds SIGTERM (proc_pid_status(5)).
+    let status = format!("/proc/{}/status", checking.id());
+    let heeds = || {
+        let text = fs::read_to_string(&status).ok()?;
+        let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+        let caught = u64::from_str_radix(caught.trim(), 16).ok()?;
+        (caught & (1 << 14) != 0 && !names(&work).is_empty()).then_some(())
+    };
+    assert!(eventually(super::LIMIT, heeds).is_some());
+    let pid = rustix::process::Pid::from_child(&checking);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let ended = eventually(super::LIMIT, || checking.try_wait().unwrap());
+    assert_eq!(ended.and_then(|status| status.code()), Some(1));
+    assert!(names(&work).is_empty(), "{:?}", names(&work));
 }
 
 #[test]

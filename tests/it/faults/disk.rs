@@ -65,15 +65,22 @@ fn stops_and_starts_cleanly(mut app: App, written: &BTreeMap<String, String>) {
     assert_eq!(client.get("/strongroom/v1/audit/verify").ok().json()["intact"], true);
 }
 
-#[test]
-fn a_home_on_a_full_disk_refuses_and_recovers_and_a_crash_meanwhile_loses_nothing() {
+/// A file system of 16 MiB at `disk` in the folder.
+fn small_disk() -> Option<(tempfile::TempDir, SmallDisk)> {
     let root = tempfile::tempdir().unwrap();
     let mounted = root.path().join("disk");
     fs::create_dir(&mounted).unwrap();
     let Some(disk) = SmallDisk::mount(&mounted, 16) else {
-        left_out("no file system can be mounted, so none is filled");
-        return;
+        left_out("no file system can be mounted, so none is filled or made read-only");
+        return None;
     };
+    Some((root, disk))
+}
+
+#[test]
+fn a_home_on_a_full_disk_refuses_and_recovers_and_a_crash_meanwhile_loses_nothing() {
+    let Some((root, disk)) = small_disk() else { return };
+    let mounted = root.path().join("disk");
     let app = App::start_in(tempfile::tempdir_in(&mounted).unwrap(), &[]);
     let mut client = Client::admin(&app);
     let mut written = BTreeMap::from([write_one(&mut client, "first")]);
@@ -172,13 +179,8 @@ fn commits_that_fail_one_after_the_other_do_not_close_the_store_for_good() {
 
 #[test]
 fn a_home_on_a_read_only_disk_is_not_started_and_says_why() {
-    let root = tempfile::tempdir().unwrap();
+    let Some((root, disk)) = small_disk() else { return };
     let mounted = root.path().join("disk");
-    fs::create_dir(&mounted).unwrap();
-    let Some(disk) = SmallDisk::mount(&mounted, 16) else {
-        left_out("no file system can be mounted, so none is made read-only");
-        return;
-    };
     let app = App::start_in(tempfile::tempdir_in(&mounted).unwrap(), &[]);
     let written = BTreeMap::from([write_one(&mut Client::admin(&app), "first")]);
     // Under a running server the system does not do it: files are open for writing.
